@@ -1,0 +1,54 @@
+# libbittern (shared, only bt_* exported), the objects it is made of (tests link those), and the commands.
+set(sources "")
+foreach(module base tensor formats cpu program nn loss data retrieval method train)
+  file(GLOB found CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${module}/*.c)
+  list(APPEND sources ${found})
+endforeach()
+
+add_library(bittern_objects OBJECT ${sources})
+target_link_libraries(bittern_objects PUBLIC bittern_flags)
+foreach(row "ONEDNN|bittern_dnnl" "LAPACK|bittern_lapack" "PNG|PkgConfig::BITTERN_PC_PNG" "JPEG|PkgConfig::BITTERN_PC_JPEG"
+        "YAML|PkgConfig::BITTERN_PC_YAML")
+  string(REPLACE "|" ";" row "${row}")
+  list(GET row 0 name)
+  list(GET row 1 target)
+  if(BITTERN_WITH_${name})
+    target_compile_definitions(bittern_objects PUBLIC BITTERN_WITH_${name})
+    target_link_libraries(bittern_objects PUBLIC ${target})
+  endif()
+endforeach()
+target_compile_definitions(bittern_objects PRIVATE BITTERN_VERSION="${PROJECT_VERSION}")
+
+# Kernels for wider vectors are separate files, chosen at run time.
+file(GLOB avx2_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cpu/*_avx2.c)
+file(GLOB avx512_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cpu/*_avx512.c)
+set_source_files_properties(${avx2_sources} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma;-mf16c")
+set_source_files_properties(${avx512_sources} PROPERTIES COMPILE_OPTIONS
+  "-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512bf16;-mfma")
+
+if(BITTERN_WITH_CUDA)
+  file(GLOB cuda_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/cuda/*.cu)
+  add_library(bittern_cuda OBJECT ${cuda_sources})
+  set_target_properties(bittern_cuda PROPERTIES CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED ON)
+  target_include_directories(bittern_cuda PRIVATE ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/cuda)
+  target_compile_options(bittern_cuda PRIVATE --fmad=true -Xcompiler=-Wall,-Wextra $<$<BOOL:${BITTERN_WERROR}>:-Werror=all-warnings>)
+  target_link_libraries(bittern_cuda PUBLIC CUDA::cudart CUDA::cublasLt CUDA::cusolver)
+  target_compile_definitions(bittern_objects PUBLIC BITTERN_WITH_CUDA)
+  target_link_libraries(bittern_objects PUBLIC CUDA::cudart CUDA::cublasLt CUDA::cusolver)
+  set(cuda_objects $<TARGET_OBJECTS:bittern_cuda>)
+endif()
+
+add_library(bittern SHARED $<TARGET_OBJECTS:bittern_objects> ${cuda_objects})
+target_link_libraries(bittern PUBLIC bittern_objects)
+target_link_options(bittern PRIVATE LINKER:--version-script=${CMAKE_SOURCE_DIR}/src/exports.map)
+set_target_properties(bittern PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0
+  LINK_DEPENDS ${CMAKE_SOURCE_DIR}/src/exports.map)
+
+# The commands link the objects themselves: one file to copy, nothing to install.
+file(GLOB cli_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cli/*.c)
+add_executable(bittern-cli ${cli_sources} ${cuda_objects})
+set_target_properties(bittern-cli PROPERTIES OUTPUT_NAME bittern)
+target_link_libraries(bittern-cli PRIVATE bittern_objects)
+file(GLOB bench_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/benchmarks/*.c)
+add_executable(bittern-bench ${bench_sources} ${cuda_objects})
+target_link_libraries(bittern-bench PRIVATE bittern_objects)

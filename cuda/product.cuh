@@ -1,0 +1,40 @@
+/* Matrix products through cuBLASLt (host build: plain loops in double precision).
+ *
+ * A product is described once, at plan time; cuBLASLt's heuristic then chooses the algorithm, which the plan keeps, so
+ * the same plan gives the same bits. f32 products run in f32: TF32 is never allowed. bf16 products accumulate in f32.
+ */
+#ifndef BITTERN_CUDA_PRODUCT_CUH
+#define BITTERN_CUDA_PRODUCT_CUH
+
+#include "tensor/backend.h"
+
+/** d (m,n) = alpha op(a) (m,k) op(b) (k,n) + beta c (m,n) + bias (n), all row-major; for each of `batch` matrices. */
+struct bt_product {
+    int64_t m, n, k;
+    bt_dtype dtype;        /* of a and b: BT_F32 or BT_BF16 */
+    bt_dtype out_dtype;    /* of c and d: BT_F32, or BT_BF16 with bf16 inputs */
+    bool transpose_a;      /* a is stored (k,m) instead of (m,k) */
+    bool transpose_b;      /* b is stored (n,k) instead of (k,n): x w^T with w (out,in) */
+    bool bias;             /* a bias (n) f32 will be given; batch 1 only. With bf16 outputs it is rounded to bf16 */
+    int64_t lda, ldb, ldd; /* elements from row to row as stored */
+    int64_t ldc;           /* 0: ldd */
+    float alpha, beta;     /* beta 0: c is not read and may be NULL. c may be d */
+    int64_t batch;         /* 0 means 1 */
+    int64_t stride_a, stride_b, stride_c, stride_d; /* elements from matrix to matrix; 0 repeats the same one */
+    int alignment_bytes;                            /* of all addresses given to run; 0 means 16 */
+};
+
+struct bt_product_plan;
+
+/** Chooses the algorithm. On success *plan is owned by the caller (bt_product_release) and scratch_bytes, if not NULL,
+ * is raised to what run needs. BT_ERR_UNSUPPORTED if the library has no algorithm: message with shape, dtype and
+ * strides. */
+bt_status bt_product_prepare(bt_device *device, const bt_product *product, bt_product_plan **plan,
+                             size_t *scratch_bytes);
+/** a, b, c, bias, d: device memory as described; `scratch` as asked for. Asynchronous, capturable. */
+bt_status bt_product_run(bt_device *device, const bt_product_plan *plan, void *d, const void *a, const void *b,
+                         const void *c, const float *bias, void *scratch);
+/** NULL is allowed. */
+void bt_product_release(bt_product_plan *plan);
+
+#endif

@@ -1,0 +1,2 @@
+/* The vector loops for AVX2. */
+#include "cpu/vector_simd.h"

@@ -1,0 +1,2 @@
+/* The vector loops for AVX-512. */
+#include "cpu/vector_simd.h"

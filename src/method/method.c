@@ -1,0 +1,35 @@
+/* The table of methods, and models. */
+#include "method/method.h"
+
+#include <string.h>
+
+static const bt_method *const methods[] = {&bt_method_crovca, &bt_method_classify};
+enum { COUNT = sizeof methods / sizeof methods[0] };
+
+const char *const *bt_method_names(void) {
+    static const char *names[COUNT + 1];
+    for (int i = 0; i < COUNT; i++) names[i] = methods[i]->name;
+    return names;
+}
+
+const bt_method *bt_method_named(const char *name) {
+    for (int i = 0; i < COUNT; i++)
+        if (strcmp(methods[i]->name, name) == 0) return methods[i];
+    (void)bt_error(BT_ERR_CONFIG, "method.name \"%s\" is unknown; allowed: crovca, classify", name);
+    return NULL;
+}
+
+void bt_model_init(bt_model *out, const bt_method *method, const bt_method_config *config, const bt_vit_config *vit,
+                   const bt_vit_training *training, bt_dtype compute) {
+    *out = (bt_model){.store = bt_params_new(compute), .method = method, .config = *config, .class_w = -1, .class_b = -1};
+    bt_vit_training tower = *training;
+    tower.group = BT_GROUP_TOWER;
+    bt_vit_init(&out->vit, out->store, vit, &tower);
+    method->declare(out, training->decay, training->seed);
+}
+
+void bt_model_release(bt_model *model) {
+    bt_vit_release(&model->vit);
+    bt_params_free(model->store);
+    model->store = NULL;
+}

@@ -1,0 +1,81 @@
+/* The programs of a model. */
+#include "method/step.h"
+
+static bt_program *start(const bt_step_options *o, bool training, bool accumulate) {
+    return bt_program_new(&(bt_program_options){.compute = o->compute, .recompute = o->recompute, .training = training,
+                                                .accumulate = accumulate});
+}
+
+static bt_value images(bt_program *p, const bt_model *m, const bt_step_options *o, int views) {
+    int64_t n = (int64_t)views * o->batch, side = m->vit.config.image;
+    return o->float_images ? bt_input(p, "images", BT_F32, bt_shape4(n, 3, side, side))
+                           : bt_input(p, "images", BT_U8, bt_shape4(n, side, side, 3));
+}
+
+/** The tower on the step's images. Where it is not trained it runs as in inference: without dropout. */
+static bt_value tower(bt_program *p, const bt_model *m, const bt_step_options *o, int views, bool training) {
+    const bt_vit_block *b = &m->vit.block[0];
+    const bt_lora *adapters[] = {&b->qkv.lora, &b->proj.lora, &b->fc1.lora, &b->fc2.lora};
+    bool draws = false;
+    for (int k = 0; k < 4; k++) draws = draws || (training && adapters[k]->a >= 0 && adapters[k]->dropout > 0);
+    bt_value pixels = images(p, m, o, views);
+    bt_value ids = draws ? bt_input(p, "ids", BT_I64, bt_shape1((int64_t)views * o->batch)) : 0;
+    return bt_vit_forward(p, m->store, &m->vit, pixels, ids);
+}
+
+/** Head and loss on e, the backward, and the terms as outputs. */
+static void loss_and_backward(bt_program *p, const bt_model *m, const bt_step_options *o, bt_value e) {
+    bt_loss_term terms[BT_MAX_TERMS];
+    int count = m->method->loss(p, m, e, o->batch, terms);
+    bt_root roots[BT_MAX_TERMS];
+    for (int i = 0; i < count; i++) {
+        bt_output(p, terms[i].name, terms[i].value);
+        roots[i] = (bt_root){.value = terms[i].value, .weight = terms[i].weight};
+    }
+    bt_differentiate(p, roots, count, o->groups);
+}
+
+static bool tower_trains(const bt_step_options *o) { return o->groups & 1u << BT_GROUP_TOWER; }
+
+bt_program *bt_step_program(const bt_model *m, const bt_step_options *o) {
+    bt_program *p = start(o, true, false);
+    loss_and_backward(p, m, o, tower(p, m, o, m->config.views, tower_trains(o)));
+    if (!o->gradients_only) bt_adamw_update(p, m->store, o->groups, &o->adamw);
+    return p;
+}
+
+bt_program *bt_embed_program(const bt_model *m, const bt_step_options *o) {
+    bt_program *p = start(o, false, false);
+    m->method->embed(p, m, tower(p, m, o, 1, false));
+    return p;
+}
+
+bt_program *bt_encode_program(const bt_model *m, const bt_step_options *o) {
+    bt_program *p = start(o, true, false);
+    bt_output(p, "e", tower(p, m, o, m->config.views, tower_trains(o)));
+    return p;
+}
+
+bt_program *bt_head_program(const bt_model *m, const bt_step_options *o) {
+    bt_program *p = start(o, true, true);
+    bt_zero_gradients(p, m->store);
+    bt_value e = bt_input_with_gradient(p, "e", BT_F32, bt_shape2((int64_t)m->config.views * o->batch, m->vit.config.width));
+    bt_step_options head = *o;
+    head.groups &= BT_MASK_HEAD;
+    loss_and_backward(p, m, &head, e);
+    return p;
+}
+
+bt_program *bt_backward_program(const bt_model *m, const bt_step_options *o) {
+    bt_program *p = start(o, true, true);
+    bt_value e = tower(p, m, o, m->config.views, true);
+    bt_value de = bt_input(p, "de", BT_F32, bt_shape2((int64_t)m->config.views * o->batch, m->vit.config.width));
+    bt_differentiate(p, &(bt_root){.value = e, .gradient = de}, 1, o->groups & ~BT_MASK_HEAD);
+    return p;
+}
+
+bt_program *bt_update_program(const bt_model *m, const bt_step_options *o) {
+    bt_program *p = start(o, true, false);
+    bt_adamw_update(p, m->store, o->groups, &o->adamw);
+    return p;
+}

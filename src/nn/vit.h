@@ -1,0 +1,66 @@
+/* Vision transformer with class token (arXiv 2010.11929), pre-norm blocks, optional LayerScale and register tokens, and
+ * LoRA adapters on its linear layers. Parameter names are timm's.
+ */
+#ifndef BITTERN_NN_VIT_H
+#define BITTERN_NN_VIT_H
+
+#include "nn/lora.h"
+
+typedef struct bt_vit_config {
+    int image, patch;         /**< pixels of a side; image is a multiple of patch */
+    int width, depth, heads;
+    int mlp;                  /**< hidden width of the MLP */
+    int registers;            /**< tokens behind the class token, without position */
+    bool layer_scale;
+    float layer_scale_init;
+    float norm_eps;
+    float mean[3], std[3];    /**< of u8 images, on the scale 0..1 */
+} bt_vit_config;
+
+/** What is trained: nothing or everything of the tower, or adapters. */
+typedef struct bt_vit_training {
+    bool full;
+    bt_lora_config lora;
+    int group;
+    float decay;
+    uint64_t seed;            /**< of initial values */
+} bt_vit_training;
+
+typedef struct bt_vit_linear {
+    int w, b;
+    int64_t inputs, outputs;
+    bt_lora lora;
+} bt_vit_linear;
+
+typedef struct bt_vit_block {
+    int norm1_w, norm1_b, norm2_w, norm2_b, scale1, scale2; /**< scales are -1 without LayerScale */
+    bt_vit_linear qkv, proj, fc1, fc2;
+} bt_vit_block;
+
+typedef struct bt_vit {
+    bt_vit_config config;
+    int patch_w, patch_b, cls, pos, reg, norm_w, norm_b;
+    bt_vit_block *block; /**< [depth] */
+} bt_vit;
+
+/** A configuration by name, e.g. "vit_small_patch14_dinov2"; false if the name is unknown. bt_vit_names lists them. */
+bool bt_vit_named(const char *name, bt_vit_config *out);
+const char *const *bt_vit_names(void); /**< ends with NULL */
+
+/** Checks sizes; BT_ERR_CONFIG names the field. */
+bt_status bt_vit_check(const bt_vit_config *config) BT_MUST_CHECK;
+
+/** Declares all parameters with their initial values. `out` owns memory: bt_vit_release. */
+void bt_vit_init(bt_vit *out, bt_params *store, const bt_vit_config *config, const bt_vit_training *training);
+void bt_vit_release(bt_vit *vit);
+
+/** Records the tower: images u8 (N,S,S,3) or f32 (N,3,S,S) -> normalised class token (N, width) in f32. ids (N) i64 keys the
+ *  dropout of adapters in a training program; without ids there is none. Of the last block only the class token's row is computed. */
+bt_value bt_vit_forward(bt_program *p, bt_params *store, const bt_vit *vit, bt_value images, bt_value ids);
+
+/** Tokens of an image. */
+static inline int bt_vit_token_count(const bt_vit_config *c) {
+    return 1 + c->registers + (c->image / c->patch) * (c->image / c->patch);
+}
+
+#endif

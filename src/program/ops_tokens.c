@@ -1,0 +1,83 @@
+/* patchify, tokens, class_row: shapes and backward. */
+#include "program/program.h"
+
+bt_value (bt_patchify)(bt_program *p, bt_value images, int patch, int64_t columns, const float mean[3], const float std[3]) {
+    bt_op op = BT_OP_patchify;
+    if (!bt_recording(p) || !bt_require(p, images != 0, op, "operand images is missing")) return 0;
+    bt_dtype dtype = bt_info(p, images)->dtype;
+    bt_shape s = bt_info(p, images)->shape;
+    char text[64];
+    bool bytes = dtype == BT_U8;
+    if (!bt_require(p, bytes || dtype == BT_F32, op, "images have dtype %s, expected u8 or f32", bt_dtype_name(dtype)) ||
+        !bt_require(p, s.rank == 4 && s.dim[bytes ? 3 : 1] == 3, op, "images have shape %s, expected %s",
+                    bt_shape_text(s, text, sizeof text), bytes ? "(N, H, W, 3) for u8" : "(N, 3, H, W) for f32"))
+        return 0;
+    int64_t height = s.dim[bytes ? 1 : 2], width = s.dim[bytes ? 2 : 3], side = patch;
+    if (!bt_require(p, side >= 1 && height % side == 0 && width % side == 0, op,
+                    "an image of %lld x %lld does not divide into patches of %d", (long long)height, (long long)width, patch) ||
+        !bt_require(p, columns >= 3 * side * side, op, "%lld columns cannot hold a patch of %lld", (long long)columns,
+                    (long long)(3 * side * side)))
+        return 0;
+    bt_value y = bt_new_value(p, p->options.compute, bt_shape3(s.dim[0], (height / side) * (width / side), columns));
+    bt_patchify_args *args = BT_EMIT(p, patchify, .images = images, .y = y);
+    args->patch = patch;
+    for (int c = 0; c < 3; c++) {
+        args->mean[c] = mean[c];
+        args->std[c] = std[c];
+    }
+    return y;
+}
+
+bt_value (bt_tokens)(bt_program *p, bt_value patches, bt_value cls, bt_value pos, bt_value reg) {
+    bt_op op = BT_OP_tokens;
+    if (!bt_recording(p) || !bt_require_dtype(p, op, "patches", patches, p->options.compute)) return 0;
+    bt_shape s = bt_info(p, patches)->shape;
+    if (!bt_require(p, s.rank == 3, op, "patches need 3 axes (N, S, D)") || !bt_require_dtype(p, op, "cls", cls, BT_F32) ||
+        !bt_require_shape(p, op, "cls", cls, bt_shape2(1, s.dim[2])) || !bt_require_dtype(p, op, "pos", pos, BT_F32) ||
+        !bt_require_shape(p, op, "pos", pos, bt_shape2(1 + s.dim[1], s.dim[2])))
+        return 0;
+    int64_t registers = reg ? bt_info(p, reg)->shape.dim[0] : 0;
+    if (reg && !(bt_require_dtype(p, op, "reg", reg, BT_F32) &&
+                 bt_require_shape(p, op, "reg", reg, bt_shape2(registers, s.dim[2]))))
+        return 0;
+    bt_value x = bt_new_value(p, p->options.compute, bt_shape3(s.dim[0], 1 + registers + s.dim[1], s.dim[2]));
+    BT_EMIT(p, tokens, .patches = patches, .cls = cls, .pos = pos, .reg = reg, .x = x);
+    return x;
+}
+
+void bt_tokens_backward(bt_program *p, const bt_instruction *i) {
+    const bt_tokens_values *v = (const bt_tokens_values *)i->operand;
+    bt_value dx = bt_gradient_so_far(p, v->x);
+    if (bt_wants(p, v->cls) != bt_wants(p, v->pos) || (v->reg && bt_wants(p, v->reg) != bt_wants(p, v->cls))) {
+        bt_program_fail(p, BT_ERR_UNSUPPORTED, "tokens: class token, positions and registers are trained together or not at all");
+        return;
+    }
+    if (bt_wants(p, v->cls)) {
+        int accumulate = 0;
+        bt_value dcls = bt_param_gradient(p, v->cls, &accumulate), dpos = bt_param_gradient(p, v->pos, &accumulate);
+        bt_value dreg = bt_param_gradient(p, v->reg, &accumulate);
+        BT_EMIT(p, tokens_dw, .dx = dx, .dcls = dcls, .dpos = dpos, .dreg = dreg)->accumulate = accumulate;
+    }
+    if (bt_wants(p, v->patches)) {
+        bt_value dpatches = bt_new_value(p, p->options.compute, bt_info(p, v->patches)->shape);
+        BT_EMIT(p, tokens_dx, .dx = dx, .dpatches = dpatches);
+        bt_gradient_add(p, v->patches, dpatches);
+    }
+}
+
+bt_value (bt_class_row)(bt_program *p, bt_value x) {
+    bt_op op = BT_OP_class_row;
+    if (!bt_recording(p) || !bt_require_dtype(p, op, "x", x, p->options.compute)) return 0;
+    bt_shape s = bt_info(p, x)->shape;
+    if (!bt_require(p, s.rank == 3, op, "x needs 3 axes (N, T, D)")) return 0;
+    bt_value y = bt_new_value(p, p->options.compute, bt_shape3(s.dim[0], 1, s.dim[2]));
+    BT_EMIT(p, class_row, .x = x, .y = y);
+    return y;
+}
+
+void bt_class_row_backward(bt_program *p, const bt_instruction *i) {
+    const bt_class_row_values *v = (const bt_class_row_values *)i->operand;
+    bt_value dx = bt_new_value(p, p->options.compute, bt_info(p, v->x)->shape);
+    BT_EMIT(p, class_row_dx, .dy = bt_gradient_so_far(p, v->y), .add = bt_gradient_so_far(p, v->x), .dx = dx);
+    bt_gradient_replace(p, v->x, dx);
+}

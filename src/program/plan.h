@@ -1,0 +1,67 @@
+/* A planned program, for the files of this module.
+ *
+ *   lifetimes.c   which instructions live, which values share memory, from where to where each memory is in use
+ *   place.c       offsets in one block
+ *   plan.c        kernels prepared, operands bound, run
+ *   cost.c        FLOPs, bytes, launches
+ *   inspect.c     the plan as text and JSON
+ */
+#ifndef BITTERN_PROGRAM_PLAN_H
+#define BITTERN_PROGRAM_PLAN_H
+
+#include "program/program.h"
+
+enum { BT_BLOCK_ALIGN = 256 };
+
+/** A piece of the block: one value, or a chain of values that take over each other's memory, or one instruction's scratch. */
+typedef struct bt_storage {
+    size_t bytes;      /**< a multiple of BT_BLOCK_ALIGN */
+    int begin, end;    /**< first and last plan instruction that touches it, both included */
+    size_t offset;
+    bt_value value;    /**< the first of the chain; 0 for scratch */
+} bt_storage;
+
+typedef struct bt_planned {
+    const bt_instruction *source; /**< in the program */
+    void *args;                   /**< operands bound */
+    bt_prepared prepared;
+    int scratch;                  /**< storage, or -1 */
+} bt_planned;
+
+typedef struct bt_named_value {
+    char *name;
+    bt_value value;
+    bool is_input, is_set; /**< an input must be set before each run: its memory may have been used by others since */
+} bt_named_value;
+
+struct bt_plan {
+    const bt_program *program;
+    bt_device *device;         /**< NULL: a plan to look at, without kernels and scratch */
+    bt_planned *instruction;
+    int instruction_count;
+    int *storage_of;           /**< [value], -1: no memory of its own (store, view, dead) */
+    bt_storage *storage;
+    int storage_count;
+    size_t block_bytes, lower_bound_bytes;
+    char *block;               /**< not owned */
+    bt_named_value *named;
+    int named_count;
+};
+
+/** Fills instruction[].source (live ones only), storage_of and storage (scratch not yet). */
+void bt_plan_lifetimes(bt_plan *plan);
+
+/** Sets the offsets of all storages, block_bytes and lower_bound_bytes. */
+void bt_plan_place(bt_plan *plan);
+
+/** Largest sum of bytes in use at one instruction. */
+size_t bt_plan_lower_bound(const bt_plan *plan);
+
+/** FLOPs of the products of an instruction (2 x multiply-add); 0 for all others. */
+double bt_cost_flops(bt_op op, const void *args);
+/** Bytes of all operands, each counted once. */
+double bt_cost_bytes(bt_op op, const void *args);
+/** Kernels and library calls that the CUDA backend issues. */
+int bt_cost_launches(bt_op op, const void *args);
+
+#endif
