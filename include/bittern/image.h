@@ -29,10 +29,13 @@ typedef struct bt_image {
     int64_t height, width;
 } bt_image;
 
+#define BT_IMAGE_PIXELS ((int64_t)1 << 27) /**< default limits */
+#define BT_IMAGE_FILE_BYTES ((size_t)1 << 28)
+
 /** What a file may ask for. Zero takes the default. */
 typedef struct bt_image_limits {
-    int64_t pixels;    /**< width x height; default 2^27 */
-    size_t file_bytes; /**< default 2^28 */
+    int64_t pixels; /**< width x height */
+    size_t file_bytes;
 } bt_image_limits;
 
 /** Reads and decodes a file. `limits` may be NULL. BT_ERR_IO, BT_ERR_FORMAT (damaged, unknown, too large: the message

@@ -29,7 +29,7 @@ bt_status bt_error(bt_status status, const char *format, ...) {
 }
 
 bt_status bt_error_prefix(bt_status status, const char *format, ...) {
-    char prefix[MESSAGE_BYTES], text[2 * MESSAGE_BYTES];
+    char prefix[MESSAGE_BYTES], text[2 * MESSAGE_BYTES + 2];
     va_list args;
     va_start(args, format);
     vsnprintf(prefix, sizeof prefix, format, args);

@@ -68,7 +68,7 @@ static bt_status run_dscale(bt_device *device, const bt_add_dscale_args *a, cons
     (void)prepared;
     int64_t rows = bt_shape_rows(a->dy.shape), cols = bt_shape_cols(a->dy.shape);
     const double *sums = bt_sum_rows(device, rows, cols, rows * cols, sum_dscale, a, dscale_buffer_bytes(a), scratch);
-    bt_store_sums(&a->dscale, sums, cols, a->accumulate);
+    bt_store_sums(&a->dscale, 0, sums, cols, a->accumulate);
     return BT_OK;
 }
 

@@ -113,8 +113,8 @@ static bt_status run_dw(bt_device *device, const bt_layer_norm_dw_args *a, const
     (void)prepared;
     int64_t rows = bt_shape_rows(a->x.shape), cols = bt_shape_cols(a->x.shape);
     const double *sums = bt_sum_rows(device, rows, 2 * cols, rows * cols, dw_rows, a, buffer_bytes(&a->x, 2), scratch);
-    bt_store_sums(&a->dw, sums, cols, a->accumulate);
-    bt_store_sums(&a->db, sums + cols, cols, a->accumulate);
+    bt_store_sums(&a->dw, 0, sums, cols, a->accumulate);
+    bt_store_sums(&a->db, 0, sums + cols, cols, a->accumulate);
     return BT_OK;
 }
 

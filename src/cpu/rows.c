@@ -40,6 +40,12 @@ bt_status bt_check_operands(const char *operation, const bt_operand_rule *rules,
     return BT_OK;
 }
 
+void bt_copy_row(const bt_tensor *y, int64_t y_row, const bt_tensor *x, int64_t x_row) {
+    size_t item_bytes = bt_dtype_bytes(y->dtype);
+    memcpy((char *)y->data + (size_t)(y_row * y->ld) * item_bytes,
+           (const char *)x->data + (size_t)(x_row * x->ld) * item_bytes, (size_t)bt_shape_cols(y->shape) * item_bytes);
+}
+
 static int threads_for(const bt_device *device, int64_t elements, int64_t parts) {
     int64_t useful = 1 + elements / WORK_PER_THREAD;
     if (useful > parts) useful = parts;
@@ -172,9 +178,9 @@ const double *bt_sum_rows(bt_device *device, int64_t rows, int64_t width, int64_
     return total;
 }
 
-void bt_store_sums(const bt_tensor *out, const double *sums, int64_t n, int accumulate) {
+void bt_store_sums(const bt_tensor *out, int64_t first, const double *sums, int64_t n, int accumulate) {
     if (!bt_present(out)) return;
-    float *y = out->data;
+    float *y = (float *)out->data + first;
     for (int64_t i = 0; i < n; i++) y[i] = accumulate ? (float)((double)y[i] + sums[i]) : (float)sums[i];
 }
 

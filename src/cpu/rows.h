@@ -64,6 +64,9 @@ static inline void bt_row_write(const bt_vector *v, const bt_tensor *t, int64_t 
     if (t->dtype == BT_BF16) v->to_bf16((uint16_t *)t->data + row * t->ld + col, values, n);
 }
 
+/** Row y_row of y = row x_row of x, of the same dtype and width. */
+void bt_copy_row(const bt_tensor *y, int64_t y_row, const bt_tensor *x, int64_t x_row);
+
 /* ---- work over threads ------------------------------------------------------------------------------------------- */
 
 /** Does rows begin..end-1. `buffer` is this thread's own: `buffer_bytes` bytes, aligned to a cache line. */
@@ -95,8 +98,9 @@ typedef void (*bt_sum_body)(const void *context, const bt_vector *v, int64_t beg
 const double *bt_sum_rows(bt_device *device, int64_t rows, int64_t width, int64_t elements, bt_sum_body body,
                           const void *context, size_t buffer_bytes, void *scratch);
 
-/** out (n) f32 = sums, or out + sums with `accumulate`. An absent `out` is skipped. */
-void bt_store_sums(const bt_tensor *out, const double *sums, int64_t n, int accumulate);
+/** Elements first..first+n-1 of `out`, f32 and contiguous, = sums (n), or += with `accumulate`. An absent `out` is
+ * skipped. */
+void bt_store_sums(const bt_tensor *out, int64_t first, const double *sums, int64_t n, int accumulate);
 
 /** Notes the first fault of the step. */
 void bt_set_fault(bt_device *device, bt_op op, int64_t index);

@@ -34,7 +34,12 @@ typedef struct bt_vector {
                              int64_t n); /**< dw += dy h, db += dy */
 
     void (*add_scaled)(float *y, const float *x, const float *f, const float *s, int64_t n); /**< s may be NULL: 1 */
+    void (*scale_about)(float *y, const float *x, const float *center, const float *slope, const float *shift,
+                        int64_t n); /**< y = (x - center) slope + shift */
     void (*multiply)(float *y, const float *x, const float *s, int64_t n);
+    void (*divide)(float *y, const float *x, float divisor, int64_t n);
+    void (*project)(float *y, const float *x, const float *u, const float *add, float factor, float divisor,
+                    int64_t n); /**< y = (x - factor u) / divisor + add; add may be NULL */
     void (*add_product)(double *s, const float *x, const float *y, int64_t n); /**< s += x y */
     void (*gelu)(float *y, const float *x, int64_t n);
     void (*gelu_dx)(float *dx, const float *dy, const float *x, int64_t n);

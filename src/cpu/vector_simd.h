@@ -133,8 +133,26 @@ static void add_scaled(float *y, const float *x, const float *f, const float *s,
     }
 }
 
+static void scale_about(float *y, const float *x, const float *center, const float *slope, const float *shift,
+                        int64_t n) {
+    EACH y[i] = (x[i] - center[i]) * slope[i] + shift[i];
+}
+
 static void multiply(float *y, const float *x, const float *s, int64_t n) {
     EACH y[i] = x[i] * s[i];
+}
+
+static void divide(float *y, const float *x, float divisor, int64_t n) {
+    EACH y[i] = x[i] / divisor;
+}
+
+static void project(float *y, const float *x, const float *u, const float *add, float factor, float divisor,
+                    int64_t n) {
+    if (add) {
+        EACH y[i] = (x[i] - factor * u[i]) / divisor + add[i];
+    } else {
+        EACH y[i] = (x[i] - factor * u[i]) / divisor;
+    }
 }
 
 static void add_product(double *s, const float *x, const float *y, int64_t n) {
@@ -182,7 +200,10 @@ const bt_vector BT_SIMD(bt_vector) = {
     .normalize_dx = normalize_dx,
     .add_normalize_dw = add_normalize_dw,
     .add_scaled = add_scaled,
+    .scale_about = scale_about,
     .multiply = multiply,
+    .divide = divide,
+    .project = project,
     .add_product = add_product,
     .gelu = gelu,
     .gelu_dx = gelu_dx,

@@ -26,7 +26,7 @@ static int64_t axis_stride(int64_t in, int64_t full) {
 }
 
 static size_t axis_bytes(int64_t in, int64_t full, int64_t count) {
-    size_t row = 2 * sizeof(int64_t) + (size_t)axis_stride(in, full) * sizeof(int32_t) + sizeof(int64_t);
+    size_t row = 2 * sizeof(int64_t) + (size_t)axis_stride(in, full) * sizeof(int32_t);
     return row * (size_t)count;
 }
 

@@ -9,12 +9,10 @@
 #include <string.h>
 #include <strings.h>
 
-static const bt_image_limits default_limits = {.pixels = (int64_t)1 << 27, .file_bytes = (size_t)1 << 28};
-
 static bt_image_limits limits_of(const bt_image_limits *limits) {
-    bt_image_limits all = limits ? *limits : default_limits;
-    if (all.pixels == 0) all.pixels = default_limits.pixels;
-    if (all.file_bytes == 0) all.file_bytes = default_limits.file_bytes;
+    bt_image_limits all = limits ? *limits : (bt_image_limits){0};
+    if (all.pixels == 0) all.pixels = BT_IMAGE_PIXELS;
+    if (all.file_bytes == 0) all.file_bytes = BT_IMAGE_FILE_BYTES;
     return all;
 }
 

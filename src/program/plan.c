@@ -1,6 +1,9 @@
 /* Planning and running: kernels are prepared, operands get their addresses once, a run is a loop. */
 #include "program/plan.h"
 
+#include "base/thread.h"
+#include "program/inspect.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -168,18 +171,38 @@ bt_status bt_plan_set(bt_plan *plan, const char *input, const void *host, size_t
     return BT_OK;
 }
 
-bt_status bt_plan_run(bt_plan *plan) {
+/** Checks that the inputs are fresh; afterwards they are used up. */
+static bt_status take_inputs(bt_plan *plan) {
     BT_ASSERT(plan->device && (plan->block || !plan->block_bytes));
     for (int i = 0; i < plan->named_count; i++) {
         if (plan->named[i].is_input && !plan->named[i].is_set)
             return bt_error(BT_ERR_SHAPE, "input \"%s\" was not set since the last run", plan->named[i].name);
         plan->named[i].is_set = false;
     }
+    return BT_OK;
+}
+
+static bt_status run_one(bt_plan *plan, int i) {
+    const bt_planned *planned = &plan->instruction[i];
+    void *scratch = planned->scratch < 0 ? NULL : plan->block + plan->storage[planned->scratch].offset;
+    bt_status status = run(plan->device, planned, scratch);
+    if (status != BT_OK) return bt_error_prefix(status, "instruction %d (%s)", i, bt_op_info_of(planned->source->op)->name);
+    return BT_OK;
+}
+
+bt_status bt_plan_run(bt_plan *plan) {
+    BT_TRY(take_inputs(plan));
+    for (int i = 0; i < plan->instruction_count; i++) BT_TRY(run_one(plan, i));
+    return BT_OK;
+}
+
+bt_status bt_plan_run_timed(bt_plan *plan, double *seconds) {
+    BT_TRY(take_inputs(plan));
     for (int i = 0; i < plan->instruction_count; i++) {
-        const bt_planned *planned = &plan->instruction[i];
-        void *scratch = planned->scratch < 0 ? NULL : plan->block + plan->storage[planned->scratch].offset;
-        bt_status status = run(plan->device, planned, scratch);
-        if (status != BT_OK) return bt_error_prefix(status, "instruction %d (%s)", i, bt_op_info_of(planned->source->op)->name);
+        double start = bt_clock_seconds();
+        BT_TRY(run_one(plan, i));
+        BT_TRY(plan->device->backend->synchronize(plan->device));
+        seconds[i] = bt_clock_seconds() - start;
     }
     return BT_OK;
 }

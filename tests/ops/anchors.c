@@ -19,7 +19,8 @@ static double rate_of(double *x, int64_t rows, int64_t d, float eps) {
     static double chol[16 * 16];
     double loss = 0;
     bt_coding_rate_args attr = {.groups = 1, .eps = eps};
-    ref_coding_rate a = {.attr = &attr, .x = matrix(x, rows, d), .loss = matrix(&loss, 1, 1), .chol = matrix(chol, d, d)};
+    ref_coding_rate a = {
+        .attr = &attr, .x = matrix(x, rows, d), .loss = matrix(&loss, 1, 1), .chol = matrix(chol, d, d)};
     reference_coding_rate(&a);
     return loss;
 }
@@ -40,5 +41,6 @@ void ops_run_anchors(ops_counts *counts) {
 
     static double basis[256 * 16]; /* rows e_0, e_1, ..: x^T x is 256/16 I, the isotropic minimum */
     for (int n = 0; n < 256; n++) basis[16 * n + n % 16] = 1;
-    expect(counts, "coding_rate of isotropic rows", rate_of(basis, 256, 16, 0.05f), -0.5 * 16 * log(21) * 272 / (256 * 16));
+    expect(counts, "coding_rate of isotropic rows", rate_of(basis, 256, 16, 0.05f),
+           -0.5 * 16 * log(21) * 272 / (256 * 16));
 }

@@ -9,8 +9,11 @@
 #define GUARD_BYTE 0xA5
 #define NAN_BYTE 0xFF /* four of them are a NaN in f32, two in bf16 */
 
-const bt_step ops_step = {.seed = 0x0123456789abcdefu, .step = 41, .lr = {1e-3f, 3e-4f, 1e-2f, 5e-5f},
-                          .step_size = {2e-3f, 4e-4f, 3e-2f, 6e-5f}, .bias2_sqrt = {0.5f, 0.25f, 0.9f, 0.75f}};
+const bt_step ops_step = {.seed = 0x0123456789abcdefu,
+                          .step = 41,
+                          .lr = {1e-3f, 3e-4f, 1e-2f, 5e-5f},
+                          .step_size = {2e-3f, 4e-4f, 3e-2f, 6e-5f},
+                          .bias2_sqrt = {0.5f, 0.25f, 0.9f, 0.75f}};
 
 /* ---- the row's text ---- */
 
@@ -24,14 +27,22 @@ static bt_dtype dtype_named(const char *text, size_t bytes) {
 
 static bt_dtype dtype_of_letter(char letter, bt_dtype compute) {
     switch (letter) {
-    case 'c': return compute;
-    case 'o': return compute == BT_F32 ? BT_BF16 : BT_F32;
-    case 'f': return BT_F32;
-    case 'u': return BT_U8;
-    case 'i': return BT_I32;
-    case 'l': return BT_I64;
-    case 'b': return BT_BITS;
-    default: return BT_NONE;
+    case 'c':
+        return compute;
+    case 'o':
+        return compute == BT_F32 ? BT_BF16 : BT_F32;
+    case 'f':
+        return BT_F32;
+    case 'u':
+        return BT_U8;
+    case 'i':
+        return BT_I32;
+    case 'l':
+        return BT_I64;
+    case 'b':
+        return BT_BITS;
+    default:
+        return BT_NONE;
     }
 }
 
@@ -91,11 +102,15 @@ bool ops_row_has(const ops_row *row, const char *name) {
     return false;
 }
 
-bool ops_has_compute(const ops_spec *spec) { return strchr(spec->dtypes, 'c') != NULL; }
+bool ops_has_compute(const ops_spec *spec) {
+    return strchr(spec->dtypes, 'c') != NULL;
+}
 
 /* ---- memory ---- */
 
-static size_t element_bytes(bt_dtype dtype) { return dtype == BT_BITS ? 8 : bt_dtype_bytes(dtype); }
+static size_t element_bytes(bt_dtype dtype) {
+    return dtype == BT_BITS ? 8 : bt_dtype_bytes(dtype);
+}
 
 /* Each operand begins behind a guard at a multiple of 256 bytes (plus its shift) and ends before the next guard. */
 static void lay_out(ops_case *c, const int64_t *shift) {
@@ -112,8 +127,12 @@ static void lay_out(ops_case *c, const int64_t *shift) {
     BT_ASSERT(c->block != NULL);
 }
 
-static ref_tensor *operand_of(ops_case *c, int k) { return &c->ref.any.operand[k]; }
-static ref_tensor *point_of(ops_case *c, int k) { return &c->ref.any.operand[c->info->operands + k]; }
+static ref_tensor *operand_of(ops_case *c, int k) {
+    return &c->ref.any.operand[k];
+}
+static ref_tensor *point_of(ops_case *c, int k) {
+    return &c->ref.any.operand[c->info->operands + k];
+}
 
 void ops_case_build(ops_case *c, const ops_row *row, bt_dtype compute, bool accumulate) {
     memset(c, 0, sizeof *c);
@@ -131,7 +150,8 @@ void ops_case_build(ops_case *c, const ops_row *row, bt_dtype compute, bool accu
     c->ref.any.step = &ops_step;
     for (int k = 0; k < c->info->operands; k++) {
         const bt_tensor *t = &c->args.operand[k];
-        ref_tensor r = {.shape = t->shape, .dtype = t->dtype, .rows = bt_shape_rows(t->shape), .cols = bt_shape_cols(t->shape)};
+        ref_tensor r = {
+            .shape = t->shape, .dtype = t->dtype, .rows = bt_shape_rows(t->shape), .cols = bt_shape_cols(t->shape)};
         if (!bt_present(t)) r.rows = r.cols = 0;
         if (bt_present(t)) r.v = ref_new(r.rows * r.cols);
         *operand_of(c, k) = r;
@@ -157,22 +177,49 @@ void ops_case_bind(const ops_case *c, void *base, ops_any_args *out) {
 
 static double load(bt_dtype dtype, const unsigned char *p) {
     switch (dtype) {
-    case BT_F32: { float v; memcpy(&v, p, sizeof v); return (double)v; }
-    case BT_BF16: { uint16_t v; memcpy(&v, p, sizeof v); return (double)bt_bf16_to_float(v); }
-    case BT_U8: return *p;
-    case BT_I32: { int32_t v; memcpy(&v, p, sizeof v); return v; }
-    default: { int64_t v; memcpy(&v, p, sizeof v); return (double)v; }
+    case BT_F32: {
+        float v;
+        memcpy(&v, p, sizeof v);
+        return (double)v;
+    }
+    case BT_BF16: {
+        uint16_t v;
+        memcpy(&v, p, sizeof v);
+        return (double)bt_bf16_to_float(v);
+    }
+    case BT_U8:
+        return *p;
+    case BT_I32: {
+        int32_t v;
+        memcpy(&v, p, sizeof v);
+        return v;
+    }
+    default: {
+        int64_t v;
+        memcpy(&v, p, sizeof v);
+        return (double)v;
+    }
     }
 }
 
 static void store(bt_dtype dtype, unsigned char *p, double value) {
     float f = (float)value;
     switch (dtype) {
-    case BT_F32: memcpy(p, &f, sizeof f); break;
-    case BT_BF16: memcpy(p, &(uint16_t){bt_bf16_of(f)}, 2); break;
-    case BT_U8: *p = (unsigned char)value; break;
-    case BT_I32: memcpy(p, &(int32_t){(int32_t)value}, 4); break;
-    default: memcpy(p, &(int64_t){(int64_t)value}, 8); break;
+    case BT_F32:
+        memcpy(p, &f, sizeof f);
+        break;
+    case BT_BF16:
+        memcpy(p, &(uint16_t){bt_bf16_of(f)}, 2);
+        break;
+    case BT_U8:
+        *p = (unsigned char)value;
+        break;
+    case BT_I32:
+        memcpy(p, &(int32_t){(int32_t)value}, 4);
+        break;
+    default:
+        memcpy(p, &(int64_t){(int64_t)value}, 8);
+        break;
     }
 }
 
@@ -197,7 +244,8 @@ static void encode(ops_case *c, int k) {
     const bt_tensor *t = &c->args.operand[k];
     const ref_tensor *r = operand_of(c, k);
     for (int64_t i = 0; i < r->rows * r->cols; i++)
-        store(t->dtype, c->block + row_at(c, k, i / r->cols) + (size_t)(i % r->cols) * element_bytes(t->dtype), r->v[i]);
+        store(t->dtype, c->block + row_at(c, k, i / r->cols) + (size_t)(i % r->cols) * element_bytes(t->dtype),
+              r->v[i]);
 }
 
 void ops_case_mark(const ops_case *c, int k, unsigned char *mask) {
@@ -226,11 +274,14 @@ static bool is_read(const ops_case *c, int k) {
 
 static double random_value(bt_dtype dtype, ops_rng *rng) {
     switch (dtype) {
-    case BT_U8: return (double)(ops_rng_next(rng) & 255);
-    case BT_I32: return (double)(ops_rng_next(rng) & 0xfffff);
+    case BT_U8:
+        return (double)(ops_rng_next(rng) & 255);
+    case BT_I32:
+        return (double)(ops_rng_next(rng) & 0xfffff);
     case BT_I64: /* sample | view << 32, see bittern/random.h */
         return (double)(ops_rng_next(rng) & 0x3ffffffff);
-    default: return ops_rng_normal(rng);
+    default:
+        return ops_rng_normal(rng);
     }
 }
 
@@ -274,7 +325,8 @@ void ops_case_expect(ops_case *c) {
     memset(c->block, GUARD_BYTE, c->block_bytes);
     for (int k = 0; k < c->info->operands; k++)
         for (int64_t row = 0; ops_case_has(c, k) && row < operand_of(c, k)->rows; row++)
-            memset(c->block + row_at(c, k, row), NAN_BYTE, bt_row_bytes(c->args.operand[k].dtype, operand_of(c, k)->cols));
+            memset(c->block + row_at(c, k, row), NAN_BYTE,
+                   bt_row_bytes(c->args.operand[k].dtype, operand_of(c, k)->cols));
     fill_random(c);
     round_inputs(c);
     if (c->spec->derive) c->spec->derive(&c->ref);

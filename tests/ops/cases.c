@@ -1,10 +1,16 @@
-/* The rows of the table. Every operation has shapes with 1, primes and sizes that are no multiple of 32, one shape as in
- * ViT-S/14 at 224 pixels (257 tokens, width 384) or in CroVCA (batch 256), rows that are further apart than wide, and each
- * optional operand both given and left out. ops_test.h explains the notation. */
+/* The rows of the table. Every operation has shapes with 1, primes and sizes that are no multiple of 32, one shape as
+ * in ViT-S/14 at 224 pixels (257 tokens, width 384) or in CroVCA (batch 256), rows that are further apart than wide,
+ * and each optional operand both given and left out. ops_test.h explains the notation. */
 #include "ops_test.h"
 
-#define ROW(name, flags, operands) {BT_OP_##name, flags, operands, NULL}
-#define ROW_WITH(name, flags, operands, ...) {BT_OP_##name, flags, operands, &(const bt_##name##_args){__VA_ARGS__}}
+#define ROW(name, flags, operands)                                                                                     \
+    { BT_OP_##name, flags, operands, NULL }
+#define ROW_WITH(name, flags, operands, ...)                                                                           \
+    {                                                                                                                  \
+        BT_OP_##name, flags, operands, &(const bt_##name##_args) {                                                     \
+            __VA_ARGS__                                                                                                \
+        }                                                                                                              \
+    }
 
 /* Low-rank updates of q and v of a fused qkv, of one output as a whole, of all three parts. */
 #define LORA_QV(w) .scale = 0.5f, .parts = 2, .rank = 4, .part_column = {0, 2 * (w)}, .part_width = (w)
@@ -41,10 +47,15 @@ const ops_row ops_rows[] = {
     ROW_WITH(lora_linear, 0, "x[5,13] w[7,13] b[7] a[2,13] bb[7,2] y[5,7] u[5,2]", LORA_ONE(7, 2)),
     ROW_WITH(lora_linear, 0, "x[5,13] w[7,13] a[2,13] bb[7,2] ids[5] y[5,7] u[5,2]", LORA_ONE(7, 2), DROPOUT),
     ROW_WITH(lora_linear, 0, "x[2,9,24] w[33,24]! b[33] a[8,24] bb[22,4] add[2,9,33] y[2,9,33] u[2,9,8]", LORA_QV(11)),
-    ROW_WITH(lora_linear, 0, "x[3,11,23] w[39,23]! b[39] a[8,23] bb[26,4] add[3,11,39] ids[3] y[3,11,39] u[3,11,8]", LORA_QV(13), DROPOUT),
-    ROW_WITH(lora_linear, 0, "x[3,11,23+3] w[39,23+1] b[39] a[9,23+2] bb[39,3+1] add[3,11,39+5] ids[3] y[3,11,39+2] u[3,11,9+1]", LORA_QKV(13), DROPOUT),
+    ROW_WITH(lora_linear, 0, "x[3,11,23] w[39,23]! b[39] a[8,23] bb[26,4] add[3,11,39] ids[3] y[3,11,39] u[3,11,8]",
+             LORA_QV(13), DROPOUT),
+    ROW_WITH(lora_linear, 0,
+             "x[3,11,23+3] w[39,23+1] b[39] a[9,23+2] bb[39,3+1] add[3,11,39+5] ids[3] y[3,11,39+2] u[3,11,9+1]",
+             LORA_QKV(13), DROPOUT),
     ROW_WITH(lora_linear, 0, "x[2,33,64] w[96,64]! a[9,64] bb[96,3] y[2,33,96] u[2,33,9]", LORA_QKV(32)),
-    ROW_WITH(lora_linear, OPS_LARGE, "x[2,257,384] w[1152,384]! b[1152] a[32,384] bb[768,16] ids[2] y[2,257,1152] u[2,257,32]", .scale = 1, .parts = 2, .rank = 16, .part_column = {0, 768}, .part_width = 384, .dropout = 0.1f, .stream = 3),
+    ROW_WITH(lora_linear, OPS_LARGE,
+             "x[2,257,384] w[1152,384]! b[1152] a[32,384] bb[768,16] ids[2] y[2,257,1152] u[2,257,32]", .scale = 1,
+             .parts = 2, .rank = 16, .part_column = {0, 768}, .part_width = 384, .dropout = 0.1f, .stream = 3),
     ROW_WITH(lora_du, 0, "dy[1,1] bb[1,1] du[1,1]", LORA_ONE(1, 1)),
     ROW_WITH(lora_du, 0, "dy[2,9,33] bb[22,4] du[2,9,8]", LORA_QV(11)),
     ROW_WITH(lora_du, 0, "dy[3,11,39+1] bb[39,3+1] du[3,11,9+2]", LORA_QKV(13)),
@@ -52,14 +63,19 @@ const ops_row ops_rows[] = {
     ROW(lora_linear_dx, 0, "dy[1,1] w[1,1] du[1,1] a[1,1] dx[1,1]"),
     ROW_WITH(lora_linear_dx, 0, "dy[5,7] w[7,13] du[5,2] a[2,13] ids[5] dx[5,13]", DROPOUT),
     ROW(lora_linear_dx, 0, "dy[2,9,33] w[33,24]! du[2,9,8] a[8,24] add[2,9,24] dx[2,9,24]"),
-    ROW_WITH(lora_linear_dx, 0, "dy[3,11,39+1] w[39,23+2] du[3,11,9+3] a[9,23+1] add[3,11,23+4] ids[3] dx[3,11,23+5]", DROPOUT),
+    ROW_WITH(lora_linear_dx, 0, "dy[3,11,39+1] w[39,23+2] du[3,11,9+3] a[9,23+1] add[3,11,23+4] ids[3] dx[3,11,23+5]",
+             DROPOUT),
     ROW_WITH(lora_linear_dx, 0, "dy[3,11,39] w[39,23]! du[3,11,9] a[9,23] add[3,11,23] ids[3] dx[3,11,23]", DROPOUT),
-    ROW_WITH(lora_linear_dx, OPS_LARGE, "dy[2,257,1152] w[1152,384]! du[2,257,32] a[32,384] ids[2] dx[2,257,384]", .dropout = 0.1f, .stream = 3),
+    ROW_WITH(lora_linear_dx, OPS_LARGE, "dy[2,257,1152] w[1152,384]! du[2,257,32] a[32,384] ids[2] dx[2,257,384]",
+             .dropout = 0.1f, .stream = 3),
     ROW_WITH(lora_dw, 0, "dy[1,1] x[1,1] u[1,1] du[1,1] da[1,1] dbb[1,1]", LORA_ONE(1, 1)),
     ROW_WITH(lora_dw, 0, "dy[5,7] x[5,13] u[5,2] du[5,2] ids[5] da[2,13] dbb[7,2]", LORA_ONE(7, 2), DROPOUT),
     ROW_WITH(lora_dw, 0, "dy[2,9,33] x[2,9,24] u[2,9,8] du[2,9,8] da[8,24] dbb[22,4]", LORA_QV(11)),
-    ROW_WITH(lora_dw, 0, "dy[3,11,39+1] x[3,11,23+3] u[3,11,9+1] du[3,11,9+2] ids[3] da[9,23] dbb[39,3]@1", LORA_QKV(13), DROPOUT),
-    ROW_WITH(lora_dw, OPS_LARGE, "dy[2,257,1152] x[2,257,384] u[2,257,32] du[2,257,32] ids[2] da[32,384] dbb[768,16]", .scale = 1, .parts = 2, .rank = 16, .part_column = {0, 768}, .part_width = 384, .dropout = 0.1f, .stream = 3),
+    ROW_WITH(lora_dw, 0, "dy[3,11,39+1] x[3,11,23+3] u[3,11,9+1] du[3,11,9+2] ids[3] da[9,23] dbb[39,3]@1",
+             LORA_QKV(13), DROPOUT),
+    ROW_WITH(lora_dw, OPS_LARGE, "dy[2,257,1152] x[2,257,384] u[2,257,32] du[2,257,32] ids[2] da[32,384] dbb[768,16]",
+             .scale = 1, .parts = 2, .rank = 16, .part_column = {0, 768}, .part_width = 384, .dropout = 0.1f,
+             .stream = 3),
 
     ROW_WITH(attention, 0, "qkv[1,1,3] o[1,1,1] lse[1,1,1]", .heads = 1, .scale = 1),
     ROW_WITH(attention, 0, "qkv[2,7,30] o[2,7,10] lse[2,2,7]", .heads = 2, .scale = 0.447f),
@@ -71,32 +87,42 @@ const ops_row ops_rows[] = {
     ROW_WITH(attention, OPS_LARGE, "qkv[3,257,768] q[3,1,384] o[3,1,384] lse[3,6,1]", .heads = 6, .scale = 0.125f),
     ROW_WITH(attention_dx, 0, "do_[1,1,1] o[1,1,1] lse[1,1,1] qkv[1,1,3] dqkv[1,1,3]", .heads = 1, .scale = 1),
     ROW_WITH(attention_dx, 0, "do_[2,7,10] o[2,7,10] lse[2,2,7] qkv[2,7,30] dqkv[2,7,30]", .heads = 2, .scale = 0.447f),
-    ROW_WITH(attention_dx, 0, "do_[2,33,24+1] o[2,33,24+2] lse[2,3,33] qkv[2,33,72+3] dqkv[2,33,72+4]", .heads = 3, .scale = 0.354f),
-    ROW_WITH(attention_dx, 0, "do_[1,67,64] o[1,67,64] lse[1,1,67] qkv[1,67,192] dqkv[1,67,192]", .heads = 1, .scale = 0.125f),
-    ROW_WITH(attention_dx, 0, "do_[2,1,32] o[2,1,32] lse[2,2,1] qkv[2,19,64] q[2,1,32] dqkv[2,19,64] dq[2,1,32]", .heads = 2, .scale = 0.25f),
-    ROW_WITH(attention_dx, 0, "do_[2,5,64+1] o[2,5,64+2] lse[2,1,5] qkv[2,19,128+3] q[2,5,64+4] dqkv[2,19,128+5] dq[2,5,64+6]", .heads = 1, .scale = 0.125f),
-    ROW_WITH(attention_dx, OPS_LARGE, "do_[2,257,384] o[2,257,384] lse[2,6,257] qkv[2,257,1152] dqkv[2,257,1152]", .heads = 6, .scale = 0.125f),
+    ROW_WITH(attention_dx, 0, "do_[2,33,24+1] o[2,33,24+2] lse[2,3,33] qkv[2,33,72+3] dqkv[2,33,72+4]", .heads = 3,
+             .scale = 0.354f),
+    ROW_WITH(attention_dx, 0, "do_[1,67,64] o[1,67,64] lse[1,1,67] qkv[1,67,192] dqkv[1,67,192]", .heads = 1,
+             .scale = 0.125f),
+    ROW_WITH(attention_dx, 0, "do_[2,1,32] o[2,1,32] lse[2,2,1] qkv[2,19,64] q[2,1,32] dqkv[2,19,64] dq[2,1,32]",
+             .heads = 2, .scale = 0.25f),
+    ROW_WITH(attention_dx, 0,
+             "do_[2,5,64+1] o[2,5,64+2] lse[2,1,5] qkv[2,19,128+3] q[2,5,64+4] dqkv[2,19,128+5] dq[2,5,64+6]",
+             .heads = 1, .scale = 0.125f),
+    ROW_WITH(attention_dx, OPS_LARGE, "do_[2,257,384] o[2,257,384] lse[2,6,257] qkv[2,257,1152] dqkv[2,257,1152]",
+             .heads = 6, .scale = 0.125f),
 
     ROW_WITH(layer_norm, 0, "x[1,1] w[1] b[1] y[1,1] stats[1,2]", .eps = 1e-6f),
     ROW_WITH(layer_norm, 0, "x[5,7] y[5,7] stats[5,2]", .eps = 1e-5f),
     ROW_WITH(layer_norm, 0, "x[2,3,31+2] w[31] b[31] y[2,3,31+5] stats[6,2]", .eps = 0.5f),
     ROW_WITH(layer_norm, 0, "x[9,384] w[384] b[384] y[9,384] stats[9,2]", .eps = 1e-6f),
     ROW_WITH(layer_norm, 0, "x[3,1031] w[1031] b[1031] y[3,1031] stats[3,2]", .eps = 1e-6f),
-    ROW_WITH(layer_norm, OPS_LARGE, "x[16,257,384] w[384] b[384] y[16,257,384] stats[4112,2]", .eps = 1e-6f),
+    ROW_WITH(layer_norm, OPS_LARGE, "x[4,257,384] w[384] b[384] y[4,257,384] stats[1028,2]", .eps = 1e-6f),
     ROW(layer_norm_dx, 0, "dy[1,1] x[1,1] w[1] stats[1,2] dx[1,1]"),
     ROW(layer_norm_dx, 0, "dy[5,7] x[5,7] stats[5,2] dx[5,7]"),
     ROW(layer_norm_dx, 0, "dy[2,3,31+1] x[2,3,31+2] w[31] stats[6,2] add[2,3,31+3] dx[2,3,31+4]"),
     ROW(layer_norm_dx, 0, "dy[9,384] x[9,384] w[384] stats[9,2] add[9,384] dx[9,384]"),
     ROW(layer_norm_dx, 0, "dy[3,1031] x[3,1031] w[1031] stats[3,2] dx[3,1031]"),
-    ROW(layer_norm_dx, OPS_LARGE, "dy[16,257,384] x[16,257,384] w[384] stats[4112,2] add[16,257,384] dx[16,257,384]"),
+    ROW(layer_norm_dx, OPS_LARGE, "dy[4,257,384] x[4,257,384] w[384] stats[1028,2] add[4,257,384] dx[4,257,384]"),
     ROW(layer_norm_dw, 0, "dy[1,1] x[1,1] stats[1,2] dw[1] db[1]"),
     ROW(layer_norm_dw, 0, "dy[2,37,31+1] x[2,37,31+2] stats[74,2] dw[31]@1 db[31]@3"),
     ROW(layer_norm_dw, 0, "dy[131,384] x[131,384] stats[131,2] dw[384] db[384]"),
-    ROW(layer_norm_dw, OPS_LARGE, "dy[16,257,384] x[16,257,384] stats[4112,2] dw[384] db[384]"),
-    ROW_WITH(batch_norm, 0, "z[2,1] w[1] b[1] running_mean[1] running_var[1] y[2,1] stats[1,2,1]", .groups = 1, .eps = 1e-5f, .momentum = 0.1f, .update = 1),
-    ROW_WITH(batch_norm, 0, "z[14,5] w[5] b[5] running_mean[5] running_var[5] y[14,5] stats[2,2,5]", .groups = 2, .eps = 1e-5f, .momentum = 0.1f, .update = 1),
-    ROW_WITH(batch_norm, 0, "z[33,37+2] w[37] b[37] running_mean[37] running_var[37] y[33,37+3] stats[3,2,37]", .groups = 3, .eps = 0.1f, .momentum = 0.3f),
-    ROW_WITH(batch_norm, 0, "z[512,64] w[64] b[64] running_mean[64] running_var[64] y[512,64] stats[2,2,64]", .groups = 2, .eps = 1e-5f, .momentum = 0.1f, .update = 1),
+    ROW(layer_norm_dw, OPS_LARGE, "dy[4,257,384] x[4,257,384] stats[1028,2] dw[384] db[384]"),
+    ROW_WITH(batch_norm, 0, "z[2,1] w[1] b[1] running_mean[1] running_var[1] y[2,1] stats[1,2,1]", .groups = 1,
+             .eps = 1e-5f, .momentum = 0.1f, .update = 1),
+    ROW_WITH(batch_norm, 0, "z[14,5] w[5] b[5] running_mean[5] running_var[5] y[14,5] stats[2,2,5]", .groups = 2,
+             .eps = 1e-5f, .momentum = 0.1f, .update = 1),
+    ROW_WITH(batch_norm, 0, "z[33,37+2] w[37] b[37] running_mean[37] running_var[37] y[33,37+3] stats[3,2,37]",
+             .groups = 3, .eps = 0.1f, .momentum = 0.3f),
+    ROW_WITH(batch_norm, 0, "z[512,64] w[64] b[64] running_mean[64] running_var[64] y[512,64] stats[2,2,64]",
+             .groups = 2, .eps = 1e-5f, .momentum = 0.1f, .update = 1),
     ROW_WITH(batch_norm_eval, 0, "z[1,1] w[1] b[1] running_mean[1] running_var[1] y[1,1]", .eps = 1e-5f),
     ROW_WITH(batch_norm_eval, 0, "z[13,37+2] w[37] b[37] running_mean[37] running_var[37] y[13,37+1]", .eps = 0.1f),
     ROW_WITH(batch_norm_eval, 0, "z[256,64] w[64] b[64] running_mean[64] running_var[64] y[256,64]", .eps = 1e-5f),
@@ -215,11 +241,16 @@ const ops_row ops_rows[] = {
     ROW(sum_squares, 0, "x[13,37+2] sum[1]"),
     ROW(sum_squares, 0, "x[100003] sum[1]"),
     ROW_WITH(adamw, 0, "param[1] grad[1] m[1] v[1] segments[24]", .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f),
-    ROW_WITH(adamw, 0, "param[1031] grad[1031] m[1031] v[1031] segments[72]", .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f, .max_norm = 1),
-    ROW_WITH(adamw, 0, "param[1031] grad[1031] m[1031] v[1031] segments[120] sum[1]", .beta1 = 0.8f, .beta2 = 0.99f, .eps = 1e-3f, .max_norm = 1),
-    ROW_WITH(adamw, 0, "param[517] grad[517] m[517] v[517] segments[72] sum[1]", .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f, .max_norm = 1e4f),
-    ROW_WITH(adamw, 0, "param[517] grad[517] m[517] v[517] segments[48] sum[1]", .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f),
-    ROW_WITH(adamw, OPS_LARGE, "param[300007] grad[300007] m[300007] v[300007] segments[240] sum[1]", .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f, .max_norm = 1),
+    ROW_WITH(adamw, 0, "param[1031] grad[1031] m[1031] v[1031] segments[72]", .beta1 = 0.9f, .beta2 = 0.999f,
+             .eps = 1e-8f, .max_norm = 1),
+    ROW_WITH(adamw, 0, "param[1031] grad[1031] m[1031] v[1031] segments[120] sum[1]", .beta1 = 0.8f, .beta2 = 0.99f,
+             .eps = 1e-3f, .max_norm = 1),
+    ROW_WITH(adamw, 0, "param[517] grad[517] m[517] v[517] segments[72] sum[1]", .beta1 = 0.9f, .beta2 = 0.999f,
+             .eps = 1e-8f, .max_norm = 1e4f),
+    ROW_WITH(adamw, 0, "param[517] grad[517] m[517] v[517] segments[48] sum[1]", .beta1 = 0.9f, .beta2 = 0.999f,
+             .eps = 1e-8f),
+    ROW_WITH(adamw, OPS_LARGE, "param[300007] grad[300007] m[300007] v[300007] segments[240] sum[1]", .beta1 = 0.9f,
+             .beta2 = 0.999f, .eps = 1e-8f, .max_norm = 1),
 };
 
 const int ops_row_count = (int)(sizeof ops_rows / sizeof *ops_rows);

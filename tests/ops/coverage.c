@@ -51,10 +51,13 @@ bool ops_coverage(const bt_kernels *kernels) {
         good &= note(rows > 0, info->name, "no row%s", "");
         good &= note(spec != NULL, info->name, "no spec%s", "");
         good &= note(info->present(kernels), info->name, "no kernel%s", "");
-        if (spec) good &= note((int)strlen(spec->dtypes) == info->operands, info->name, "spec with dtypes '%s'", spec->dtypes);
+        if (spec)
+            good &=
+                note((int)strlen(spec->dtypes) == info->operands, info->name, "spec with dtypes '%s'", spec->dtypes);
         bool state = false;
         for (int k = 0; k < info->operands; k++) state |= ops_is_state(info->operand[k].role);
-        if (spec) good &= note(state == (spec->state != OPS_STATE_NONE), info->name, "its state is not described%s", "");
+        if (spec)
+            good &= note(state == (spec->state != OPS_STATE_NONE), info->name, "its state is not described%s", "");
         good &= optional_operands((bt_op)op, info);
     }
     return good;

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void verdict(const ops_target *target, ops_counts *counts, bool quiet, bool good, const char *what, const char *found) {
+static void verdict(const ops_target *target, ops_counts *counts, bool quiet, bool good, const char *what,
+                    const char *found) {
     *(good ? &counts->passed : &counts->failed) += 1;
     if (!good && !quiet) printf("FAIL %s %s: %s\n", target->backend->name, what, found);
 }
@@ -29,8 +30,8 @@ static void expect_refusal(const ops_target *target, const ops_case *c, bt_statu
     verdict(target, counts, quiet, good, what, found);
 }
 
-/* The first operand in a dtype that the operation never takes. `zero` and casts are left out of what has such a dtype only
- * where any memory may be cleared. */
+/* The first operand in a dtype that the operation never takes. `zero` and casts are left out of what has such a dtype
+ * only where any memory may be cleared. */
 static void wrong_dtype(const ops_target *target, const ops_row *row, bool quiet, ops_counts *counts) {
     ops_case c;
     ops_case_build(&c, row, BT_F32, false);
@@ -41,8 +42,8 @@ static void wrong_dtype(const ops_target *target, const ops_row *row, bool quiet
     ops_case_free(&c);
 }
 
-static void refuse_row(const ops_target *target, const ops_row *row, const char *const *words, const char *what, bool quiet,
-                       ops_counts *counts) {
+static void refuse_row(const ops_target *target, const ops_row *row, const char *const *words, const char *what,
+                       bool quiet, ops_counts *counts) {
     ops_case c;
     ops_case_build(&c, row, BT_F32, false);
     expect_refusal(target, &c, BT_ERR_SHAPE, words, what, quiet, counts);
@@ -51,7 +52,9 @@ static void refuse_row(const ops_target *target, const ops_row *row, const char 
 
 static void refusals(const ops_target *target, const ops_options *options, ops_counts *counts) {
     for (int op = 0; op < BT_OP_COUNT; op++) {
-        if ((options->op >= 0 && options->op != op) || op == BT_OP_zero || !ops_info_of((bt_op)op)->present(target->kernels)) continue;
+        if ((options->op >= 0 && options->op != op) || op == BT_OP_zero ||
+            !ops_info_of((bt_op)op)->present(target->kernels))
+            continue;
         for (int i = 0; i < ops_row_count; i++)
             if ((int)ops_rows[i].op == op) {
                 wrong_dtype(target, &ops_rows[i], options->quiet, counts);
@@ -59,13 +62,16 @@ static void refusals(const ops_target *target, const ops_options *options, ops_c
             }
     }
     const ops_row one_row = {BT_OP_batch_norm, 0, "z[2,3] w[3] b[3] running_mean[3] running_var[3] y[2,3] stats[2,2,3]",
-                                    &(const bt_batch_norm_args){.groups = 2, .eps = 1e-5f, .momentum = 0.1f, .update = 1}};
+                             &(const bt_batch_norm_args){.groups = 2, .eps = 1e-5f, .momentum = 0.1f, .update = 1}};
     if ((options->op < 0 || options->op == BT_OP_batch_norm) && target->kernels->batch_norm)
-        refuse_row(target, &one_row, (const char *const[]){"batch_norm", "row", NULL}, "one row per group", options->quiet, counts);
-    const ops_row no_ids = {BT_OP_lora_linear, 0, "x[2,3,5] w[7,5] a[2,5] bb[7,2] y[2,3,7] u[2,3,2]",
-                                   &(const bt_lora_linear_args){.scale = 1, .dropout = 0.1f, .parts = 1, .rank = 2, .part_width = 7}};
+        refuse_row(target, &one_row, (const char *const[]){"batch_norm", "row", NULL}, "one row per group",
+                   options->quiet, counts);
+    const ops_row no_ids = {
+        BT_OP_lora_linear, 0, "x[2,3,5] w[7,5] a[2,5] bb[7,2] y[2,3,7] u[2,3,2]",
+        &(const bt_lora_linear_args){.scale = 1, .dropout = 0.1f, .parts = 1, .rank = 2, .part_width = 7}};
     if ((options->op < 0 || options->op == BT_OP_lora_linear) && target->kernels->lora_linear)
-        refuse_row(target, &no_ids, (const char *const[]){"lora_linear", "ids", NULL}, "dropout without ids", options->quiet, counts);
+        refuse_row(target, &no_ids, (const char *const[]){"lora_linear", "ids", NULL}, "dropout without ids",
+                   options->quiet, counts);
 }
 
 /* ---- faults ---- */
@@ -79,11 +85,14 @@ static bool run_for_step(const ops_target *target, ops_case *c, int32_t earlier,
     bt_prepared prepared = {0};
     *step = ops_step;
     step->fault = earlier;
-    bool good = b->alloc(device, c->block_bytes, &block) == BT_OK && b->upload(device, block, c->block, c->block_bytes) == BT_OK;
+    bool good = b->alloc(device, c->block_bytes, &block) == BT_OK &&
+                b->upload(device, block, c->block, c->block_bytes) == BT_OK;
     ops_case_bind(c, block, &args);
     good = good && c->info->prepare(target->kernels, device, &args, &prepared) == BT_OK;
-    good = good && b->alloc(device, prepared.scratch_bytes + 1, &scratch) == BT_OK && b->set_step(device, step) == BT_OK;
-    good = good && c->info->run(target->kernels, device, &args, &prepared, scratch) == BT_OK && b->synchronize(device) == BT_OK;
+    good =
+        good && b->alloc(device, prepared.scratch_bytes + 1, &scratch) == BT_OK && b->set_step(device, step) == BT_OK;
+    good = good && c->info->run(target->kernels, device, &args, &prepared, scratch) == BT_OK &&
+           b->synchronize(device) == BT_OK;
     good = good && b->download(device, step, device->step, sizeof *step) == BT_OK;
     if (prepared.release) prepared.release(prepared.state);
     if (scratch) b->free(device, scratch);
@@ -91,7 +100,8 @@ static bool run_for_step(const ops_target *target, ops_case *c, int32_t earlier,
     return good;
 }
 
-static void expect_fault(const ops_target *target, ops_case *c, int32_t index, const char *what, bool quiet, ops_counts *counts) {
+static void expect_fault(const ops_target *target, ops_case *c, int32_t index, const char *what, bool quiet,
+                         ops_counts *counts) {
     bt_step step;
     char found[256];
     bool ran = run_for_step(target, c, 0, &step);
@@ -106,7 +116,7 @@ static void expect_fault(const ops_target *target, ops_case *c, int32_t index, c
 /* Column 2 of the second group is NaN: pivots 1 and 2 are good, pivot 3 is not. */
 static void coding_rate_pivot(const ops_target *target, bool quiet, ops_counts *counts) {
     const ops_row row = {BT_OP_coding_rate, 0, "x[10,4] loss[1] chol[2,4,4]",
-                                &(const bt_coding_rate_args){.groups = 2, .eps = 0.05f}};
+                         &(const bt_coding_rate_args){.groups = 2, .eps = 0.05f}};
     ops_case c;
     ops_case_build(&c, &row, BT_F32, false);
     ops_case_expect(&c);

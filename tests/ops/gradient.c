@@ -1,5 +1,6 @@
-/* Gradients against the forward: with L = <random, forward(point)>, the derivative of L along a direction d is <dL, d>, and
- * also (L(-2h) - 8 L(-h) + 8 L(h) - L(2h)) / 12h to fourth order. All in double, so that 1e-4 for h costs neither side. */
+/* Gradients against the forward: with L = <random, forward(point)>, the derivative of L along a direction d is <dL, d>,
+ * and also (L(-2h) - 8 L(-h) + 8 L(h) - L(2h)) / 12h to fourth order. All in double, so that 1e-4 for h costs neither
+ * side. */
 #include "ops_test.h"
 
 #include <math.h>
@@ -30,7 +31,8 @@ static void make_direction(const ops_case *c, int k, bool own, const double *g, 
     for (int64_t i = 0; i < count; i++) direction[i] /= largest;
 }
 
-static bool check_one(ops_case *c, int k, bool own, const double *g, double tolerance, char *message, size_t message_bytes) {
+static bool check_one(ops_case *c, int k, bool own, const double *g, double tolerance, char *message,
+                      size_t message_bytes) {
     ref_tensor *point = &c->ref.any.operand[c->info->operands + k];
     int64_t count = ref_count(point);
     double *base = ref_new(count), *direction = ref_new(count);
@@ -41,7 +43,8 @@ static bool check_one(ops_case *c, int k, bool own, const double *g, double tole
     double scale = sqrt(ref_dot(g, g, count) * ref_dot(direction, direction, count));
     bool good = fabs(claimed - difference) <= tolerance * scale + 1e-10 * level; /* false for NaN */
     if (!good)
-        snprintf(message, message_bytes, "%s along %s: derivative %.9g, differences of the forward give %.9g (|g||d| = %.3g)",
+        snprintf(message, message_bytes,
+                 "%s along %s: derivative %.9g, differences of the forward give %.9g (|g||d| = %.3g)",
                  c->info->operand[k].name, own ? "the gradient" : "a random direction", claimed, difference, scale);
     memcpy(point->v, base, (size_t)count * sizeof(double));
     free(base);
@@ -57,7 +60,8 @@ int ops_check_gradients(ops_case *c, double *const *g, double tolerance, char *m
         if (!ops_case_has(c, k)) continue;
         int64_t count = ref_count(&c->ref.any.operand[k]);
         double *pure = ref_new(count); /* without `add`, which is no part of the derivative */
-        for (int64_t i = 0; i < count; i++) pure[i] = g[k][i] - (add >= 0 && ops_case_has(c, add) ? c->ref.any.operand[add].v[i] : 0);
+        for (int64_t i = 0; i < count; i++)
+            pure[i] = g[k][i] - (add >= 0 && ops_case_has(c, add) ? c->ref.any.operand[add].v[i] : 0);
         bool good = true;
         for (int own = 0; own < 2 && good; own++, checks++)
             good = check_one(c, k, own == 1, pure, tolerance, message, message_bytes);

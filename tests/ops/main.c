@@ -7,7 +7,8 @@
 #define EXIT_SKIPPED 77
 
 static void usage(FILE *to) {
-    fprintf(to, "usage: test_ops_<backend> [--op NAME] [--backend NAME] [--dtype f32|bf16] [--list] [--coverage] [--threads N]\n");
+    fprintf(to, "usage: test_ops_<backend> [--op NAME] [--backend NAME] [--dtype f32|bf16] [--list] [--coverage] "
+                "[--threads N]\n");
 }
 
 static int op_named(const char *name) {

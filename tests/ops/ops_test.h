@@ -1,8 +1,9 @@
 /* The table of cases that holds every operation of ops.def, on every backend, to an independent float64 reference.
  *
- * A case is one row: the operation, its operands with their shapes as text, its attributes. What an operation needs beyond
- * its rows is stated once in its spec: dtypes, tolerances with their reason, which outputs are gradients of what.
- * References (reference_*.c) are loops in double written from the formulas of ops.def; kernels were not consulted.
+ * A case is one row: the operation, its operands with their shapes as text, its attributes. What an operation needs
+ * beyond its rows is stated once in its spec: dtypes, tolerances with their reason, which outputs are gradients of
+ * what. References (reference_*.c) are loops in double written from the formulas of ops.def; kernels were not
+ * consulted.
  *
  * Text of a row: `name[shape]` for each operand that is present, in any order; absent optional operands are left out.
  *   x[2,7,5]      shape; the dtype comes from the spec
@@ -41,9 +42,7 @@ typedef struct ref_tensor {
     typedef struct ref_##name {                                                                                        \
         const bt_##name##_args *attr;                                                                                  \
         const bt_step *step;                                                                                           \
-        operands struct {                                                                                              \
-            operands                                                                                                   \
-        } point;                                                                                                       \
+        operands struct { operands } point;                                                                            \
     } ref_##name;                                                                                                      \
     /* Reads the inputs (and states), writes the outputs; gradients are stored, never added. */                        \
     void reference_##name(ref_##name *a);
@@ -89,11 +88,13 @@ typedef struct ops_spec {
     double f32, bf16, mixed;
     const char *reason;
     ops_state state;
-    size_t accumulate;     /* offset of the attribute in the argument struct; 0: it has none */
-    const char *gradients; /* "dx=x dw": outputs that are gradients, and the operand that is the variable if it is one */
-    void (*derive)(void *ref);  /* makes inputs fit together (stats of x); applying it twice changes nothing */
+    size_t accumulate; /* offset of the attribute in the argument struct; 0: it has none */
+    const char
+        *gradients; /* "dx=x dw": outputs that are gradients, and the operand that is the variable if it is one */
+    void (*derive)(void *ref);   /* makes inputs fit together (stats of x); applying it twice changes nothing */
     double (*primal)(void *ref); /* the scalar of which the outputs are gradients, at `point` */
-    /* |ref| is taken as at least floor * sqrt(count): for outputs that may cancel to 0 the natural size of their terms. */
+    /* |ref| is taken as at least floor * sqrt(count): for outputs that may cancel to 0 the natural size of their terms.
+     */
     double floor;
 } ops_spec;
 
@@ -131,8 +132,12 @@ const ops_info *ops_info_of(bt_op op);
 /** Index of an operand by name (`bytes` of it); -1 if there is none. */
 int ops_operand_index(const ops_info *info, const char *name, size_t bytes);
 
-static inline bool ops_is_output(ops_role role) { return role >= ROLE_OUT; }
-static inline bool ops_is_state(ops_role role) { return role >= ROLE_STATE; }
+static inline bool ops_is_output(ops_role role) {
+    return role >= ROLE_OUT;
+}
+static inline bool ops_is_state(ops_role role) {
+    return role >= ROLE_STATE;
+}
 
 /* ---- a case: one row in one compute dtype ---- */
 
@@ -155,9 +160,9 @@ typedef struct ops_case {
     const ops_spec *spec;
     const ops_info *info;
     bt_dtype compute;
-    bool accumulate;                  /* gradients are added to values */
-    ops_any_args args;                /* without memory; see ops_case_bind */
-    size_t offset[OPS_MAX_OPERANDS];  /* of each operand in the block, bytes */
+    bool accumulate;                 /* gradients are added to values */
+    ops_any_args args;               /* without memory; see ops_case_bind */
+    size_t offset[OPS_MAX_OPERANDS]; /* of each operand in the block, bytes */
     size_t block_bytes;
     unsigned char *block; /* what the device memory holds before the run: operands among guard words */
     ops_any_ref ref;
@@ -170,8 +175,8 @@ void ops_case_free(ops_case *c);
 /** Seeded random values for everything that is read, then spec->derive: the same at every call. */
 void ops_case_fill(ops_case *c);
 
-/** ops_case_fill, rounds the inputs to their dtypes, writes the block, and runs the reference: `ref` then holds what the
- *  operation should leave, the sum with the old values included when `accumulate`. */
+/** ops_case_fill, rounds the inputs to their dtypes, writes the block, and runs the reference: `ref` then holds what
+ * the operation should leave, the sum with the old values included when `accumulate`. */
 void ops_case_expect(ops_case *c);
 
 /** Argument struct with all operands in a block at `base`. */
@@ -186,7 +191,9 @@ void ops_case_mark(const ops_case *c, int k, unsigned char *mask);
 /** The same elements in two copies of the block hold the same bits. */
 bool ops_case_same_bits(const ops_case *c, int k, const unsigned char *a, const unsigned char *b);
 
-static inline bool ops_case_has(const ops_case *c, int k) { return c->ref.any.operand[k].v != NULL; }
+static inline bool ops_case_has(const ops_case *c, int k) {
+    return c->ref.any.operand[k].v != NULL;
+}
 
 /** The row's text has this operand. */
 bool ops_row_has(const ops_row *row, const char *name);
@@ -199,9 +206,9 @@ extern const bt_step ops_step;
 
 /* ---- gradients (gradient.c) ---- */
 
-/** Compares gradients with five-point differences of the reference forward along a random direction and along the gradient
- *  itself. `g[k]` are the values of output k. The error is relative to |g||direction|; `message` gets the first fault.
- *  Returns the number of comparisons, or -1 after a fault. */
+/** Compares gradients with five-point differences of the reference forward along a random direction and along the
+ * gradient itself. `g[k]` are the values of output k. The error is relative to |g||direction|; `message` gets the first
+ * fault. Returns the number of comparisons, or -1 after a fault. */
 int ops_check_gradients(ops_case *c, double *const *g, double tolerance, char *message, size_t message_bytes);
 
 /* ---- driver (harness.c) ---- */
@@ -210,8 +217,8 @@ typedef struct ops_target {
     const bt_backend *backend;
     const bt_kernels *kernels; /* backend->kernels, or a table with a mutant in it */
     bt_device *device;
-    bool small_only;             /* rows marked OPS_LARGE are skipped (they are counted) */
-    int orders;                  /* thread orders to run in; 0 or 1: there is one */
+    bool small_only; /* rows marked OPS_LARGE are skipped (they are counted) */
+    int orders;      /* thread orders to run in; 0 or 1: there is one */
     void (*set_order)(int order);
 } ops_target;
 
@@ -222,9 +229,9 @@ typedef struct ops_counts {
 
 /** What to run and how to tell. */
 typedef struct ops_options {
-    int op;          /* a bt_op, or -1 for all */
-    int dtype;       /* BT_F32, BT_BF16, or -1 for both */
-    bool quiet;      /* no line for each fault (mutants are meant to fail) */
+    int op;     /* a bt_op, or -1 for all */
+    int dtype;  /* BT_F32, BT_BF16, or -1 for both */
+    bool quiet; /* no line for each fault (mutants are meant to fail) */
 } ops_options;
 
 /** Runs all rows that the options let through. */
@@ -239,8 +246,8 @@ void ops_run_faults(const ops_target *target, const ops_options *options, ops_co
 /** References against published numbers (anchors.c). */
 void ops_run_anchors(ops_counts *counts);
 
-/** Prints the rows per operation; false if an operation has no row, spec or kernel, an optional operand is never there or
- *  never absent, an alias is never tried (coverage.c). */
+/** Prints the rows per operation; false if an operation has no row, spec or kernel, an optional operand is never there
+ * or never absent, an alias is never tried (coverage.c). */
 bool ops_coverage(const bt_kernels *kernels);
 
 /** Command line of a test program over one backend; gives its exit code. `target.device` is opened here. */
@@ -260,7 +267,9 @@ double ops_rng_normal(ops_rng *rng);
 
 double *ref_new(int64_t count);
 double ref_dot(const double *a, const double *b, int64_t count);
-static inline int64_t ref_count(const ref_tensor *t) { return t->rows * t->cols; }
+static inline int64_t ref_count(const ref_tensor *t) {
+    return t->rows * t->cols;
+}
 ref_tensor ref_like(const ref_tensor *t); /* zeros in new memory; release t.v with free */
 
 #endif

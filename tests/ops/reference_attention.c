@@ -50,7 +50,8 @@ void reference_attention(ref_attention *a) {
 /* Adds the share of one query: p and ds of each key, then dv, dq, dk. */
 static void add_query(const ref_attention_dx *a, const layout *l, int64_t n, int64_t h, int64_t i, double *dq_base) {
     double scale = (double)a->attr->scale;
-    int64_t q_at = (n * l->queries + i) * l->q_stride + h * l->head, o_at = (n * l->queries + i) * l->width + h * l->head;
+    int64_t q_at = (n * l->queries + i) * l->q_stride + h * l->head,
+            o_at = (n * l->queries + i) * l->width + h * l->head;
     const double *q = (a->q.v ? a->q.v : a->qkv.v) + q_at;
     double *dq = dq_base + q_at, lse = a->lse.v[(n * l->heads + h) * l->queries + i];
     double delta = ref_dot(a->do_.v + o_at, a->o.v + o_at, l->head);

@@ -12,7 +12,8 @@ void reference_gelu(ref_gelu *a) {
 
 void reference_gelu_dx(ref_gelu_dx *a) {
     for (int64_t i = 0; i < ref_count(&a->x); i++) {
-        double x = a->x.v[i], cdf = (1 + erf(x / sqrt(2))) / 2, pdf = exp(-x * x / 2) / sqrt(2 * 3.14159265358979323846);
+        double x = a->x.v[i], cdf = (1 + erf(x / sqrt(2))) / 2,
+               pdf = exp(-x * x / 2) / sqrt(2 * 3.14159265358979323846);
         a->dx.v[i] = a->dy.v[i] * (cdf + x * pdf);
     }
 }
@@ -93,14 +94,20 @@ double primal_add_dscale(void *ref) {
 }
 
 /* The harness rounds what these leave to the output's dtype and compares bits. */
-void reference_cast(ref_cast *a) { memcpy(a->y.v, a->x.v, (size_t)ref_count(&a->x) * sizeof(double)); }
-void reference_cast_store(ref_cast_store *a) { memcpy(a->y.v, a->x.v, (size_t)ref_count(&a->x) * sizeof(double)); }
-void reference_zero(ref_zero *a) { memset(a->x.v, 0, (size_t)ref_count(&a->x) * sizeof(double)); }
+void reference_cast(ref_cast *a) {
+    memcpy(a->y.v, a->x.v, (size_t)ref_count(&a->x) * sizeof(double));
+}
+void reference_cast_store(ref_cast_store *a) {
+    memcpy(a->y.v, a->x.v, (size_t)ref_count(&a->x) * sizeof(double));
+}
+void reference_zero(ref_zero *a) {
+    memset(a->x.v, 0, (size_t)ref_count(&a->x) * sizeof(double));
+}
 
 /* Ties to even in both directions, the largest f32 (to infinity), both zeros, a small value, infinity, NaN. */
 void derive_cast(void *ref) {
-    static const double special[] = {1 + 0x1p-8, 1 + 3 * 0x1p-8, -(1 + 0x1p-8), 1 + 0x1p-8 + 0x1p-20, 0x1.fffffep127,
-                                     -0.0, 0x1p-126, INFINITY, NAN};
+    static const double special[] = {
+        1 + 0x1p-8, 1 + 3 * 0x1p-8, -(1 + 0x1p-8), 1 + 0x1p-8 + 0x1p-20, 0x1.fffffep127, -0.0, 0x1p-126, INFINITY, NAN};
     ref_cast *a = ref; /* cast_store has the same operands */
     int64_t count = (int64_t)(sizeof special / sizeof *special);
     for (int64_t i = 0; i < count && i < ref_count(&a->x) - 1; i++) a->x.v[i] = special[i];

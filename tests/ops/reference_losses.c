@@ -14,8 +14,12 @@ static double target_of(const ref_tensor *z, const ref_tensor *targets, int64_t 
     return targets->v[ref_count(targets) == per_view ? e : j * per_view + e];
 }
 
-static double bce(double z, double t) { return fmax(z, 0) - z * t + log1p(exp(-fabs(z))); }
-static double sigmoid(double z) { return 1 / (1 + exp(-z)); }
+static double bce(double z, double t) {
+    return fmax(z, 0) - z * t + log1p(exp(-fabs(z)));
+}
+static double sigmoid(double z) {
+    return 1 / (1 + exp(-z));
+}
 
 /* Sums over what is compared: all ordered pairs of views, or each view with the common targets. `dz` may be NULL. */
 static double align(const ref_tensor *z, const ref_tensor *targets, int views, const double *target_z, double *dz) {
@@ -36,7 +40,9 @@ static double align(const ref_tensor *z, const ref_tensor *targets, int views, c
     return loss;
 }
 
-void reference_code_align(ref_code_align *a) { a->loss.v[0] = align(&a->z, &a->targets, a->attr->views, a->z.v, NULL); }
+void reference_code_align(ref_code_align *a) {
+    a->loss.v[0] = align(&a->z, &a->targets, a->attr->views, a->z.v, NULL);
+}
 
 void reference_code_align_dx(ref_code_align_dx *a) {
     double *dz = ref_new(ref_count(&a->z));
@@ -92,7 +98,8 @@ void reference_prototype_targets(ref_prototype_targets *a) {
         double count = 0;
         for (int64_t n = 0; n < samples; n++) count += (double)views * labels[n * classes + c];
         for (int64_t r = 0; r < views * samples; r++)
-            for (int64_t k = 0; k < d; k++) m[c * d + k] += labels[r % samples * classes + c] * a->z.v[r * d + k] / fmax(count, 1);
+            for (int64_t k = 0; k < d; k++)
+                m[c * d + k] += labels[r % samples * classes + c] * a->z.v[r * d + k] / fmax(count, 1);
     }
     for (int64_t n = 0; n < samples; n++)
         for (int64_t k = 0; k < d; k++) {
@@ -229,13 +236,15 @@ void reference_cross_entropy(ref_cross_entropy *a) {
 void derive_cross_entropy_dx(void *ref) {
     ref_cross_entropy_dx *a = ref;
     clamp_labels(&a->labels, a->logits.cols);
-    for (int64_t n = 0; n < a->logits.rows; n++) a->lse.v[n] = row_lse(a->logits.v + n * a->logits.cols, a->logits.cols);
+    for (int64_t n = 0; n < a->logits.rows; n++)
+        a->lse.v[n] = row_lse(a->logits.v + n * a->logits.cols, a->logits.cols);
 }
 
 void reference_cross_entropy_dx(ref_cross_entropy_dx *a) {
     int64_t rows = a->logits.rows, classes = a->logits.cols;
     for (int64_t i = 0; i < rows * classes; i++) {
-        double p = exp(a->logits.v[i] - a->lse.v[i / classes]), onehot = (double)(i % classes) == a->labels.v[i / classes];
+        double p = exp(a->logits.v[i] - a->lse.v[i / classes]),
+               onehot = (double)(i % classes) == a->labels.v[i / classes];
         a->dlogits.v[i] = (double)a->attr->weight * (p - onehot) / (double)rows;
     }
 }

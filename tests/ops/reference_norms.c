@@ -68,7 +68,8 @@ void reference_layer_norm_dx(ref_layer_norm_dx *a) {
 double primal_layer_norm_dx(void *ref) {
     ref_layer_norm_dx *a = ref;
     bt_layer_norm_args attr = {.eps = (float)REF_EPS};
-    ref_layer_norm f = {.attr = &attr, .x = a->point.dx, .w = a->w, .y = ref_like(&a->dy), .stats = ref_like(&a->stats)};
+    ref_layer_norm f = {
+        .attr = &attr, .x = a->point.dx, .w = a->w, .y = ref_like(&a->dy), .stats = ref_like(&a->stats)};
     ref_tensor no_bias = a->w;
     if (a->w.v) no_bias.v = ref_new(a->w.cols);
     f.b = no_bias;
@@ -94,7 +95,11 @@ void reference_layer_norm_dw(ref_layer_norm_dw *a) {
 double primal_layer_norm_dw(void *ref) {
     ref_layer_norm_dw *a = ref;
     bt_layer_norm_args attr = {.eps = (float)REF_EPS};
-    ref_layer_norm f = {.attr = &attr, .x = a->x, .w = a->point.dw, .b = a->point.db, .y = ref_like(&a->dy),
+    ref_layer_norm f = {.attr = &attr,
+                        .x = a->x,
+                        .w = a->point.dw,
+                        .b = a->point.db,
+                        .y = ref_like(&a->dy),
                         .stats = ref_like(&a->stats)};
     reference_layer_norm(&f);
     double sum = ref_dot(f.y.v, a->dy.v, ref_count(&a->dy));
@@ -145,7 +150,8 @@ void derive_batch_norm(void *ref) {
 void reference_batch_norm_eval(ref_batch_norm_eval *a) {
     for (int64_t i = 0; i < ref_count(&a->z); i++) {
         int64_t c = i % a->z.cols;
-        a->y.v[i] = (a->z.v[i] - a->running_mean.v[c]) / sqrt(a->running_var.v[c] + (double)a->attr->eps) * a->w.v[c] + a->b.v[c];
+        a->y.v[i] = (a->z.v[i] - a->running_mean.v[c]) / sqrt(a->running_var.v[c] + (double)a->attr->eps) * a->w.v[c] +
+                    a->b.v[c];
     }
 }
 
@@ -168,7 +174,8 @@ void reference_batch_norm_dx(ref_batch_norm_dx *a) {
     int64_t cols = a->z.cols, rows = a->z.rows / a->attr->groups;
     for (int g = 0; g < a->attr->groups; g++)
         for (int64_t c = 0; c < cols; c++) {
-            double mean = a->stats.v[2 * g * cols + c], rstd = a->stats.v[(2 * g + 1) * cols + c], mean_g = 0, mean_gh = 0;
+            double mean = a->stats.v[2 * g * cols + c], rstd = a->stats.v[(2 * g + 1) * cols + c], mean_g = 0,
+                   mean_gh = 0;
             for (int64_t n = g * rows; n < (g + 1) * rows; n++) {
                 mean_g += a->dy.v[n * cols + c] * a->w.v[c] / (double)rows;
                 mean_gh += a->dy.v[n * cols + c] * a->w.v[c] * (a->z.v[n * cols + c] - mean) * rstd / (double)rows;

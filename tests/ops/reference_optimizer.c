@@ -5,7 +5,9 @@
 #include <math.h>
 #include <string.h>
 
-void reference_sum_squares(ref_sum_squares *a) { a->sum.v[0] = ref_dot(a->x.v, a->x.v, ref_count(&a->x)); }
+void reference_sum_squares(ref_sum_squares *a) {
+    a->sum.v[0] = ref_dot(a->x.v, a->x.v, ref_count(&a->x));
+}
 
 /* Segments over the vector with holes before, between and behind, each with its own group and decay. */
 void derive_adamw(void *ref) {
@@ -14,8 +16,10 @@ void derive_adamw(void *ref) {
     for (int64_t i = 0; i < count; i++) a->v.v[i] = fabs(a->v.v[i]);
     if (a->sum.v) a->sum.v[0] = ref_dot(a->grad.v, a->grad.v, count);
     for (int64_t s = 0; s < segments; s++) {
-        bt_adamw_segment segment = {.begin = count * s / segments, .end = count * (s + 1) / segments,
-                                    .group = (int32_t)(s % BT_GROUPS), .decay = s % 2 ? 0.1f : 0};
+        bt_adamw_segment segment = {.begin = count * s / segments,
+                                    .end = count * (s + 1) / segments,
+                                    .group = (int32_t)(s % BT_GROUPS),
+                                    .decay = s % 2 ? 0.1f : 0};
         if (segments > 1) segment.begin += s == 1 ? 0 : 1; /* segment 1 begins where segment 0 ends */
         if (s == segments - 1 && segments > 1) segment.end -= 1;
         unsigned char bytes[sizeof segment];

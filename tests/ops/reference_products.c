@@ -14,14 +14,16 @@ static void add_product(double *y, const double *x, const double *w, int64_t row
 }
 
 /* dx (M,I) += dy (M,O) w(O,I) */
-static void add_product_dx(double *dx, const double *dy, const double *w, int64_t rows, int64_t inputs, int64_t outputs) {
+static void add_product_dx(double *dx, const double *dy, const double *w, int64_t rows, int64_t inputs,
+                           int64_t outputs) {
     for (int64_t m = 0; m < rows; m++)
         for (int64_t o = 0; o < outputs; o++)
             for (int64_t i = 0; i < inputs; i++) dx[m * inputs + i] += dy[m * outputs + o] * w[o * inputs + i];
 }
 
 /* dw (O,I) += dy (M,O)^T x (M,I) */
-static void add_product_dw(double *dw, const double *dy, const double *x, int64_t rows, int64_t inputs, int64_t outputs) {
+static void add_product_dw(double *dw, const double *dy, const double *x, int64_t rows, int64_t inputs,
+                           int64_t outputs) {
     for (int64_t m = 0; m < rows; m++)
         for (int64_t o = 0; o < outputs; o++)
             for (int64_t i = 0; i < inputs; i++) dw[o * inputs + i] += dy[m * outputs + o] * x[m * inputs + i];
@@ -87,8 +89,8 @@ static double *dropped(const ref_tensor *x, const ref_tensor *ids, float dropout
 }
 
 /* y[m, part_column[p] + j] += scale * sum_r u[m, p*R + r] bb[p*W + j, r] */
-static void add_update(double *y, int64_t y_cols, const double *u, const double *bb, int64_t rows, double scale, int parts,
-                       int rank, const int64_t *part_column, int64_t width) {
+static void add_update(double *y, int64_t y_cols, const double *u, const double *bb, int64_t rows, double scale,
+                       int parts, int rank, const int64_t *part_column, int64_t width) {
     for (int64_t m = 0; m < rows; m++)
         for (int p = 0; p < parts; p++)
             for (int64_t j = 0; j < width; j++)
@@ -115,7 +117,8 @@ void reference_lora_du(ref_lora_du *a) {
             for (int r = 0; r < t->rank; r++) {
                 double sum = 0;
                 for (int64_t j = 0; j < t->part_width; j++)
-                    sum += a->dy.v[m * a->dy.cols + t->part_column[p] + j] * a->bb.v[(p * t->part_width + j) * t->rank + r];
+                    sum += a->dy.v[m * a->dy.cols + t->part_column[p] + j] *
+                           a->bb.v[(p * t->part_width + j) * t->rank + r];
                 a->du.v[m * a->du.cols + p * t->rank + r] = (double)t->scale * sum;
             }
 }
@@ -172,8 +175,9 @@ void reference_lora_dw(ref_lora_dw *a) {
         for (int p = 0; p < t->parts; p++)
             for (int64_t j = 0; j < t->part_width; j++)
                 for (int r = 0; r < t->rank; r++)
-                    a->dbb.v[(p * t->part_width + j) * t->rank + r] +=
-                        (double)t->scale * a->dy.v[m * a->dy.cols + t->part_column[p] + j] * a->u.v[m * a->u.cols + p * t->rank + r];
+                    a->dbb.v[(p * t->part_width + j) * t->rank + r] += (double)t->scale *
+                                                                       a->dy.v[m * a->dy.cols + t->part_column[p] + j] *
+                                                                       a->u.v[m * a->u.cols + p * t->rank + r];
     free(x);
 }
 

@@ -16,21 +16,25 @@ void reference_patchify(ref_patchify *a) {
         for (int64_t s = 0; s < patches; s++)
             for (int64_t e = 0; e < 3 * p * p; e++) {
                 int64_t c = e / (p * p), row = s / across * p + e / p % p, column = s % across * p + e % p;
-                double v = bytes ? (a->images.v[((n * height + row) * width + column) * 3 + c] / 255 - (double)t->mean[c]) / (double)t->std[c]
-                                 : a->images.v[((n * 3 + c) * height + row) * width + column];
+                double v =
+                    bytes ? (a->images.v[((n * height + row) * width + column) * 3 + c] / 255 - (double)t->mean[c]) /
+                                (double)t->std[c]
+                          : a->images.v[((n * 3 + c) * height + row) * width + column];
                 a->y.v[(n * patches + s) * a->y.cols + e] = v;
             }
 }
 
 void reference_tokens(ref_tokens *a) {
-    int64_t samples = a->x.shape.dim[0], tokens = a->x.shape.dim[1], d = a->x.cols, registers = a->reg.v ? a->reg.rows : 0;
+    int64_t samples = a->x.shape.dim[0], tokens = a->x.shape.dim[1], d = a->x.cols,
+            registers = a->reg.v ? a->reg.rows : 0;
     for (int64_t n = 0; n < samples; n++)
         for (int64_t t = 0; t < tokens; t++)
             for (int64_t e = 0; e < d; e++) {
                 int64_t s = t - 1 - registers; /* patch */
-                double v = t == 0   ? a->cls.v[e] + a->pos.v[e]
-                           : s < 0 ? a->reg.v[(t - 1) * d + e]
-                                   : a->patches.v[(n * (tokens - 1 - registers) + s) * d + e] + a->pos.v[(1 + s) * d + e];
+                double v = t == 0 ? a->cls.v[e] + a->pos.v[e]
+                           : s < 0
+                               ? a->reg.v[(t - 1) * d + e]
+                               : a->patches.v[(n * (tokens - 1 - registers) + s) * d + e] + a->pos.v[(1 + s) * d + e];
                 a->x.v[(n * tokens + t) * d + e] = v;
             }
 }
@@ -43,7 +47,8 @@ void reference_tokens_dx(ref_tokens_dx *a) {
 }
 
 /* <dx, tokens(..)>; operands without memory are zeros of the right shape. */
-static double contract_tokens(const ref_tensor *dx, ref_tensor patches, ref_tensor cls, ref_tensor pos, ref_tensor reg) {
+static double contract_tokens(const ref_tensor *dx, ref_tensor patches, ref_tensor cls, ref_tensor pos,
+                              ref_tensor reg) {
     ref_tokens f = {.patches = patches, .cls = cls, .pos = pos, .reg = reg, .x = ref_like(dx)};
     reference_tokens(&f);
     double sum = ref_dot(f.x.v, dx->v, ref_count(dx));

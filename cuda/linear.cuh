@@ -1,0 +1,112 @@
+/* What linear and lora_linear share: the products an instruction plans, and the alignment it may promise for them.
+ */
+#ifndef BITTERN_CUDA_LINEAR_CUH
+#define BITTERN_CUDA_LINEAR_CUH
+
+#include "operands.cuh"
+#include "product.cuh"
+
+#include <stdlib.h>
+
+/** bt_prepared.state of an instruction: its products in the order they run; unused ones are NULL. */
+struct bt_linear_plans {
+    bt_product_plan *plan[3];
+    bool parts_batched;       /* one launch serves all parts of an adapter */
+    size_t own_scratch_bytes; /* of the scratch, what follows product_scratch_bytes */
+    size_t product_scratch_bytes;
+};
+
+inline void bt_linear_release(void *state) {
+    bt_linear_plans *plans = static_cast<bt_linear_plans *>(state);
+    for (bt_product_plan *plan : plans->plan) bt_product_release(plan);
+    free(plans);
+}
+
+inline bt_status bt_linear_plans_new(bt_linear_plans **out) {
+    *out = static_cast<bt_linear_plans *>(calloc(1, sizeof(bt_linear_plans)));
+    return *out ? BT_OK : bt_error(BT_ERR_MEMORY, "linear on cuda: no memory for a plan");
+}
+
+/** Hands the plans over to `out`, or releases them and passes the failure on. */
+inline bt_status bt_linear_finish(bt_status status, bt_linear_plans *plans, bt_prepared *out) {
+    if (status != BT_OK) {
+        bt_linear_release(plans);
+        return status;
+    }
+    plans->product_scratch_bytes = (plans->product_scratch_bytes + 255) / 256 * 256;
+    out->scratch_bytes = plans->product_scratch_bytes + plans->own_scratch_bytes;
+    out->state = plans;
+    out->release = bt_linear_release;
+    return BT_OK;
+}
+
+inline const bt_linear_plans *bt_linear_plans_of(const bt_prepared *prepared) {
+    return static_cast<const bt_linear_plans *>(prepared->state);
+}
+/** Behind the products' scratch: memory of the instruction's own. */
+inline void *bt_linear_own_scratch(const bt_prepared *prepared, void *scratch) {
+    return static_cast<unsigned char *>(scratch) + bt_linear_plans_of(prepared)->product_scratch_bytes;
+}
+
+/** Largest power of two, at most 16, that divides a distance in bytes. */
+inline int bt_alignment_of(uint64_t bytes) {
+    int alignment = 16;
+    while (bytes % (uint64_t)alignment != 0) alignment /= 2;
+    return alignment;
+}
+
+/** Alignment of every row of `t` in bytes. Memory that is not known yet is assumed to start on a row of a 16-byte
+ * aligned tensor, or on a multiple of its own width if it is a range of columns. */
+inline int bt_row_alignment(const bt_tensor &t) {
+    if (!bt_present(&t)) return 16;
+    const uint64_t element_bytes = bt_dtype_bytes(t.dtype), cols = (uint64_t)bt_shape_cols(t.shape);
+    const uint64_t slice_bytes = (uint64_t)t.ld == cols ? 0 : cols * element_bytes;
+    return bt_alignment_of((uint64_t)t.ld * element_bytes | slice_bytes | (uint64_t)(uintptr_t)t.data);
+}
+
+inline int bt_least_alignment(int a, int b, int c = 16, int d = 16) {
+    const int ab = a < b ? a : b, cd = c < d ? c : d;
+    return ab < cd ? ab : cd;
+}
+
+/** y = x w^T + b + add of linear and lora_linear. x (M,I), w (O,I), add and y (M,O). */
+inline bt_product bt_linear_product(const bt_tensor &x, const bt_tensor &w, const bt_tensor &b, const bt_tensor &add,
+                                    const bt_tensor &y) {
+    bt_product p = {};
+    p.m = bt_shape_rows(x.shape), p.n = bt_shape_rows(w.shape), p.k = bt_shape_cols(x.shape);
+    p.dtype = p.out_dtype = x.dtype;
+    p.transpose_b = true;
+    p.bias = bt_present(&b);
+    p.lda = x.ld, p.ldb = w.ld, p.ldc = add.ld, p.ldd = y.ld;
+    p.alpha = 1.0f, p.beta = bt_present(&add) ? 1.0f : 0.0f;
+    p.alignment_bytes =
+        bt_least_alignment(bt_row_alignment(x), bt_row_alignment(w), bt_row_alignment(add), bt_row_alignment(y));
+    return p;
+}
+
+/** dx = dy w + add of linear_dx and lora_linear_dx. dy (M,O), w (O,I), add and dx (M,I). */
+inline bt_product bt_linear_dx_product(const bt_tensor &dy, const bt_tensor &w, const bt_tensor &add,
+                                       const bt_tensor &dx) {
+    bt_product p = {};
+    p.m = bt_shape_rows(dy.shape), p.n = bt_shape_cols(w.shape), p.k = bt_shape_cols(dy.shape);
+    p.dtype = p.out_dtype = dy.dtype;
+    p.lda = dy.ld, p.ldb = w.ld, p.ldc = add.ld, p.ldd = dx.ld;
+    p.alpha = 1.0f, p.beta = bt_present(&add) ? 1.0f : 0.0f;
+    p.alignment_bytes =
+        bt_least_alignment(bt_row_alignment(dy), bt_row_alignment(w), bt_row_alignment(add), bt_row_alignment(dx));
+    return p;
+}
+
+/** dw = dy^T x of linear_dw; with `accumulate` added to what dw holds. dy (M,O), x (M,I), dw (O,I) f32. */
+inline bt_product bt_linear_dw_product(const bt_tensor &dy, const bt_tensor &x, const bt_tensor &dw, int accumulate) {
+    bt_product p = {};
+    p.m = bt_shape_cols(dy.shape), p.n = bt_shape_cols(x.shape), p.k = bt_shape_rows(dy.shape);
+    p.dtype = dy.dtype, p.out_dtype = BT_F32;
+    p.transpose_a = true;
+    p.lda = dy.ld, p.ldb = x.ld, p.ldd = dw.ld;
+    p.alpha = 1.0f, p.beta = accumulate ? 1.0f : 0.0f;
+    p.alignment_bytes = bt_least_alignment(bt_row_alignment(dy), bt_row_alignment(x), bt_row_alignment(dw));
+    return p;
+}
+
+#endif

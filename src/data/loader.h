@@ -1,0 +1,82 @@
+/* Batches of views, made ahead by threads.
+ *
+ * Content and order do not depend on the number of threads, on timing or on where a run was resumed: batch k of epoch e
+ * is a function of (seed, e, k, options). Threads take single samples in the order of the batches, read, decode and
+ * augment them, and write into the rows of a ring of batch buffers; the consumer takes the buffers in order.
+ *
+ *   training      samples shuffled for each epoch under (seed, epoch, BT_STREAM_SHUFFLE, 0); V random views of each
+ *   evaluation    samples in the order given; one centred view of each
+ *
+ * Rows are view-major: view v of the batch's sample n is row v*N + n. Of a short batch only rows n < n_valid of each
+ * view are filled; the others are black, with label -1 and id -1.
+ *
+ * A file that cannot be read or decoded ends the loader with its name, when the consumer comes to its batch. With
+ * skip_damaged it is named in a warning instead, and
+ *   training      its place is taken by another sample, drawn under (seed, epoch, BT_STREAM_REPLACE, id = damaged
+ * sample) evaluation    it is left out: n_valid is smaller, the batch's other samples keep their order
+ */
+#ifndef BITTERN_DATA_LOADER_H
+#define BITTERN_DATA_LOADER_H
+
+#include "data/image_folder.h"
+#include "data/transform.h"
+
+#include <bittern/image.h>
+
+typedef struct bt_loader_options {
+    const bt_image_folder *folder; /**< borrowed */
+    const int64_t *samples;        /**< (count) samples of the folder to use; borrowed */
+    int64_t count;
+    uint64_t seed;
+    bool training;
+    int64_t batch;      /**< N */
+    int64_t size;       /**< S, side of a view in pixels */
+    int64_t views;      /**< V, 1..255; 1 for evaluation */
+    bt_augment augment; /**< training */
+    int64_t resize;     /**< evaluation: shorter side before the centre crop, at least S */
+    bool drop_last;     /**< leave out an epoch's last batch if it is short */
+    bool skip_damaged;
+    int threads;                      /**< 1..256 */
+    int ahead;                        /**< batch buffers, 2..64; the consumer holds one of them */
+    size_t cache_bytes;               /**< decoded pictures are kept up to this; 0: none */
+    int64_t epochs;                   /**< epochs from the first to the last, 0: without end */
+    int64_t start_epoch, start_batch; /**< where to begin */
+    bt_image_limits limits;           /**< of one file; zeroed: the defaults */
+} bt_loader_options;
+
+/** A batch; its memory stays the loader's and is valid until the next bt_loader_next or bt_loader_free. */
+typedef struct bt_batch {
+    int64_t epoch, index;  /**< batch `index` of `epoch` */
+    int64_t n_valid;       /**< samples, at most N; 0 behind the last epoch, and if all of a batch was left out */
+    bool end;              /**< no batch: the last epoch is over */
+    const uint8_t *images; /**< (V*N,S,S,3) */
+    const int32_t *labels; /**< (N) */
+    const int64_t *ids;    /**< (V*N) sample | view << 32 */
+} bt_batch;
+
+/** Seconds, added over all threads, since the start; wait_seconds is the consumer's. */
+typedef struct bt_loader_times {
+    double wait_seconds, read_seconds, decode_seconds, augment_seconds;
+    int64_t decoded, cache_hits;
+} bt_loader_times;
+
+typedef struct bt_loader bt_loader;
+
+/** Starts the threads. BT_ERR_CONFIG for an option out of range, BT_ERR_MEMORY. */
+bt_status bt_loader_new(const bt_loader_options *options, bt_loader **out) BT_MUST_CHECK;
+
+/** Stops the threads, also in the middle of an epoch. */
+void bt_loader_free(bt_loader *loader);
+
+/** Waits for the next batch. After a failure every call gives the same failure. */
+bt_status bt_loader_next(bt_loader *loader, bt_batch *out) BT_MUST_CHECK;
+
+/** Batches of an epoch. */
+int64_t bt_loader_batches(const bt_loader_options *options);
+
+bt_loader_times bt_loader_read_times(bt_loader *loader);
+
+/** Number of different damaged samples met so far; the first `capacity` of them, ascending, in `samples`. */
+int64_t bt_loader_damaged(bt_loader *loader, int64_t *samples, int64_t capacity);
+
+#endif

@@ -1,0 +1,126 @@
+/* One sample of a batch: read, decode (or take from the cache), augment; damaged files. See loader.h for the rules. */
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "data/draw.h"
+#include "data/loader_state.h"
+
+#include <limits.h>
+#include <string.h>
+
+/* Replacements in a row that may be damaged too before the data set is given up. */
+#define REPLACEMENTS 64
+
+static bool find_cached(loader_worker *worker, int64_t sample, bt_image *out) {
+    bt_loader *loader = worker->loader;
+    if (!loader->cache) return false;
+    pthread_mutex_lock(&loader->lock);
+    *out = loader->cache[sample];
+    pthread_mutex_unlock(&loader->lock);
+    worker->times.cache_hits += out->pixels != NULL;
+    return out->pixels != NULL;
+}
+
+/* Gives the picture to the cache if there is room; false: it stays the caller's. Two threads may have decoded the same
+ * picture for two epochs; the second one is not kept. */
+static bool keep_cached(bt_loader *loader, int64_t sample, const bt_image *image) {
+    if (!loader->cache) return false;
+    size_t bytes = (size_t)image->height * (size_t)image->width * 3;
+    pthread_mutex_lock(&loader->lock);
+    bool kept = !loader->cache[sample].pixels && bytes <= loader->options.cache_bytes - loader->cache_used_bytes;
+    if (kept) {
+        loader->cache[sample] = *image;
+        loader->cache_used_bytes += bytes;
+    }
+    pthread_mutex_unlock(&loader->lock);
+    return kept;
+}
+
+/* The picture of a sample; `owned` if the caller must free it. */
+static bt_status get_picture(loader_worker *worker, int64_t sample, bt_image *out, bool *owned) {
+    bt_loader *loader = worker->loader;
+    *owned = false;
+    if (find_cached(worker, sample, out)) return BT_OK;
+    char path[PATH_MAX], *content;
+    if (!bt_image_folder_path(loader->options.folder, sample, path, sizeof path)) {
+        return bt_error(BT_ERR_IO, "%s: the path of a picture has more than %zu bytes", loader->options.folder->root,
+                        sizeof path - 1);
+    }
+    size_t limit = loader->options.limits.file_bytes ? loader->options.limits.file_bytes : BT_IMAGE_FILE_BYTES, bytes;
+    double start = bt_clock_seconds();
+    BT_TRY(bt_file_read(path, limit, &content, &bytes));
+    double read = bt_clock_seconds();
+    bt_status status = bt_image_decode(content, bytes, path, &loader->options.limits, out);
+    bt_memory_free(content);
+    worker->times.read_seconds += read - start;
+    worker->times.decode_seconds += bt_clock_seconds() - read;
+    BT_TRY(status);
+    worker->times.decoded++;
+    *owned = !keep_cached(loader, sample, out);
+    return BT_OK;
+}
+
+static bt_status make_views(loader_worker *worker, const bt_image *image, batch_slots *batch, int64_t n,
+                            int64_t sample) {
+    bt_loader *loader = worker->loader;
+    const bt_loader_options *options = &loader->options;
+    for (int64_t v = 0; v < options->views; v++) {
+        int64_t row = v * options->batch + n, id = sample | v << 32;
+        bt_view view = options->training ? bt_view_random(image->height, image->width, options->size, &options->augment,
+                                                          options->seed, batch->epoch, id)
+                                         : bt_view_center(image->height, image->width, options->resize, options->size);
+        BT_TRY(bt_resample(&worker->resampler, image->pixels, image->height, image->width, &view,
+                           batch->images + row * loader->view_bytes));
+        batch->ids[row] = id;
+    }
+    batch->labels[n] = options->folder->labels[sample];
+    return BT_OK;
+}
+
+static bt_status make_sample(loader_worker *worker, batch_slots *batch, int64_t n, int64_t sample) {
+    bt_image image;
+    bool owned;
+    BT_TRY(get_picture(worker, sample, &image, &owned));
+    double start = bt_clock_seconds();
+    bt_status status = make_views(worker, &image, batch, n, sample);
+    worker->times.augment_seconds += bt_clock_seconds() - start;
+    if (owned) bt_image_free(&image);
+    return status;
+}
+
+static bool is_damage(bt_status status) {
+    return status == BT_ERR_FORMAT || status == BT_ERR_IO;
+}
+
+/* Notes a damaged sample, and warns of it once. */
+static void note_damaged(bt_loader *loader, int64_t sample) {
+    pthread_mutex_lock(&loader->lock);
+    bool first = !loader->damaged[sample];
+    loader->damaged[sample] = 1;
+    pthread_mutex_unlock(&loader->lock);
+    if (first) bt_log_warn("skipped: %s", bt_error_message());
+}
+
+static bt_status replace(loader_worker *worker, batch_slots *batch, int64_t n, int64_t sample) {
+    const bt_loader_options *options = &worker->loader->options;
+    for (uint32_t t = 0; t < REPLACEMENTS; t++) {
+        bt_philox draw = bt_random_block(options->seed, batch->epoch, BT_STREAM_REPLACE, sample, t / 4);
+        int64_t other = options->samples[bt_draw_below(draw.word[t % 4], options->count)];
+        bt_status status = make_sample(worker, batch, n, other);
+        if (!is_damage(status)) return status;
+        note_damaged(worker->loader, other);
+    }
+    return bt_error(BT_ERR_FORMAT, "%s: %d pictures drawn in place of a damaged one are damaged too; the last: %s",
+                    options->folder->root, REPLACEMENTS, bt_error_message());
+}
+
+bt_status bt_loader_make(loader_worker *worker, batch_slots *batch, int64_t n) {
+    bt_loader *loader = worker->loader;
+    int64_t sample = batch->samples[n];
+    bt_status status = make_sample(worker, batch, n, sample);
+    if (!loader->options.skip_damaged || !is_damage(status)) return status;
+    note_damaged(loader, sample);
+    if (loader->options.training) return replace(worker, batch, n, sample);
+    batch->missing[n] = true;
+    return BT_OK;
+}

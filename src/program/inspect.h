@@ -1,0 +1,22 @@
+/* A plan made visible: `bittern inspect plan`. */
+#ifndef BITTERN_PROGRAM_INSPECT_H
+#define BITTERN_PROGRAM_INSPECT_H
+
+#include <bittern/program.h>
+
+#include "formats/json.h"
+
+/** Writes one JSON object: "summary"; "instructions" with operands, FLOPs, bytes, launches and scratch; "storages", the memory
+ *  map: bytes, offset, first and last instruction. */
+void bt_plan_write_json(const bt_plan *plan, bt_json_writer *writer);
+
+/** The same as a table for reading, one line an instruction. */
+void bt_plan_write_text(const bt_plan *plan, bt_text *out);
+
+/** FLOPs of one instruction by index, and its operation's name; false behind the last. */
+bool bt_plan_instruction(const bt_plan *plan, int index, const char **op, double *flops, double *bytes);
+
+/** A run that waits behind every instruction and notes its seconds; `seconds` has bt_plan_summary.instructions entries. */
+bt_status bt_plan_run_timed(bt_plan *plan, double *seconds) BT_MUST_CHECK;
+
+#endif

@@ -1,0 +1,226 @@
+/* A model on a device with its programs. */
+#include "train/session.h"
+
+#include "base/memory.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- open and close ---- */
+
+typedef bt_program *record_function(const bt_model *, const bt_step_options *);
+
+static bt_status plan_one(bt_session *s, bt_session_program which, record_function *record, int batch, uint32_t groups) {
+    const bt_session_options *o = &s->options;
+    bt_step_options step = {.compute = o->compute, .recompute = o->recompute, .batch = batch, .float_images = o->float_images,
+                            .groups = groups, .adamw = o->adamw, .gradients_only = o->gradients_only};
+    s->program[which] = record(s->model, &step);
+    return bt_plan_new(s->program[which], s->device, &s->plan[which]);
+}
+
+static bt_status plan_all(bt_session *s) {
+    const bt_session_options *o = &s->options;
+    uint32_t groups = o->train_tower ? BT_MASK_ALL : BT_MASK_HEAD;
+    if (o->embed_batch) BT_TRY(plan_one(s, BT_PROGRAM_EMBED, bt_embed_program, o->embed_batch, 0));
+    if (!o->batch) return BT_OK;
+    if (!o->chunk) {
+        if (o->head_first) BT_TRY(plan_one(s, BT_PROGRAM_HEAD_STEP, bt_step_program, o->batch, BT_MASK_HEAD));
+        return plan_one(s, BT_PROGRAM_STEP, bt_step_program, o->batch, groups);
+    }
+    if (o->head_first || !o->train_tower)
+        return bt_error(BT_ERR_CONFIG, "train.chunk is for training the tower; with a frozen tower steps need no chunks (set train.chunk to 0 "
+                                       "and train.head_epochs to 0)");
+    if (o->batch % o->chunk)
+        return bt_error(BT_ERR_CONFIG, "train.batch %d is not a multiple of train.chunk %d", o->batch, o->chunk);
+    BT_TRY(plan_one(s, BT_PROGRAM_ENCODE, bt_encode_program, o->chunk, groups));
+    BT_TRY(plan_one(s, BT_PROGRAM_HEAD, bt_head_program, o->batch, groups));
+    BT_TRY(plan_one(s, BT_PROGRAM_BACKWARD, bt_backward_program, o->chunk, groups));
+    BT_TRY(plan_one(s, BT_PROGRAM_UPDATE, bt_update_program, o->batch, groups));
+    size_t count = (size_t)s->model->config.views * (size_t)o->batch * (size_t)s->model->vit.config.width;
+    s->embeddings = bt_memory_alloc(count, sizeof(float));
+    s->gradients = bt_memory_alloc(count, sizeof(float));
+    return s->embeddings && s->gradients ? BT_OK : BT_ERR_MEMORY;
+}
+
+static bt_status bind_all(bt_session *s) {
+    for (int i = 0; i < BT_PROGRAM_COUNT; i++)
+        if (s->plan[i] && bt_plan_bytes(s->plan[i]) > s->block_bytes) s->block_bytes = bt_plan_bytes(s->plan[i]);
+    if (s->block_bytes) BT_TRY(s->device->backend->alloc(s->device, s->block_bytes, &s->block));
+    for (int i = 0; i < BT_PROGRAM_COUNT; i++)
+        if (s->plan[i]) BT_TRY(bt_plan_bind(s->plan[i], s->block));
+    return BT_OK;
+}
+
+bt_status bt_session_open(bt_session *out, bt_model *model, bt_device *device, const bt_session_options *options) {
+    *out = (bt_session){.device = device, .model = model, .options = *options};
+    bt_status status = plan_all(out);
+    if (status == BT_OK) status = bind_all(out);
+    if (status != BT_OK) bt_session_close(out);
+    return status;
+}
+
+void bt_session_close(bt_session *s) {
+    for (int i = 0; i < BT_PROGRAM_COUNT; i++) {
+        bt_plan_free(s->plan[i]);
+        bt_program_free(s->program[i]);
+    }
+    if (s->block) s->device->backend->free(s->device, s->block);
+    bt_memory_free(s->embeddings);
+    bt_memory_free(s->gradients);
+    *s = (bt_session){.device = NULL};
+}
+
+/* ---- a step ---- */
+
+static bt_status set_rates(bt_session *s, const bt_step_rates *r) {
+    bt_step step = {.seed = r->seed, .step = r->step};
+    bool trained[BT_GROUPS] = {[BT_GROUP_HEAD] = true, [BT_GROUP_TOWER] = s->options.train_tower && !r->head_only};
+    for (int g = 0; g < BT_GROUPS; g++) {
+        if (!trained[g]) continue;
+        double t = (double)(s->updates[g] + 1);
+        step.lr[g] = r->lr;
+        step.step_size[g] = (float)((double)r->lr / (1 - pow((double)s->options.adamw.beta1, t)));
+        step.bias2_sqrt[g] = (float)sqrt(1 - pow((double)s->options.adamw.beta2, t));
+        if (!s->options.gradients_only) s->updates[g]++;
+    }
+    return s->device->backend->set_step(s->device, &step);
+}
+
+/** Sets an input if the program has it, from rows [first, first + rows) of each of `views` runs of `all` rows. */
+static bt_status set_rows(bt_plan *plan, const char *name, const void *host, size_t row_bytes, int views, int all, int first, int rows) {
+    bt_dtype dtype;
+    bt_shape shape;
+    if (!bt_plan_find(plan, name, &dtype, &shape)) return BT_OK;
+    if (!host) return bt_error(BT_ERR_SHAPE, "the program needs input \"%s\" and the batch has none", name);
+    size_t part = row_bytes * (size_t)rows;
+    if (first == 0 && rows == all) return bt_plan_set(plan, name, host, part * (size_t)views);
+    char *gathered = bt_memory_alloc((size_t)views, part);
+    if (!gathered) return BT_ERR_MEMORY;
+    for (int v = 0; v < views; v++)
+        memcpy(gathered + part * (size_t)v, (const char *)host + row_bytes * ((size_t)v * (size_t)all + (size_t)first), part);
+    bt_status status = bt_plan_set(plan, name, gathered, part * (size_t)views);
+    bt_memory_free(gathered);
+    return status;
+}
+
+static size_t image_bytes(const bt_session *s) {
+    size_t side = (size_t)s->model->vit.config.image;
+    return side * side * 3 * (s->options.float_images ? sizeof(float) : 1);
+}
+
+static bt_status set_images(bt_session *s, bt_plan *plan, const bt_batch *b, int first, int rows) {
+    int views = s->model->config.views, all = s->options.batch;
+    BT_TRY(set_rows(plan, "images", b->images, image_bytes(s), views, all, first, rows));
+    return set_rows(plan, "ids", b->ids, sizeof(int64_t), views, all, first, rows);
+}
+
+/** Labels as the method asks for them: class numbers, or a multi-hot row for each image. */
+static bt_status set_targets(bt_session *s, bt_plan *plan, const bt_batch *b) {
+    const bt_method_config *c = &s->model->config;
+    int batch = s->options.batch;
+    BT_TRY(set_rows(plan, "class", b->classes, sizeof(int32_t), 1, batch, 0, batch));
+    BT_TRY(set_rows(plan, "targets", b->targets, (size_t)c->bits, c->views, batch, 0, batch));
+    bt_dtype dtype;
+    bt_shape shape;
+    if (!bt_plan_find(plan, "labels", &dtype, &shape)) return BT_OK;
+    if (!b->classes) return bt_error(BT_ERR_SHAPE, "the program needs labels and the batch has none");
+    uint8_t *hot = bt_memory_zeroed((size_t)batch, (size_t)c->classes);
+    if (!hot) return BT_ERR_MEMORY;
+    for (int i = 0; i < batch; i++) {
+        BT_ASSERT(b->classes[i] >= 0 && b->classes[i] < c->classes);
+        hot[(size_t)i * (size_t)c->classes + (size_t)b->classes[i]] = 1;
+    }
+    bt_status status = bt_plan_set(plan, "labels", hot, (size_t)batch * (size_t)c->classes);
+    bt_memory_free(hot);
+    return status;
+}
+
+/** encode, head, backward, update. */
+static bt_status run_chunks(bt_session *s, const bt_batch *b) {
+    int views = s->model->config.views, chunk = s->options.chunk, batch = s->options.batch;
+    size_t row = (size_t)s->model->vit.config.width * sizeof(float), part = row * (size_t)chunk;
+    char *gathered = bt_memory_alloc((size_t)views, part);
+    if (!gathered) return BT_ERR_MEMORY;
+    bt_status status = BT_OK;
+    for (int at = 0; at < batch && status == BT_OK; at += chunk) {
+        status = set_images(s, s->plan[BT_PROGRAM_ENCODE], b, at, chunk);
+        if (status == BT_OK) status = bt_plan_run(s->plan[BT_PROGRAM_ENCODE]);
+        if (status == BT_OK) status = bt_plan_get(s->plan[BT_PROGRAM_ENCODE], "e", gathered, part * (size_t)views);
+        for (int v = 0; v < views && status == BT_OK; v++)
+            memcpy((char *)s->embeddings + row * ((size_t)v * (size_t)batch + (size_t)at), gathered + part * (size_t)v, part);
+    }
+    bt_memory_free(gathered);
+    BT_TRY(status);
+    bt_plan *head = s->plan[BT_PROGRAM_HEAD];
+    BT_TRY(bt_plan_set(head, "e", s->embeddings, row * (size_t)views * (size_t)batch));
+    BT_TRY(set_targets(s, head, b));
+    BT_TRY(bt_plan_run(head));
+    BT_TRY(bt_plan_get(head, "de", s->gradients, row * (size_t)views * (size_t)batch));
+    return BT_OK;
+}
+
+static bt_status backward_chunks(bt_session *s, const bt_batch *b) {
+    int views = s->model->config.views, chunk = s->options.chunk, batch = s->options.batch;
+    size_t row = (size_t)s->model->vit.config.width * sizeof(float);
+    bt_plan *backward = s->plan[BT_PROGRAM_BACKWARD];
+    for (int at = 0; at < batch; at += chunk) {
+        BT_TRY(set_images(s, backward, b, at, chunk));
+        BT_TRY(set_rows(backward, "de", s->gradients, row, views, batch, at, chunk));
+        BT_TRY(bt_plan_run(backward));
+    }
+    return s->options.gradients_only ? BT_OK : bt_plan_run(s->plan[BT_PROGRAM_UPDATE]);
+}
+
+static bt_status read_terms(bt_session *s, bt_plan *plan, bt_step_result *out) {
+    static const char *const names[] = {"align", "rate", "cross_entropy"};
+    const bt_method_config *c = &s->model->config;
+    const float weights[] = {c->align_weight, c->rate_weight, 1};
+    *out = (bt_step_result){.terms = 0};
+    for (int k = 0; k < 3; k++) {
+        bt_dtype dtype;
+        bt_shape shape;
+        if (!bt_plan_find(plan, names[k], &dtype, &shape)) continue;
+        float value;
+        BT_TRY(bt_plan_get(plan, names[k], &value, sizeof value));
+        out->name[out->terms] = names[k];
+        out->value[out->terms++] = value;
+        out->loss += (double)weights[k] * (double)value;
+    }
+    return BT_OK;
+}
+
+bt_status bt_session_step(bt_session *s, const bt_batch *batch, const bt_step_rates *rates, bt_step_result *out) {
+    BT_TRY(set_rates(s, rates));
+    if (s->options.chunk) {
+        BT_TRY(run_chunks(s, batch));
+        BT_TRY(read_terms(s, s->plan[BT_PROGRAM_HEAD], out));
+        return backward_chunks(s, batch);
+    }
+    bt_plan *plan = s->plan[rates->head_only ? BT_PROGRAM_HEAD_STEP : BT_PROGRAM_STEP];
+    BT_ASSERT(plan);
+    BT_TRY(set_images(s, plan, batch, 0, s->options.batch));
+    BT_TRY(set_targets(s, plan, batch));
+    BT_TRY(bt_plan_run(plan));
+    return read_terms(s, plan, out);
+}
+
+bt_status bt_session_embed(bt_session *s, const void *images, float *embedding, float *logits, uint64_t *bits) {
+    bt_plan *plan = s->plan[BT_PROGRAM_EMBED];
+    BT_ASSERT(plan);
+    BT_TRY(bt_plan_set(plan, "images", images, image_bytes(s) * (size_t)s->options.embed_batch));
+    BT_TRY(bt_plan_run(plan));
+    const struct {
+        const char *name;
+        void *host;
+    } wanted[] = {{"embedding", embedding}, {"logits", logits}, {"bits", bits}};
+    for (int k = 0; k < 3; k++) {
+        bt_dtype dtype;
+        bt_shape shape;
+        if (!wanted[k].host) continue;
+        if (!bt_plan_find(plan, wanted[k].name, &dtype, &shape))
+            return bt_error(BT_ERR_SHAPE, "method %s has no output \"%s\"", s->model->method->name, wanted[k].name);
+        BT_TRY(bt_plan_get(plan, wanted[k].name, wanted[k].host, bt_row_bytes(dtype, bt_shape_cols(shape)) * (size_t)bt_shape_rows(shape)));
+    }
+    return BT_OK;
+}

@@ -1,0 +1,73 @@
+/* A model on a device with its programs: one parameter store, one block of memory for all plans.
+ *
+ * A step runs in one piece, or in chunks of images where the batch is larger than memory (method/step.h). The session
+ * hides which.
+ */
+#ifndef BITTERN_TRAIN_SESSION_H
+#define BITTERN_TRAIN_SESSION_H
+
+#include "method/step.h"
+#include "tensor/backend.h"
+
+typedef enum bt_session_program { BT_PROGRAM_HEAD_STEP, BT_PROGRAM_STEP, BT_PROGRAM_EMBED, BT_PROGRAM_ENCODE, BT_PROGRAM_HEAD,
+    BT_PROGRAM_BACKWARD, BT_PROGRAM_UPDATE, BT_PROGRAM_COUNT } bt_session_program;
+
+typedef struct bt_session_options {
+    bt_dtype compute;
+    bt_recompute recompute;
+    int batch;        /**< images of a step */
+    int chunk;        /**< images of a chunk; 0: whole steps */
+    int embed_batch;  /**< images of an inference run; 0: no inference */
+    bool float_images;
+    bool train_tower; /**< adapters or the whole tower are trained (else only the head) */
+    bool head_first;  /**< a head-only step is needed too */
+    bt_adamw_options adamw;
+    bool gradients_only;
+} bt_session_options;
+
+typedef struct bt_session {
+    bt_device *device;
+    bt_model *model;
+    bt_session_options options;
+    bt_program *program[BT_PROGRAM_COUNT];
+    bt_plan *plan[BT_PROGRAM_COUNT];
+    void *block;
+    size_t block_bytes;
+    float *embeddings, *gradients; /**< (views*batch, width), for chunks */
+    int64_t updates[BT_GROUPS];    /**< AdamW updates that each group has had */
+} bt_session;
+
+/** Plans all programs for a model whose store is committed to `device`. Both are borrowed. */
+bt_status bt_session_open(bt_session *out, bt_model *model, bt_device *device, const bt_session_options *options) BT_MUST_CHECK;
+void bt_session_close(bt_session *session);
+
+/** One batch, view after view. */
+typedef struct bt_batch {
+    const void *images;     /**< (views*batch, S, S, 3) u8 or (views*batch, 3, S, S) f32 */
+    const int64_t *ids;     /**< (views*batch) sample | view << 32 */
+    const int32_t *classes; /**< (batch) */
+    const uint8_t *targets; /**< (views*batch, bits): given target bits, or NULL */
+} bt_batch;
+
+/** Hyper-parameters of one step. */
+typedef struct bt_step_rates {
+    uint64_t seed;
+    int64_t step;
+    float lr;
+    bool head_only;
+} bt_step_rates;
+
+/** Runs one training step and returns the terms of the loss in the method's order and their weighted sum. */
+typedef struct bt_step_result {
+    int terms;
+    const char *name[BT_MAX_TERMS];
+    float value[BT_MAX_TERMS];
+    double loss;
+} bt_step_result;
+bt_status bt_session_step(bt_session *session, const bt_batch *batch, const bt_step_rates *rates, bt_step_result *out) BT_MUST_CHECK;
+
+/** Inference on embed_batch images: embedding (embed_batch, width), logits (embed_batch, bits or classes), bits packed; any
+ *  pointer may be NULL. */
+bt_status bt_session_embed(bt_session *session, const void *images, float *embedding, float *logits, uint64_t *bits) BT_MUST_CHECK;
+
+#endif

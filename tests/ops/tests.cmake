@@ -1,0 +1,23 @@
+# The operation table on each backend (see ops_test.h), and the broken kernels that it must catch.
+set(ops_dir ${CMAKE_SOURCE_DIR}/tests/ops)
+add_library(ops_table STATIC
+  ${ops_dir}/anchors.c ${ops_dir}/case.c ${ops_dir}/cases.c ${ops_dir}/coverage.c ${ops_dir}/faults.c
+  ${ops_dir}/gradient.c ${ops_dir}/harness.c ${ops_dir}/info.c ${ops_dir}/main.c ${ops_dir}/specs.c
+  ${ops_dir}/reference_attention.c ${ops_dir}/reference_common.c ${ops_dir}/reference_elementwise.c
+  ${ops_dir}/reference_losses.c ${ops_dir}/reference_norms.c ${ops_dir}/reference_optimizer.c
+  ${ops_dir}/reference_products.c ${ops_dir}/reference_tokens.c)
+target_link_libraries(ops_table PUBLIC bittern_flags)
+target_include_directories(ops_table PUBLIC ${ops_dir})
+
+function(ops_program name source)
+  add_executable(${name} ${source} ${cuda_objects})
+  target_link_libraries(${name} PRIVATE ops_table bittern_objects)
+endfunction()
+
+ops_program(test_ops_cpu ${ops_dir}/main_cpu.c)
+add_test(NAME ops_cpu COMMAND test_ops_cpu)
+add_test(NAME ops_coverage COMMAND test_ops_cpu --coverage)
+set_tests_properties(ops_cpu ops_coverage PROPERTIES LABELS ops)
+ops_program(test_ops_mutants ${ops_dir}/mutants.c)
+add_test(NAME ops_mutants COMMAND test_ops_mutants)
+set_tests_properties(ops_mutants PROPERTIES LABELS mutants)
