@@ -1,6 +1,9 @@
 # Flags of all our code. No fast-math anywhere; no contraction, so that the same source gives the same bits.
 add_library(bittern_flags INTERFACE)
-set(c_flags -Wall -Wextra -Wpedantic -Wshadow -Wconversion -ffp-contract=off -fno-strict-aliasing)
+# The last two change no value: we never read errno after sqrtf nor the floating-point exception flags, and without them
+# loops with sqrtf or a choice between two values stay scalar.
+set(c_flags -Wall -Wextra -Wpedantic -Wshadow -Wconversion -ffp-contract=off -fno-strict-aliasing -fno-math-errno
+  -fno-trapping-math)
 if(BITTERN_WERROR)
   list(APPEND c_flags -Werror)
 endif()

@@ -1,13 +1,13 @@
 /* attention forward: o = softmax(scale q k^T) v per sample and head; lse = log sum exp of the scaled scores.
  *
- * The softmax is online (Milakov and Gimelshein, arXiv 1805.02867; FlashAttention-2, arXiv 2307.08691): for each row the
- * largest score m so far, the sum l of 2^(c (s - m)) with c = scale log2 e, and o, both rescaled when m grows. Scores
- * never leave registers. Saved for the backward: lse = c m / log2 e + log l. */
+ * The softmax is online (Milakov and Gimelshein, arXiv 1805.02867; FlashAttention-2, arXiv 2307.08691): for each row
+ * the largest score m so far, the sum l of 2^(c (s - m)) with c = scale log2 e, and o, both rescaled when m grows.
+ * Scores never leave registers. Saved for the backward: lse = c m / log2 e + log l. */
 #include "attention.cuh"
 
 namespace {
 
-constexpr int FORWARD_WARPS = 8;
+template <typename T> constexpr int forward_warps = bt_attention_warps<T, 8>;
 
 /** Rows g and g+8 of a warp's tile. */
 template <int D> struct softmax_state {
@@ -75,7 +75,7 @@ BT_DEVICE void finish_rows(softmax_state<D> &state, const bt_head_rows<T> &o, fl
 
 /** Grid: blocks_per_head for each head of each sample. Shared: the warps' tiles, the warps' scratch, K and V. */
 template <typename T, int D, bool RESIDENT>
-__global__ void __launch_bounds__(32 * FORWARD_WARPS, bt_attention_blocks<D>)
+__global__ void __launch_bounds__(32 * forward_warps<T>, bt_attention_blocks<D>)
     attention_forward(bt_head_rows<T> o, float *lse, bt_head_rows<const T> q, bt_head_rows<const T> k,
                       bt_head_rows<const T> v, bt_attention_work work) {
     typedef bt_attention_tile<T, D> tile;
@@ -86,18 +86,13 @@ __global__ void __launch_bounds__(32 * FORWARD_WARPS, bt_attention_blocks<D>)
     T *scratch = scratches + warp * tile::scratch_elements;
     const bt_attention_place at = bt_attention_locate(work);
     const bt_attention_stream<T, D, RESIDENT> keys = {
-        work, at, k, v, scratches + warps * tile::scratch_elements, (k.count + BT_TILE_ROWS - 1) / BT_TILE_ROWS * BT_TILE_ROWS};
+        work, at, k, v, scratches + warps * tile::scratch_elements, bt_tiles_of(k.count) * BT_TILE_ROWS};
     const float scale_log2 = work.scale * BT_LOG2_E;
-    const int tiles = (q.count + BT_TILE_ROWS - 1) / BT_TILE_ROWS;
-    int last = at.first_tile + work.tiles_per_block;
-    if (RESIDENT && last > tiles) last = tiles; /* streamed: a warp without rows still takes part in the barriers */
+    const int last = bt_attention_last_tile<RESIDENT>(work, at, q.count);
 
     keys.begin();
     for (int t = at.first_tile + warp; t < last; t += warps) {
-        bt_load_rows<T, D>(own, q, work, at, t * BT_TILE_ROWS, BT_TILE_ROWS, bt_lane(), 32);
-        bt_copy_async_commit();
-        bt_copy_async_wait<0>();
-        __syncwarp();
+        bt_load_own_rows<T, D>(own, q, NULL, q, work, at, t * BT_TILE_ROWS);
         const bt_own_rows<T, D> rows(own);
         softmax_state<D> state = {{}, {-INFINITY, -INFINITY}, {0.0f, 0.0f}};
         for (int stage = 0; stage < keys.stages(); stage++) {
@@ -115,14 +110,13 @@ __global__ void __launch_bounds__(32 * FORWARD_WARPS, bt_attention_blocks<D>)
     }
 }
 
-enum action { ALLOW, LAUNCH }; /* at plan time; at run time */
-
 template <typename T, int D, bool RESIDENT>
-bt_status forward_as(bt_device *device, const bt_attention_args *a, const bt_attention_plan &plan, action what) {
-    if (what == ALLOW) return BT_ALLOW_SHARED((attention_forward<T, D, RESIDENT>), plan.shared_bytes);
+bt_status forward_as(bt_device *device, const bt_attention_args *a, const bt_attention_plan &plan,
+                     bt_attention_action what) {
+    if (what == BT_ATTENTION_ALLOW) return BT_ALLOW_SHARED((attention_forward<T, D, RESIDENT>), plan.shared_bytes);
     const bt_attention_shape s = bt_attention_shape_of(a->qkv, a->q, a->heads);
-    const bool packed = bt_attention_packable(s, a->qkv) && bt_attention_packable(s, a->q) &&
-                        bt_attention_packable(s, a->o);
+    const bool packed =
+        bt_attention_packable(s, a->qkv) && bt_attention_packable(s, a->q) && bt_attention_packable(s, a->o);
     return BT_LAUNCH((attention_forward<T, D, RESIDENT>), bt_blocks(s.samples * s.heads * plan.blocks_per_head, 1),
                      32 * plan.warps, plan.shared_bytes, bt_cuda_stream(device), bt_attention_output<T>(s, a->o),
                      bt_data<float>(a->lse), bt_attention_part<const T>(s, a->qkv, a->q, 0),
@@ -130,9 +124,10 @@ bt_status forward_as(bt_device *device, const bt_attention_args *a, const bt_att
                      bt_attention_work_of(s, plan, packed, a->scale));
 }
 
-template <typename T, int D> bt_status forward_in(bt_device *device, const bt_attention_args *a, action what) {
+template <typename T, int D>
+bt_status forward_in(bt_device *device, const bt_attention_args *a, bt_attention_action what) {
     const bt_attention_shape s = bt_attention_shape_of(a->qkv, a->q, a->heads);
-    const bt_attention_footprint footprint = bt_attention_footprint_of<T, D>(1, 0, FORWARD_WARPS);
+    const bt_attention_footprint footprint = bt_attention_footprint_of<T, D>(1, 0, forward_warps<T>);
     const bt_attention_plan plan = bt_attention_plan_of(device, footprint, s.queries, s.keys, s.samples * s.heads);
     if constexpr (sizeof(T) == 2) {
         if (plan.resident) return forward_as<T, D, true>(device, a, plan, what);
@@ -140,7 +135,7 @@ template <typename T, int D> bt_status forward_in(bt_device *device, const bt_at
     return forward_as<T, D, false>(device, a, plan, what);
 }
 
-template <typename T> bt_status forward_of(bt_device *device, const bt_attention_args *a, action what) {
+template <typename T> bt_status forward_of(bt_device *device, const bt_attention_args *a, bt_attention_action what) {
     switch (bt_attention_padded_head(bt_attention_shape_of(a->qkv, a->q, a->heads).head_size)) {
     case 32:
         return forward_in<T, 32>(device, a, what);
@@ -159,11 +154,13 @@ bt_status prepare_forward(bt_device *device, const bt_attention_args *a, bt_prep
     BT_TRY(bt_cuda_require_same("attention", "o", a->o, a->qkv));
     BT_TRY(bt_cuda_require("attention", "lse", a->lse, BT_F32));
     BT_TRY(bt_attention_check("attention", bt_attention_shape_of(a->qkv, a->q, a->heads), a->scale));
-    return a->qkv.dtype == BT_BF16 ? forward_of<bt_bf16>(device, a, ALLOW) : forward_of<float>(device, a, ALLOW);
+    return a->qkv.dtype == BT_BF16 ? forward_of<bt_bf16>(device, a, BT_ATTENTION_ALLOW)
+                                   : forward_of<float>(device, a, BT_ATTENTION_ALLOW);
 }
 
 bt_status run_forward(bt_device *device, const bt_attention_args *a, const bt_prepared *, void *) {
-    return a->qkv.dtype == BT_BF16 ? forward_of<bt_bf16>(device, a, LAUNCH) : forward_of<float>(device, a, LAUNCH);
+    return a->qkv.dtype == BT_BF16 ? forward_of<bt_bf16>(device, a, BT_ATTENTION_LAUNCH)
+                                   : forward_of<float>(device, a, BT_ATTENTION_LAUNCH);
 }
 
 } // namespace

@@ -19,7 +19,9 @@ constexpr int BT_ATTENTION_HEAD_MAX = 128;
 constexpr int BT_TILE_ROWS = 16;
 constexpr float BT_LOG2_E = 1.44269504088896340736f, BT_LN_2 = 0.69314718055994530942f;
 
-/** Blocks of a kernel per multiprocessor that registers are budgeted for. */
+/** Warps of a block, at most, and blocks of a multiprocessor: what registers are budgeted for. f32 tiles take twice the
+ * room, so blocks are small. */
+template <typename T, int MOST> constexpr int bt_attention_warps = sizeof(T) == 2 ? MOST : 4;
 template <int D> constexpr int bt_attention_blocks = D <= 64 ? 2 : 1;
 
 /** How tiles of stored type T and padded head size D lie in shared memory. */
@@ -47,6 +49,10 @@ struct bt_attention_work {
     float scale;
 };
 
+inline __host__ __device__ int bt_tiles_of(int rows) {
+    return (rows + BT_TILE_ROWS - 1) / BT_TILE_ROWS;
+}
+
 /** Which head and which own tiles a block has. */
 struct bt_attention_place {
     int64_t sample;
@@ -57,6 +63,13 @@ BT_DEVICE bt_attention_place bt_attention_locate(const bt_attention_work &work) 
     const int head_index = (int)(blockIdx.x / (unsigned)work.blocks_per_head);
     const int block = (int)(blockIdx.x % (unsigned)work.blocks_per_head);
     return {head_index / work.heads, head_index % work.heads, block * work.tiles_per_block};
+}
+
+/** One past the block's last own tile. Streamed: a warp without rows still takes part in the barriers, on zeros. */
+template <bool RESIDENT>
+BT_DEVICE int bt_attention_last_tile(const bt_attention_work &work, const bt_attention_place &at, int own_rows) {
+    const int last = at.first_tile + work.tiles_per_block, tiles = bt_tiles_of(own_rows);
+    return RESIDENT && last > tiles ? tiles : last;
 }
 
 template <typename T>
@@ -85,6 +98,26 @@ BT_DEVICE void bt_load_rows(T *tile, const bt_head_rows<const T> &rows, const bt
     }
 }
 
+/** The warp's own 16 rows from `row` on, of two matrices. All lanes call; visible to all of them on return. */
+template <typename T, int D>
+BT_DEVICE void bt_load_own_rows(T *first_tile, const bt_head_rows<const T> &first, T *second_tile,
+                                const bt_head_rows<const T> &second, const bt_attention_work &work,
+                                const bt_attention_place &at, int row) {
+    bt_load_rows<T, D>(first_tile, first, work, at, row, BT_TILE_ROWS, bt_lane(), 32);
+    if (second_tile != NULL) bt_load_rows<T, D>(second_tile, second, work, at, row, BT_TILE_ROWS, bt_lane(), 32);
+    bt_copy_async_commit();
+    bt_copy_async_wait<0>();
+    __syncwarp();
+}
+
+/** Two neighbouring elements. */
+BT_DEVICE void bt_store_pair(float *p, float even, float odd) {
+    *reinterpret_cast<float2 *>(p) = make_float2(even, odd);
+}
+BT_DEVICE void bt_store_pair(bt_bf16 *p, float even, float odd) {
+    *reinterpret_cast<uint32_t *>(p) = bt_pack_bf16(even, odd);
+}
+
 /** Rows of the head := factor[i] * accumulator; through the warp's `tile`, which is overwritten, to write whole packs.
  * factor[0] is that of the tile's rows 0-7, factor[1] of 8-15. All lanes call. */
 template <typename T, int D>
@@ -95,8 +128,9 @@ BT_DEVICE void bt_store_rows(const bt_head_rows<T> &rows, const bt_attention_wor
 #pragma unroll
     for (int j = 0; j < D / 8; j++) {
 #pragma unroll
-        for (int i = 0; i < 4; i++)
-            tile[bt_row(i) * ld + bt_column(j, i)] = bt_from_float<T>(accumulator[j][i] * factor[i / 2]);
+        for (int i = 0; i < 4; i += 2)
+            bt_store_pair(tile + bt_row(i) * ld + bt_column(j, i), accumulator[j][i] * factor[i / 2],
+                          accumulator[j][i + 1] * factor[i / 2]);
     }
     __syncwarp();
     for (int i = bt_lane(); i < BT_TILE_ROWS * packs; i += 32) {
@@ -119,7 +153,7 @@ template <typename T, int D, bool RESIDENT> struct bt_attention_stream {
     const bt_attention_work &work;
     const bt_attention_place &at;
     const bt_head_rows<const T> first, second;
-    T *memory; /* resident: all of first, all of second; streamed: twice a stage of each */
+    T *memory;  /* resident: all of first, all of second; streamed: twice a stage of each */
     int padded; /* rows, a multiple of BT_TILE_ROWS */
 
     __device__ int stages() const { return RESIDENT ? 1 : (padded - 1) / stage_rows + 1; }
@@ -210,7 +244,8 @@ BT_DEVICE void bt_weighted_sum(float (&d)[D / 8][4], const float (&p)[N8][4], co
 #pragma unroll
     for (int j = 0; j < N8; j++) {
 #pragma unroll
-        for (int i = 0; i < 4; i++) scratch[bt_row(i) * scratch_ld + bt_column(j, i)] = p[j][i];
+        for (int i = 0; i < 4; i += 2)
+            bt_store_pair(scratch + bt_row(i) * scratch_ld + bt_column(j, i), p[j][i], p[j][i + 1]);
     }
     __syncwarp();
     bt_mma_f32<D / 8>(d, scratch, scratch_ld, 1, other, 1, ld, 8 * N8);

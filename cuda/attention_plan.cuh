@@ -1,7 +1,7 @@
 /* Host side of the attention family: the operands of one call, and how its work is cut into blocks.
  *
- * The cut never changes a result: a tile's sums do not depend on which block has it. So it may be chosen for the device.
- * Included by attention.cuh only. */
+ * The cut never changes a result: a tile's sums do not depend on which block has it. So it may be chosen for the
+ * device. Included by attention.cuh only. */
 #ifndef BITTERN_CUDA_ATTENTION_PLAN_CUH
 #define BITTERN_CUDA_ATTENTION_PLAN_CUH
 
@@ -16,12 +16,9 @@ struct bt_attention_shape {
 inline bt_attention_shape bt_attention_shape_of(const bt_tensor &qkv, const bt_tensor &q, int heads) {
     const bool separate = bt_present(&q);
     const int64_t width = bt_shape_cols(qkv.shape) / (separate ? 2 : 3);
-    return {qkv.shape.dim[0],
-            (int)(separate ? q.shape.dim[1] : qkv.shape.dim[1]),
-            (int)qkv.shape.dim[1],
-            heads,
-            (int)(width / heads),
-            separate};
+    return {qkv.shape.dim[0],      (int)(separate ? q.shape.dim[1] : qkv.shape.dim[1]),
+            (int)qkv.shape.dim[1], heads,
+            (int)(width / heads),  separate};
 }
 
 /** q, k or v (part 0, 1, 2) of qkv and q, or of their gradients. */
@@ -57,9 +54,8 @@ inline int bt_attention_padded_head(int head_size) {
     return head_size <= 32 ? 32 : head_size <= 64 ? 64 : head_size <= 96 ? 96 : 128;
 }
 
-inline int bt_tiles_of(int rows) {
-    return (rows + BT_TILE_ROWS - 1) / BT_TILE_ROWS;
-}
+/** The kernel that fits is asked for its shared memory at plan time, and launched at run time. */
+enum bt_attention_action { BT_ATTENTION_ALLOW, BT_ATTENTION_LAUNCH };
 
 /** How a kernel is launched. */
 struct bt_attention_plan {
@@ -70,11 +66,11 @@ struct bt_attention_plan {
 
 /** What a kernel keeps in shared memory. */
 struct bt_attention_footprint {
-    size_t warp_bytes;       /* own tiles and scratch of a warp */
-    size_t row_bytes;        /* of a row of both matrices of the other side */
-    int stage_rows;          /* in a stage, of which there are two */
-    int max_warps;           /* the kernel's launch bound */
-    int blocks;              /* that should fit on a multiprocessor */
+    size_t warp_bytes; /* own tiles and scratch of a warp */
+    size_t row_bytes;  /* of a row of both matrices of the other side */
+    int stage_rows;    /* in a stage, of which there are two */
+    int max_warps;     /* the kernel's launch bound */
+    int blocks;        /* that should fit on a multiprocessor */
     bool may_be_resident;
 };
 
@@ -84,7 +80,7 @@ bt_attention_footprint bt_attention_footprint_of(int own_tiles, int row_floats, 
     return {(size_t)(own_tiles * tile::elements + tile::scratch_elements) * sizeof(T),
             2 * tile::ld * sizeof(T) + (size_t)row_floats * sizeof(float),
             tile::stage_rows,
-            sizeof(T) == 2 ? max_warps : 4, /* f32 tiles take twice the room */
+            max_warps,
             bt_attention_blocks<D>,
             sizeof(T) == 2};
 }

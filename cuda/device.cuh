@@ -36,6 +36,8 @@ inline unsigned bt_blocks(int64_t count, int64_t per_block) {
 
 /** Device memory := 0 in stream order (a memset node when captured). */
 bt_status bt_cuda_clear(bt_device *device, void *memory, size_t bytes);
+/** The first `row_bytes` of each of `rows` rows that begin `pitch_bytes` apart := 0. */
+bt_status bt_cuda_clear_rows(bt_device *device, void *memory, size_t pitch_bytes, size_t row_bytes, size_t rows);
 /** Device to device, in stream order; not overlapping. */
 bt_status bt_cuda_copy(bt_device *device, void *to, const void *from, size_t bytes);
 

@@ -27,7 +27,7 @@
 #else
 #include <cuda_runtime.h>
 #define BT_DEVICE static __device__ __forceinline__
-#define BT_DEVICE_SPECIAL __device__ __forceinline__ /* explicit specialisations take no storage class */
+#define BT_DEVICE_SPECIAL __device__ __forceinline__ /* members of functors, explicit specialisations */
 
 /* BT_SHARED(float, partial, [32]); an array in shared memory. BT_SHARED_DYNAMIC(float, tile); the launch's
  * shared_bytes, 128-byte aligned. Neither is initialised (the host fills them with NaN). */

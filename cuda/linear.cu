@@ -76,8 +76,7 @@ bt_status prepare_dw(bt_device *device, const bt_linear_dw_args *a, bt_prepared 
     bt_linear_plans *plans;
     BT_TRY(bt_linear_plans_new(&plans));
     if (bt_present(&a->db))
-        plans->own_scratch_bytes =
-            bt_column_scratch_bytes(bt_shape_rows(a->dy.shape), bt_shape_cols(a->dy.shape), 1);
+        plans->own_scratch_bytes = bt_column_scratch_bytes(bt_shape_rows(a->dy.shape), bt_shape_cols(a->dy.shape), 1);
     return bt_linear_finish(bt_product_prepare(device, &product, &plans->plan[0], &plans->product_scratch_bytes), plans,
                             out);
 }

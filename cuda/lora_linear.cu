@@ -8,8 +8,8 @@
  * distances (q, k and v of a fused qkv) are one batched product. The update of y is a second pass over its columns with
  * beta = 1: of the ways to add it, the one that needs no second copy of the frozen weight.
  *
- * With dropout, two things go through scratch of x's size: drop(x), and drop'(du a) + add, which the frozen product then
- * adds (beta = 1), so that y and dx are still written once. */
+ * With dropout, two things go through scratch of x's size: drop(x), and drop'(du a) + add, which the frozen product
+ * then adds (beta = 1), so that y and dx are still written once. */
 #include "linear.cuh"
 
 namespace {
@@ -35,9 +35,9 @@ constexpr int DROP_THREADS = 256;
 /** out = keep ? x / (1 - dropout) : 0, plus add if there is one; out may be x or add. Packs of W: 4 elements share one
  * Philox block. Grid (packs of a sample, samples). */
 template <typename T, int W>
-__global__ void __launch_bounds__(DROP_THREADS) lora_drop(matrix<T> out, matrix<const T> x, matrix<const T> add,
-                                                          dropout_key key, int64_t samples, int64_t tokens,
-                                                          uint32_t row_packs) {
+__global__ void __launch_bounds__(DROP_THREADS)
+    lora_drop(matrix<T> out, matrix<const T> x, matrix<const T> add, dropout_key key, int64_t samples, int64_t tokens,
+              uint32_t row_packs) {
     static_assert(W == 1 || W == 4, "a pack lies in one Philox block");
     const uint32_t pack = blockIdx.x * DROP_THREADS + threadIdx.x;
     const uint32_t token = pack / row_packs, column = pack % row_packs * W;

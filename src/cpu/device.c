@@ -24,7 +24,8 @@ static const bt_kernels kernels = {
 #undef BT_OP
 };
 
-/* Blocks of this size are aligned to the system's huge pages, which saves the strided reads of products their TLB misses. */
+/* Blocks of this size are aligned to the system's huge pages, which saves the strided reads of products their TLB
+ * misses. */
 #define HUGE_BYTES ((size_t)2 << 20)
 
 static bt_status cpu_alloc(bt_device *device, size_t bytes, void **out) {
@@ -72,7 +73,7 @@ static bt_status cpu_synchronize(bt_device *device) {
 
 static void cpu_close(bt_device *device) {
     if (!device) return;
-    BT_ASSERT(!bt_cpu_of(device)->packs); /* programs outlived the device */
+    bt_product_close(bt_cpu_of(device));
     cpu_free(device, device->step);
     bt_memory_free(device);
 }
@@ -89,13 +90,15 @@ static bt_status cpu_open(const bt_device_options *options, bt_device **out) {
     device->threads = 1;
 #ifdef _OPENMP
     device->threads = options->threads ? options->threads : omp_get_max_threads();
-    omp_set_dynamic(0);                    /* a run with fewer threads would round differently */
+    omp_set_dynamic(0);                   /* a run with fewer threads would round differently */
     omp_set_num_threads(device->threads); /* for oneDNN, which asks OpenMP */
 #endif
     bt_status status = bt_cpu_detect(&device->cpu);
     void *step = NULL;
     if (status == BT_OK) status = cpu_alloc(&device->base, sizeof(bt_step), &step);
+    if (status == BT_OK) status = bt_product_open(device);
     if (status != BT_OK) {
+        free(step);
         bt_memory_free(device);
         return status;
     }

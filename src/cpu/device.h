@@ -11,12 +11,14 @@
 #include "tensor/backend.h"
 
 struct bt_pack;
+struct bt_dnnl;
 
 typedef struct bt_cpu_device {
     bt_device base; /* first: a bt_device * of this backend is a bt_cpu_device * */
     bt_cpu_features cpu;
     int threads;
     struct bt_pack *packs; /* packed frozen weights, shared between instructions (cpu/product.h) */
+    struct bt_dnnl *dnnl;  /* oneDNN's engine and stream; NULL without it */
 } bt_cpu_device;
 
 static inline bt_cpu_device *bt_cpu_of(bt_device *device) {

@@ -17,9 +17,10 @@
 #define BT_GEMM_MR (BT_LANES == 16 ? 12 : BT_LANES == 8 ? 6 : 4)
 
 /** c (MR,NR), rows c_row apart, is stored, or added to with `accumulate`. a is element (i,k) at a[i * a_row + k * a_k];
- * all MR rows must be readable. */
-BT_INLINE void bt_gemm_tile(int64_t depth, const float *a, int64_t a_row, int64_t a_k, const float *b, float *c,
-                            int64_t c_row, bool accumulate) {
+ * all MR rows must be readable. A function of its own: inlined, it would share its registers with the caller's values.
+ */
+static __attribute__((noinline, unused)) void bt_gemm_tile(int64_t depth, const float *a, int64_t a_row, int64_t a_k,
+                                                           const float *b, float *c, int64_t c_row, bool accumulate) {
     bt_vf sum[BT_GEMM_MR][2];
 #pragma GCC unroll 12
     for (int i = 0; i < BT_GEMM_MR; i++) sum[i][0] = sum[i][1] = (bt_vf){0};

@@ -4,8 +4,6 @@
 #include "base/memory.h"
 #include "cpu/product_library.h"
 
-#include <string.h>
-
 /* Measured at the layers of ViT-S/14 (4112 rows): on AVX2 our own f32 products reach oneDNN's rate, since they read
  * packed frozen weights and its gemm packs them on every call; its AVX-512 code has no such gap, and bf16 in hardware
  * is its strength. Without bf16 in hardware its emulation is slower than f32 panels, below AVX-512 it refuses. */
@@ -26,6 +24,22 @@ const char *bt_product_library_text(bt_product_library library) {
 #endif
     (void)library;
     return "own products";
+}
+
+bt_status bt_product_open(bt_cpu_device *device) {
+#ifdef BITTERN_WITH_ONEDNN
+    return bt_product_dnnl_open(device);
+#else
+    (void)device;
+    return BT_OK;
+#endif
+}
+
+void bt_product_close(bt_cpu_device *device) {
+    BT_ASSERT(!device->packs); /* a program outlived its device */
+#ifdef BITTERN_WITH_ONEDNN
+    bt_product_dnnl_close(device);
+#endif
 }
 
 static const bt_product_methods *methods_of(bt_product_library library) {
@@ -86,7 +100,7 @@ bt_pack *bt_pack_take(bt_cpu_device *device, const bt_pack_key *key, size_t byte
         const bt_pack_key *k = &pack->key;
         if (k->source == key->source && k->n == key->n && k->k == key->k && k->ld == key->ld &&
             k->dtype == key->dtype && k->trans == key->trans && k->methods == key->methods &&
-            !memcmp(k->layout, key->layout, sizeof k->layout)) {
+            (!k->layout || k->methods->same_layout(k->layout, key->layout))) {
             pack->users++;
             return pack;
         }
@@ -108,6 +122,7 @@ void bt_pack_drop(bt_cpu_device *device, bt_pack *pack) {
     bt_pack **at = &device->packs;
     while (*at != pack) at = &(*at)->next;
     *at = pack->next;
+    if (pack->key.layout) pack->key.methods->free_layout(pack->key.layout);
     bt_memory_free(pack->data);
     bt_memory_free(pack);
 }

@@ -54,6 +54,10 @@ bt_status bt_product_run(const bt_product *product, const bt_product_operands *o
 
 void bt_product_free(bt_product *product); /**< NULL is allowed */
 
+/** For the device's open and close. */
+bt_status bt_product_open(bt_cpu_device *device) BT_MUST_CHECK;
+void bt_product_close(bt_cpu_device *device);
+
 /** The library that `library` = BT_PRODUCT_AUTO means for products in `in` on this device. */
 bt_product_library bt_product_choice(const bt_cpu_device *device, bt_dtype in);
 

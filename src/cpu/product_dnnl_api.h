@@ -1,7 +1,8 @@
-/* What differs between oneDNN 2.x and 3.x, and nothing else: descriptors of memory and of a product.
+/* What differs between oneDNN 2.x and 3.x, and nothing else: descriptors of matrices, and how a product is described.
  *
- * 2.x (2.6 in Debian 12): dnnl_memory_desc_t is a struct, products go through an operation descriptor, a factor through output
- * scales. 3.x: dnnl_memory_desc_t is a handle, products have no operation descriptor, a factor is a linear post-op.
+ * 2.x (2.6 in Debian 12): a memory descriptor is a struct, a product goes through an operation descriptor, a factor is
+ * an output scale. 3.x: a memory descriptor is a handle, there are no operation descriptors, a factor is a linear
+ * post-op. In both, a bt_dnnl_desc is owned by the caller and released with bt_dnnl_desc_free.
  */
 #ifndef BITTERN_CPU_PRODUCT_DNNL_API_H
 #define BITTERN_CPU_PRODUCT_DNNL_API_H
@@ -12,47 +13,32 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** A described matrix; set by the functions below, released by bt_dnnl_desc_free. */
-typedef struct bt_dnnl_desc {
 #if DNNL_VERSION_MAJOR >= 3
-    dnnl_memory_desc_t md;
+typedef dnnl_memory_desc_t bt_dnnl_desc;
 #else
-    dnnl_memory_desc_t md[1];
+typedef dnnl_memory_desc_t *bt_dnnl_desc;
 #endif
-} bt_dnnl_desc;
 
-/** (rows,cols) with the given strides in elements; or, with both strides 0, in any form the product likes. */
-dnnl_status_t bt_dnnl_desc_set(bt_dnnl_desc *out, int64_t rows, int64_t cols, dnnl_data_type_t dtype, int64_t row_stride,
-                               int64_t col_stride);
-void bt_dnnl_desc_free(bt_dnnl_desc *desc);
-size_t bt_dnnl_desc_bytes(const bt_dnnl_desc *desc);
+/** (rows,cols) with strides in elements; with both strides 0, in whatever form the product likes best. NULL on failure.
+ */
+bt_dnnl_desc bt_dnnl_desc_new(int64_t rows, int64_t cols, dnnl_data_type_t dtype, int64_t row_stride,
+                              int64_t col_stride);
+void bt_dnnl_desc_free(bt_dnnl_desc desc); /**< NULL is allowed */
 
-/** Bytes that are equal exactly when two descriptors are: written to `text`, zero-padded. False if they do not fit. */
-bool bt_dnnl_desc_key(const bt_dnnl_desc *desc, char *text, size_t text_bytes);
-
+/** What a product of two matrices is made of; bias (1,n), addend (m,n) and `sum` (old c is added) are optional. */
 typedef struct bt_dnnl_matmul {
-    bt_dnnl_desc a, b, c, bias; /* bias is (1,n) */
-    bt_dnnl_desc binary;        /* of the addend */
-    bool has_bias, has_binary, has_sum;
+    bt_dnnl_desc a, b, c, bias, addend;
+    bool sum;
     float alpha;
 } bt_dnnl_matmul;
 
-/** Creates the primitive descriptor with scratchpad mode "user". */
-dnnl_status_t bt_dnnl_matmul_create(const bt_dnnl_matmul *what, dnnl_engine_t engine, dnnl_primitive_desc_t *out);
+/** The primitive descriptor, with scratchpad mode "user". */
+dnnl_status_t bt_dnnl_matmul_new(const bt_dnnl_matmul *matmul, dnnl_engine_t engine, dnnl_primitive_desc_t *out);
 
-/** The form of b that the product chose; a copy. */
-dnnl_status_t bt_dnnl_weights_of(dnnl_primitive_desc_t product, bt_dnnl_desc *out);
+/** A copy of a descriptor that the product chose (dnnl_query_weights_md, dnnl_query_scratchpad_md). NULL on failure. */
+bt_dnnl_desc bt_dnnl_desc_of(dnnl_primitive_desc_t product, dnnl_query_t what);
 
-size_t bt_dnnl_scratchpad_bytes(dnnl_primitive_desc_t product);
-
-/** Memory over `data` (may be NULL and set later). */
-dnnl_status_t bt_dnnl_memory(const bt_dnnl_desc *desc, dnnl_engine_t engine, void *data, dnnl_memory_t *out);
-
-/** Memory of the product's scratchpad; NULL when it needs none. */
-dnnl_status_t bt_dnnl_scratchpad(dnnl_primitive_desc_t product, dnnl_engine_t engine, dnnl_memory_t *out);
-
-/** Descriptor of a copy of matrix `from` into the form `to`. */
-dnnl_status_t bt_dnnl_reorder_create(const bt_dnnl_desc *from, const bt_dnnl_desc *to, dnnl_engine_t engine,
-                                     dnnl_primitive_desc_t *out);
+/** The primitive descriptor of a copy from one form into another. */
+dnnl_status_t bt_dnnl_reorder_new(bt_dnnl_desc from, bt_dnnl_desc to, dnnl_engine_t engine, dnnl_primitive_desc_t *out);
 
 #endif

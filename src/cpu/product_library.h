@@ -8,6 +8,8 @@ typedef struct bt_product_methods {
     bt_status (*prepare)(bt_product *product); /**< sets state and scratch_bytes; on failure leaves nothing behind */
     bt_status (*run)(const bt_product *product, const bt_product_operands *operands, void *scratch);
     void (*release)(bt_product *product);
+    bool (*same_layout)(const void *a, const void *b); /**< of two packs; NULL: packs have one form only */
+    void (*free_layout)(void *layout);
 } bt_product_methods;
 
 struct bt_product {
@@ -21,8 +23,9 @@ struct bt_product {
 extern const bt_product_methods bt_product_plain;
 #ifdef BITTERN_WITH_ONEDNN
 extern const bt_product_methods bt_product_dnnl;
-/** "oneDNN 2.6.3" */
-const char *bt_product_dnnl_text(void);
+const char *bt_product_dnnl_text(void); /**< "oneDNN 2.6.3" */
+bt_status bt_product_dnnl_open(bt_cpu_device *device) BT_MUST_CHECK;
+void bt_product_dnnl_close(bt_cpu_device *device);
 #endif
 
 /** A packed copy of a frozen matrix. Two products share it when all of `key` is equal. */
@@ -32,7 +35,7 @@ typedef struct bt_pack_key {
     bt_dtype dtype;
     bool trans;
     const bt_product_methods *methods;
-    char layout[256]; /**< the implementation's own description of the packed form; zeros behind its end */
+    void *layout; /**< the implementation's description of the packed form, or NULL */
 } bt_pack_key;
 
 typedef struct bt_pack {

@@ -43,6 +43,13 @@ typedef struct bt_vector {
     void (*add_product)(double *s, const float *x, const float *y, int64_t n); /**< s += x y */
     void (*gelu)(float *y, const float *x, int64_t n);
     void (*gelu_dx)(float *dx, const float *dy, const float *x, int64_t n);
+
+    /* Double-precision blocks of the coding rate. */
+    void (*add_gram)(double *c, int64_t ldc, const double *a, const double *b, int64_t ld, int64_t n);
+    /**< c (4,8) += sum over n rows of a[0..3] b[0..7]; a and b point to the columns in the first row */
+    void (*solve_cholesky)(double *x, const float *l, int64_t ld, int64_t n);
+    /**< x (n,8) = (L L^T)^-1 x for eight right sides at once; l (n,n) lower */
+
     void (*adamw)(float *param, const float *grad, float *m, float *v, const bt_adamw_rates *rates, int64_t n);
 } bt_vector;
 

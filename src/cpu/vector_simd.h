@@ -12,7 +12,7 @@
 #include <math.h>
 #include <string.h>
 
-#define HALF 8 /* of the lanes of a sum: a cache line of double */
+#define HALF 8 /* a cache line of double: half of the lanes of a sum, the width of a block */
 #define EACH_LANE _Pragma("omp simd") for (int k = 0; k < HALF; k++)
 #define EACH _Pragma("omp simd") for (int64_t i = 0; i < n; i++)
 
@@ -174,6 +174,57 @@ static void gelu_dx(float *dx, const float *dy, const float *x, int64_t n) {
     }
 }
 
+/* ---- coding rate ------------------------------------------------------------------------------------------------- */
+
+static void add_gram(double *c, int64_t ldc, const double *a, const double *b, int64_t ld, int64_t n) {
+    double c0[HALF] = {0}, c1[HALF] = {0}, c2[HALF] = {0}, c3[HALF] = {0};
+    for (int64_t row = 0; row < n; row++, a += ld, b += ld) {
+        EACH_LANE {
+            c0[k] += a[0] * b[k];
+            c1[k] += a[1] * b[k];
+            c2[k] += a[2] * b[k];
+            c3[k] += a[3] * b[k];
+        }
+    }
+    for (int k = 0; k < HALF; k++) {
+        c[k] += c0[k];
+        c[ldc + k] += c1[k];
+        c[2 * ldc + k] += c2[k];
+        c[3 * ldc + k] += c3[k];
+    }
+}
+
+/* Both halves go along rows of L: L y = x with sums down x, then L^T x = y by taking each finished x from those above.
+ */
+static void solve_cholesky(double *x, const float *l, int64_t ld, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        const float *row = l + i * ld;
+        double even[HALF] = {0}, odd[HALF] = {0};
+        int64_t j = 0;
+        for (; j + 2 <= i; j += 2) {
+            const double *y = x + j * HALF;
+            double even_l = (double)row[j], odd_l = (double)row[j + 1];
+            EACH_LANE {
+                even[k] += even_l * y[k];
+                odd[k] += odd_l * y[HALF + k];
+            }
+        }
+        double last = j < i ? (double)row[j] : 0, pivot = (double)row[i];
+        for (int k = 0; k < HALF; k++) even[k] += odd[k] + (j < i ? last * x[j * HALF + k] : 0);
+        for (int k = 0; k < HALF; k++) x[i * HALF + k] = (x[i * HALF + k] - even[k]) / pivot;
+    }
+    for (int64_t i = n - 1; i >= 0; i--) {
+        const float *row = l + i * ld;
+        double done[HALF];
+        for (int k = 0; k < HALF; k++) done[k] = x[i * HALF + k] /= (double)row[i];
+        for (int64_t j = 0; j < i; j++) {
+            double *y = x + j * HALF;
+            double factor = (double)row[j];
+            EACH_LANE y[k] -= factor * done[k];
+        }
+    }
+}
+
 /* ---- optimizer --------------------------------------------------------------------------------------------------- */
 
 static void adamw(float *param, const float *grad, float *m, float *v, const bt_adamw_rates *a, int64_t n) {
@@ -207,5 +258,7 @@ const bt_vector BT_SIMD(bt_vector) = {
     .add_product = add_product,
     .gelu = gelu,
     .gelu_dx = gelu_dx,
+    .add_gram = add_gram,
+    .solve_cholesky = solve_cholesky,
     .adamw = adamw,
 };

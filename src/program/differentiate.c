@@ -90,7 +90,8 @@ static bool recomputable(const bt_program *p, const bt_instruction *i) {
     switch (p->options.recompute) {
     case BT_RECOMPUTE_NONE: return false;
     case BT_RECOMPUTE_CHEAP: return i->op == BT_OP_layer_norm || i->op == BT_OP_gelu;
-    case BT_RECOMPUTE_BLOCKS: return i->segment != 0;
+    case BT_RECOMPUTE_BLOCKS: /* what another segment made is this one's input, and kept */
+        return i->segment != 0 && i->segment == p->segment;
     }
     return false;
 }
@@ -214,8 +215,10 @@ void bt_differentiate(bt_program *p, const bt_root *roots, int count, uint32_t g
     }
     for (int i = forward - 1; i >= 0 && bt_recording(p); i--) {
         bt_instruction in = p->instruction[i]; /* a copy: rules append */
+        p->segment = in.segment;
         if (rule_of(in.op) && reached(p, &in)) rule_of(in.op)(p, &in);
     }
+    p->segment = 0;
     clear_unreached(p);
     for (int v = 1, end = p->value_count; v <= end && bt_recording(p); v++)
         if (p->value[v].wants_input_gradient) {

@@ -36,12 +36,13 @@ bt_plan_summary bt_plan_summarize(const bt_plan *plan) {
     return s;
 }
 
-bool bt_plan_instruction(const bt_plan *plan, int index, const char **op, double *flops, double *bytes) {
+bool bt_plan_instruction(const bt_plan *plan, int index, bt_instruction_cost *out) {
     if (index < 0 || index >= plan->instruction_count) return false;
     const bt_planned *planned = &plan->instruction[index];
-    *op = bt_op_info_of(planned->source->op)->name;
-    *flops = bt_cost_flops(planned->source->op, planned->args);
-    *bytes = bt_cost_bytes(planned->source->op, planned->args);
+    bt_op op = planned->source->op;
+    *out = (bt_instruction_cost){.op = bt_op_info_of(op)->name, .flops = bt_cost_flops(op, planned->args),
+                                 .bytes = bt_cost_bytes(op, planned->args)};
+    out->products = bt_cost_products(op, planned->args, out->product);
     return true;
 }
 

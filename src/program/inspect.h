@@ -13,8 +13,23 @@ void bt_plan_write_json(const bt_plan *plan, bt_json_writer *writer);
 /** The same as a table for reading, one line an instruction. */
 void bt_plan_write_text(const bt_plan *plan, bt_text *out);
 
-/** FLOPs of one instruction by index, and its operation's name; false behind the last. */
-bool bt_plan_instruction(const bt_plan *plan, int index, const char **op, double *flops, double *bytes);
+/** `batch` matrix products (m,k) x (k,n). */
+typedef struct bt_product_shape {
+    int64_t batch, m, n, k;
+} bt_product_shape;
+
+enum { BT_MAX_PRODUCTS = 5 };
+
+/** One instruction of a plan: operation, bytes of its operands, and its products. */
+typedef struct bt_instruction_cost {
+    const char *op;
+    double flops, bytes;
+    int products;
+    bt_product_shape product[BT_MAX_PRODUCTS];
+} bt_instruction_cost;
+
+/** False behind the last instruction. */
+bool bt_plan_instruction(const bt_plan *plan, int index, bt_instruction_cost *out);
 
 /** A run that waits behind every instruction and notes its seconds; `seconds` has bt_plan_summary.instructions entries. */
 bt_status bt_plan_run_timed(bt_plan *plan, double *seconds) BT_MUST_CHECK;

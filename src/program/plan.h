@@ -9,6 +9,7 @@
 #ifndef BITTERN_PROGRAM_PLAN_H
 #define BITTERN_PROGRAM_PLAN_H
 
+#include "program/inspect.h"
 #include "program/program.h"
 
 enum { BT_BLOCK_ALIGN = 256 };
@@ -57,6 +58,8 @@ void bt_plan_place(bt_plan *plan);
 /** Largest sum of bytes in use at one instruction. */
 size_t bt_plan_lower_bound(const bt_plan *plan);
 
+/** The matrix products in an instruction; returns how many. */
+int bt_cost_products(bt_op op, const void *args, bt_product_shape out[BT_MAX_PRODUCTS]);
 /** FLOPs of the products of an instruction (2 x multiply-add); 0 for all others. */
 double bt_cost_flops(bt_op op, const void *args);
 /** Bytes of all operands, each counted once. */

@@ -96,7 +96,7 @@ struct bt_program {
     int stored_count, stored_room;
 
     bt_phase phase;
-    int segment, segments;   /**< current and last marked segment */
+    int segment, segments;   /**< current (recorded, or being differentiated) and last marked segment */
     bool differentiated;
     uint32_t groups;         /**< trained by this program */
     bt_params *store;        /**< the one store that the program reads, or NULL */

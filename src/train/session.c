@@ -109,14 +109,14 @@ static size_t image_bytes(const bt_session *s) {
     return side * side * 3 * (s->options.float_images ? sizeof(float) : 1);
 }
 
-static bt_status set_images(bt_session *s, bt_plan *plan, const bt_batch *b, int first, int rows) {
+static bt_status set_images(bt_session *s, bt_plan *plan, const bt_step_batch *b, int first, int rows) {
     int views = s->model->config.views, all = s->options.batch;
     BT_TRY(set_rows(plan, "images", b->images, image_bytes(s), views, all, first, rows));
     return set_rows(plan, "ids", b->ids, sizeof(int64_t), views, all, first, rows);
 }
 
 /** Labels as the method asks for them: class numbers, or a multi-hot row for each image. */
-static bt_status set_targets(bt_session *s, bt_plan *plan, const bt_batch *b) {
+static bt_status set_targets(bt_session *s, bt_plan *plan, const bt_step_batch *b) {
     const bt_method_config *c = &s->model->config;
     int batch = s->options.batch;
     BT_TRY(set_rows(plan, "class", b->classes, sizeof(int32_t), 1, batch, 0, batch));
@@ -137,7 +137,7 @@ static bt_status set_targets(bt_session *s, bt_plan *plan, const bt_batch *b) {
 }
 
 /** encode, head, backward, update. */
-static bt_status run_chunks(bt_session *s, const bt_batch *b) {
+static bt_status run_chunks(bt_session *s, const bt_step_batch *b) {
     int views = s->model->config.views, chunk = s->options.chunk, batch = s->options.batch;
     size_t row = (size_t)s->model->vit.config.width * sizeof(float), part = row * (size_t)chunk;
     char *gathered = bt_memory_alloc((size_t)views, part);
@@ -160,7 +160,7 @@ static bt_status run_chunks(bt_session *s, const bt_batch *b) {
     return BT_OK;
 }
 
-static bt_status backward_chunks(bt_session *s, const bt_batch *b) {
+static bt_status backward_chunks(bt_session *s, const bt_step_batch *b) {
     int views = s->model->config.views, chunk = s->options.chunk, batch = s->options.batch;
     size_t row = (size_t)s->model->vit.config.width * sizeof(float);
     bt_plan *backward = s->plan[BT_PROGRAM_BACKWARD];
@@ -190,7 +190,7 @@ static bt_status read_terms(bt_session *s, bt_plan *plan, bt_step_result *out) {
     return BT_OK;
 }
 
-bt_status bt_session_step(bt_session *s, const bt_batch *batch, const bt_step_rates *rates, bt_step_result *out) {
+bt_status bt_session_step(bt_session *s, const bt_step_batch *batch, const bt_step_rates *rates, bt_step_result *out) {
     BT_TRY(set_rates(s, rates));
     if (s->options.chunk) {
         BT_TRY(run_chunks(s, batch));

@@ -42,12 +42,12 @@ bt_status bt_session_open(bt_session *out, bt_model *model, bt_device *device, c
 void bt_session_close(bt_session *session);
 
 /** One batch, view after view. */
-typedef struct bt_batch {
+typedef struct bt_step_batch {
     const void *images;     /**< (views*batch, S, S, 3) u8 or (views*batch, 3, S, S) f32 */
     const int64_t *ids;     /**< (views*batch) sample | view << 32 */
     const int32_t *classes; /**< (batch) */
     const uint8_t *targets; /**< (views*batch, bits): given target bits, or NULL */
-} bt_batch;
+} bt_step_batch;
 
 /** Hyper-parameters of one step. */
 typedef struct bt_step_rates {
@@ -64,7 +64,7 @@ typedef struct bt_step_result {
     float value[BT_MAX_TERMS];
     double loss;
 } bt_step_result;
-bt_status bt_session_step(bt_session *session, const bt_batch *batch, const bt_step_rates *rates, bt_step_result *out) BT_MUST_CHECK;
+bt_status bt_session_step(bt_session *session, const bt_step_batch *batch, const bt_step_rates *rates, bt_step_result *out) BT_MUST_CHECK;
 
 /** Inference on embed_batch images: embedding (embed_batch, width), logits (embed_batch, bits or classes), bits packed; any
  *  pointer may be NULL. */

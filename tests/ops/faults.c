@@ -11,6 +11,11 @@ static void verdict(const ops_target *target, ops_counts *counts, bool quiet, bo
     if (!good && !quiet) printf("FAIL %s %s: %s\n", target->backend->name, what, found);
 }
 
+/* The options let the operation through, and there is a kernel (the table reports one that is missing). */
+static bool wanted(const ops_target *target, const ops_options *options, bt_op op) {
+    return (options->op < 0 || options->op == (int)op) && ops_info_of(op)->present(target->kernels);
+}
+
 /* ---- refusals ---- */
 
 /* `prepare` must refuse with this status and a message that has all of `words` (NULL-terminated). */
@@ -30,8 +35,7 @@ static void expect_refusal(const ops_target *target, const ops_case *c, bt_statu
     verdict(target, counts, quiet, good, what, found);
 }
 
-/* The first operand in a dtype that the operation never takes. `zero` and casts are left out of what has such a dtype
- * only where any memory may be cleared. */
+/* The first operand in a dtype that the operation never takes. (`zero` may take every dtype: it is not asked.) */
 static void wrong_dtype(const ops_target *target, const ops_row *row, bool quiet, ops_counts *counts) {
     ops_case c;
     ops_case_build(&c, row, BT_F32, false);
@@ -52,9 +56,7 @@ static void refuse_row(const ops_target *target, const ops_row *row, const char 
 
 static void refusals(const ops_target *target, const ops_options *options, ops_counts *counts) {
     for (int op = 0; op < BT_OP_COUNT; op++) {
-        if ((options->op >= 0 && options->op != op) || op == BT_OP_zero ||
-            !ops_info_of((bt_op)op)->present(target->kernels))
-            continue;
+        if (op == BT_OP_zero || !wanted(target, options, (bt_op)op)) continue;
         for (int i = 0; i < ops_row_count; i++)
             if ((int)ops_rows[i].op == op) {
                 wrong_dtype(target, &ops_rows[i], options->quiet, counts);
@@ -63,13 +65,13 @@ static void refusals(const ops_target *target, const ops_options *options, ops_c
     }
     const ops_row one_row = {BT_OP_batch_norm, 0, "z[2,3] w[3] b[3] running_mean[3] running_var[3] y[2,3] stats[2,2,3]",
                              &(const bt_batch_norm_args){.groups = 2, .eps = 1e-5f, .momentum = 0.1f, .update = 1}};
-    if ((options->op < 0 || options->op == BT_OP_batch_norm) && target->kernels->batch_norm)
+    if (wanted(target, options, BT_OP_batch_norm))
         refuse_row(target, &one_row, (const char *const[]){"batch_norm", "row", NULL}, "one row per group",
                    options->quiet, counts);
     const ops_row no_ids = {
         BT_OP_lora_linear, 0, "x[2,3,5] w[7,5] a[2,5] bb[7,2] y[2,3,7] u[2,3,2]",
         &(const bt_lora_linear_args){.scale = 1, .dropout = 0.1f, .parts = 1, .rank = 2, .part_width = 7}};
-    if ((options->op < 0 || options->op == BT_OP_lora_linear) && target->kernels->lora_linear)
+    if (wanted(target, options, BT_OP_lora_linear))
         refuse_row(target, &no_ids, (const char *const[]){"lora_linear", "ids", NULL}, "dropout without ids",
                    options->quiet, counts);
 }
@@ -138,9 +140,8 @@ static void cross_entropy_label(const ops_target *target, int32_t label, bool qu
 
 void ops_run_faults(const ops_target *target, const ops_options *options, ops_counts *counts) {
     refusals(target, options, counts);
-    if ((options->op < 0 || options->op == BT_OP_coding_rate) && target->kernels->coding_rate)
-        coding_rate_pivot(target, options->quiet, counts);
-    if ((options->op < 0 || options->op == BT_OP_cross_entropy) && target->kernels->cross_entropy) {
+    if (wanted(target, options, BT_OP_coding_rate)) coding_rate_pivot(target, options->quiet, counts);
+    if (wanted(target, options, BT_OP_cross_entropy)) {
         cross_entropy_label(target, 3, options->quiet, counts);
         cross_entropy_label(target, -1, options->quiet, counts);
     }

@@ -59,6 +59,7 @@ static int run_all(ops_target *target, const ops_options *options, int threads) 
 }
 
 int ops_main(int argc, char **argv, ops_target target) {
+    setvbuf(stdout, NULL, _IOLBF, 0); /* a crash must not swallow what was found before */
     ops_options options = {.op = -1, .dtype = -1};
     bool list = false, coverage = false;
     int threads = 2;

@@ -1,0 +1,135 @@
+/* bittern-bench ops: seconds, FLOP/s and bytes/s of every operation, at the shapes it has in real programs of one model: the LoRA
+ * step (supervised, adapter dropout), full training by cross entropy, and inference. Bytes count each operand once.
+ */
+#include "bench.h"
+
+#include "program/inspect.h"
+#include "train/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct row {
+    char op[32];
+    double flops, bytes, seconds; /* sums over its calls in one run */
+    int calls;
+} row;
+
+typedef struct table {
+    row list[BT_OP_COUNT];
+    int count;
+} table;
+
+static row *row_of(table *t, const char *op) {
+    for (int i = 0; i < t->count; i++)
+        if (strcmp(t->list[i].op, op) == 0) return &t->list[i];
+    BT_ASSERT(t->count < BT_OP_COUNT);
+    snprintf(t->list[t->count].op, sizeof t->list[0].op, "%s", op);
+    return &t->list[t->count++];
+}
+
+/** Inputs by name, whatever the program asks for: small random bytes do as pixels, ids and one-hot labels. */
+static bt_status fill_inputs(bt_plan *plan) {
+    static const char *const names[] = {"images", "ids", "labels", "class"};
+    for (int k = 0; k < 4; k++) {
+        bt_dtype dtype;
+        bt_shape shape;
+        if (!bt_plan_find(plan, names[k], &dtype, &shape)) continue;
+        size_t bytes = bt_row_bytes(dtype, bt_shape_cols(shape)) * (size_t)bt_shape_rows(shape);
+        unsigned char *host = calloc(bytes, 1);
+        if (!host) return bt_error(BT_ERR_MEMORY, "out of memory for input %s", names[k]);
+        uint32_t s = 1;
+        for (size_t i = 0; i < bytes && dtype == BT_U8; i++) host[i] = (unsigned char)((s = s * 1664525u + 1013904223u) >> (k == 0 ? 24 : 31));
+        bt_status status = bt_plan_set(plan, names[k], host, bytes);
+        free(host);
+        BT_TRY(status);
+    }
+    return BT_OK;
+}
+
+/** Medians over runs of each instruction, summed by operation; an operation already in the table from another program is kept. */
+static bt_status measure_plan(const bt_bench_options *o, bt_plan *plan, table *all) {
+    int count = bt_plan_summarize(plan).instructions, before = all->count;
+    double *seconds = calloc((size_t)count * (size_t)o->iterations, sizeof *seconds), *one = calloc((size_t)o->iterations, sizeof *one);
+    BT_ASSERT(seconds && one);
+    bt_status status = BT_OK;
+    for (int i = -1; i < o->iterations && status == BT_OK; i++) {
+        status = fill_inputs(plan);
+        if (status == BT_OK) status = bt_plan_run_timed(plan, seconds + (size_t)(i < 0 ? 0 : i) * (size_t)count);
+    }
+    bt_instruction_cost c;
+    for (int i = 0; status == BT_OK && bt_plan_instruction(plan, i, &c); i++) {
+        row *r = row_of(all, c.op);
+        if (r - all->list < before) continue;
+        for (int k = 0; k < o->iterations; k++) one[k] = seconds[(size_t)k * (size_t)count + (size_t)i];
+        r->seconds += bt_bench_median(one, o->iterations);
+        r->flops += c.flops;
+        r->bytes += c.bytes;
+        r->calls++;
+    }
+    free(seconds);
+    free(one);
+    return status;
+}
+
+typedef struct scene {
+    const bt_method *method;
+    bt_method_config config;
+    bool full;
+    float dropout;
+} scene;
+
+static bt_status measure_scene(const bt_bench_options *o, bt_dtype dtype, bt_device *device, const scene *sc, table *all) {
+    bt_vit_config vit;
+    if (!bt_vit_named(o->model, &vit)) return bt_error(BT_ERR_USAGE, "unknown model \"%s\"", o->model);
+    vit.image = o->image;
+    BT_TRY(bt_vit_check(&vit));
+    bt_vit_training training = {.full = sc->full, .lora = {.rank = o->rank, .alpha = 16, .dropout = sc->dropout}, .seed = 1};
+    if (!sc->full) BT_TRY(bt_lora_parse_targets(o->targets, &training.lora.targets));
+    bt_model model;
+    bt_model_init(&model, sc->method, &sc->config, &vit, &training, dtype);
+    bt_session session;
+    bt_session_options so = {.compute = dtype, .recompute = BT_RECOMPUTE_CHEAP, .batch = o->batch / sc->config.views,
+                             .embed_batch = o->batch, .train_tower = true, .adamw = {0.9f, 0.999f, 1e-8f, 1}};
+    bt_status status = bt_params_commit(model.store, device);
+    if (status == BT_OK) status = bt_session_open(&session, &model, device, &so);
+    if (status == BT_OK) {
+        status = measure_plan(o, session.plan[BT_PROGRAM_STEP], all);
+        if (status == BT_OK) status = measure_plan(o, session.plan[BT_PROGRAM_EMBED], all);
+        bt_session_close(&session);
+    }
+    bt_model_release(&model);
+    return status;
+}
+
+static void print_table(const bt_bench_options *o, const table *all) {
+    for (int i = 0; i < all->count; i++) {
+        const row *r = &all->list[i];
+        if (o->op && strcmp(o->op, r->op) != 0) continue;
+        if (o->json)
+            printf("{\"bench\":\"ops\",\"op\":\"%s\",\"calls\":%d,\"ms\":%.4f,\"gflop_per_s\":%.2f,\"gb_per_s\":%.2f}\n", r->op, r->calls,
+                   r->seconds * 1e3, r->flops / r->seconds / 1e9, r->bytes / r->seconds / 1e9);
+        else
+            printf("%-18s %4d calls %10.3f ms %9.1f GFLOP/s %8.2f GB/s\n", r->op, r->calls, r->seconds * 1e3, r->flops / r->seconds / 1e9,
+                   r->bytes / r->seconds / 1e9);
+    }
+}
+
+bt_status bt_bench_ops(const bt_bench_options *o) {
+    bt_dtype dtype = strcmp(o->dtype, "bf16") == 0 ? BT_BF16 : BT_F32;
+    const bt_backend *backend = bt_backend_named(o->device);
+    if (!backend) return BT_ERR_UNSUPPORTED;
+    const scene scenes[] = {
+        {&bt_method_crovca, {.views = 2, .classes = 10, .bits = o->bits, .supervised = true, .align_weight = 1, .rate_weight = 0.1f, .rate_eps = 0.05f}, false, 0.1f},
+        {&bt_method_crovca, {.views = 2, .classes = 10, .bits = o->bits, .head = BT_HASHCODER_LARGE, .align_weight = 1, .rate_weight = 0.1f, .rate_eps = 0.05f}, false, 0},
+        {&bt_method_classify, {.views = 1, .classes = 10}, true, 0}};
+    bt_device *device;
+    BT_TRY(backend->open(&(bt_device_options){.threads = o->threads}, &device));
+    table all = {.count = 0};
+    bt_status status = BT_OK;
+    for (size_t i = 0; i < sizeof scenes / sizeof scenes[0] && status == BT_OK; i++) status = measure_scene(o, dtype, device, &scenes[i], &all);
+    if (status == BT_OK) print_table(o, &all);
+    backend->close(device);
+    return status;
+}

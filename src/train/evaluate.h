@@ -1,0 +1,21 @@
+/* Scores of a model on a split: queries against the database, binary and continuous. */
+#ifndef BITTERN_TRAIN_EVALUATE_H
+#define BITTERN_TRAIN_EVALUATE_H
+
+#include "data/loader.h"
+#include "retrieval/scores.h"
+#include "train/session.h"
+
+typedef struct bt_evaluation {
+    bool has_codes;                      /**< the method makes codes */
+    bt_map asymmetric, symmetric, cosine; /**< at k; cosine is on the encoder's embeddings */
+    double accuracy;                     /**< of queries, for methods with classes; negative otherwise */
+    int64_t queries, database, k;
+    double seconds;
+} bt_evaluation;
+
+/** Embeds queries and database of `split` with the session's inference program and scores them. `options` gives size, resize,
+ *  threads, damaged policy; its sample list is replaced. */
+bt_status bt_evaluate(bt_session *session, const bt_loader_options *options, const bt_split *split, int64_t k, bt_evaluation *out) BT_MUST_CHECK;
+
+#endif
