@@ -26,6 +26,10 @@ set_source_files_properties(${avx2_sources} PROPERTIES COMPILE_OPTIONS "-mavx2;-
 set_source_files_properties(${avx512_sources} PROPERTIES COMPILE_OPTIONS
   "-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512bf16;-mfma")
 
+# The lanes of these loops stay in registers only where short loops are unrolled whole.
+file(GLOB vector_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cpu/vector*.c)
+set_property(SOURCE ${vector_sources} APPEND PROPERTY COMPILE_OPTIONS $<$<CONFIG:Release>:-O3>)
+
 if(BITTERN_WITH_CUDA)
   file(GLOB cuda_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/cuda/*.cu)
   add_library(bittern_cuda OBJECT ${cuda_sources})

@@ -249,9 +249,9 @@ bt_status backward_in(bt_device *device, const bt_attention_dx_args *a, const bt
         bt_attention_plan_of(device, bt_attention_footprint_of<T, D>(2, 0, dq_warps<T>), s.queries, s.keys, heads);
     const bt_attention_plan dkv =
         bt_attention_plan_of(device, bt_attention_footprint_of<T, D>(2, 2, dkv_warps<T>), s.keys, s.queries, heads);
-    bool packed = true;
-    for (const bt_tensor *t : {&a->do_, &a->o, &a->qkv, &a->q, &a->dqkv, &a->dq})
-        packed = packed && bt_attention_packable(s, *t);
+    const bool packed = bt_attention_packable(s, a->do_) && bt_attention_packable(s, a->o) &&
+                        bt_attention_packable(s, a->qkv) && bt_attention_packable(s, a->q) &&
+                        bt_attention_packable(s, a->dqkv) && bt_attention_packable(s, a->dq);
     bt_status status;
     if constexpr (sizeof(T) == 2) {
         status = dq.resident ? dq_as<T, D, true>(device, a, s, dq, packed, delta, what)

@@ -93,7 +93,7 @@ bt_status prepare_forward(bt_device *device, const bt_coding_rate_args *a, bt_pr
     size_t product_bytes = 0, cholesky_bytes = 0;
     BT_TRY(bt_cholesky_prepare(device, a->groups, order, &cholesky_bytes));
     rate_state *state = static_cast<rate_state *>(calloc(1, sizeof *state));
-    if (state == NULL) return bt_error(BT_ERR_MEMORY, "coding_rate on cuda: no memory for its plan");
+    if (state == NULL) return bt_error(BT_ERR_MEMORY, "coding_rate on " BT_CUDA_BACKEND ": no memory for its plan");
     const bt_status status = bt_product_prepare(device, &gram, &state->gram, &product_bytes);
     if (status != BT_OK) {
         release(state);

@@ -9,6 +9,13 @@
 
 #include "device.cuh"
 
+/* The backend's name in messages. */
+#ifdef BT_CUDA_HOST
+#define BT_CUDA_BACKEND "cuda_host"
+#else
+#define BT_CUDA_BACKEND "cuda"
+#endif
+
 /** Elements of T in one 16-byte access. */
 template <typename T> constexpr int bt_pack_width = (int)(16 / sizeof(T));
 
@@ -64,8 +71,8 @@ inline bt_status bt_cuda_require(const char *operation, const char *operand, con
                                  bt_dtype second = BT_NONE) {
     if (!bt_present(&t) || t.dtype == first || t.dtype == second) return BT_OK;
     const bool two = second != BT_NONE;
-    return bt_error(BT_ERR_UNSUPPORTED, "%s on cuda: dtype %s of %s is not supported; allowed: %s%s%s", operation,
-                    bt_dtype_name(t.dtype), operand, bt_dtype_name(first), two ? " or " : "",
+    return bt_error(BT_ERR_UNSUPPORTED, "%s on " BT_CUDA_BACKEND ": dtype %s of %s is not supported; allowed: %s%s%s",
+                    operation, bt_dtype_name(t.dtype), operand, bt_dtype_name(first), two ? " or " : "",
                     two ? bt_dtype_name(second) : "");
 }
 

@@ -76,11 +76,11 @@ bt_status prepare(bt_device *, const bt_patchify_args *a, bt_prepared *) {
     BT_TRY(bt_cuda_require_compute("patchify", "y", a->y));
     const bool bytes = a->images.dtype == BT_U8;
     if (a->images.ld != bt_shape_cols(a->images.shape))
-        return bt_error(BT_ERR_UNSUPPORTED, "patchify on cuda: images must be contiguous");
+        return bt_error(BT_ERR_UNSUPPORTED, "patchify on " BT_CUDA_BACKEND ": images must be contiguous");
     const int64_t *dim = a->images.shape.dim;
     if (dim[1] * dim[2] * dim[3] > INT32_MAX)
         return bt_error(BT_ERR_UNSUPPORTED,
-                        "patchify on cuda: images of %lld x %lld pixels have more than 2^31 elements",
+                        "patchify on " BT_CUDA_BACKEND ": images of %lld x %lld pixels have more than 2^31 elements",
                         (long long)dim[bytes ? 1 : 2], (long long)dim[bytes ? 2 : 3]);
     return BT_OK;
 }

@@ -26,6 +26,20 @@ struct bt_product {
 
 struct bt_product_plan;
 
+/** What both builds refuse: BT_ERR_UNSUPPORTED for dtypes. Contradictions in the description are ours and abort. */
+inline bt_status bt_product_check(const bt_product *p) {
+    const bool inputs = p->dtype == BT_F32 || p->dtype == BT_BF16;
+    if (!inputs || (p->out_dtype != BT_F32 && p->out_dtype != p->dtype))
+        return bt_error(BT_ERR_UNSUPPORTED,
+                        "product on cuda: %s inputs with %s outputs; allowed: f32 or bf16 to f32, bf16 to bf16",
+                        bt_dtype_name(p->dtype), bt_dtype_name(p->out_dtype));
+    BT_ASSERT(p->m >= 1 && p->n >= 1 && p->k >= 1);
+    BT_ASSERT(p->lda >= (p->transpose_a ? p->m : p->k) && p->ldb >= (p->transpose_b ? p->k : p->n));
+    BT_ASSERT(p->ldd >= p->n && (p->ldc == 0 || p->ldc >= p->n));
+    BT_ASSERT(!p->bias || p->batch <= 1);
+    return BT_OK;
+}
+
 /** Chooses the algorithm. On success *plan is owned by the caller (bt_product_release) and scratch_bytes, if not NULL,
  * is raised to what run needs. BT_ERR_UNSUPPORTED if the library has no algorithm: message with shape, dtype and
  * strides. */

@@ -148,7 +148,7 @@ bt_status run_dx(bt_device *device, const bt_tokens_dx_args *a, const bt_prepare
 
 bt_status prepare_dw(bt_device *, const bt_tokens_dw_args *a, bt_prepared *) {
     if (a->dx.shape.dim[1] > 65535)
-        return bt_error(BT_ERR_UNSUPPORTED, "tokens_dw on cuda: %lld tokens; a grid takes at most 65535",
+        return bt_error(BT_ERR_UNSUPPORTED, "tokens_dw on " BT_CUDA_BACKEND ": %lld tokens; a grid takes at most 65535",
                         (long long)a->dx.shape.dim[1]);
     return bt_cuda_require_compute("tokens_dw", "dx", a->dx);
 }

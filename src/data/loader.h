@@ -47,7 +47,7 @@ typedef struct bt_loader_options {
 /** A batch; its memory stays the loader's and is valid until the next bt_loader_next or bt_loader_free. */
 typedef struct bt_batch {
     int64_t epoch, index;  /**< batch `index` of `epoch` */
-    int64_t n_valid;       /**< samples, at most N; 0 behind the last epoch, and if all of a batch was left out */
+    int64_t n_valid;       /**< samples, at most N; 0 if all of the batch was left out */
     bool end;              /**< no batch: the last epoch is over */
     const uint8_t *images; /**< (V*N,S,S,3) */
     const int32_t *labels; /**< (N) */

@@ -57,10 +57,13 @@ void bt_json_free(bt_json *document);
 
 const bt_json_value *bt_json_root(const bt_json *document);
 
+/** The file's name as it was given. */
+const char *bt_json_name(const bt_json *document);
+
 /** The member of an object, or NULL if there is none (or `object` is none). */
 const bt_json_value *bt_json_find(const bt_json_value *object, const char *key);
 
-/** "object", "whole number", ... */
+/** "an object", "a whole number", ... */
 const char *bt_json_type_name(bt_json_type type);
 
 /** BT_ERR_FORMAT with "FILE: byte OFFSET: " of the value before the text. */

@@ -1,0 +1,2 @@
+/* Dropout of one row, 8 lanes. */
+#include "cpu/dropout_simd.h"

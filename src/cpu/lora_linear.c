@@ -1,0 +1,244 @@
+/* A frozen linear layer with low-rank updates (LoRA, arXiv 2106.09685) on column parts of y, and its gradients.
+ *   u (..,P*R) = drop(x) a^T;   y = x w^T + b + add,   y[:, c_p : c_p+W] += scale u_p bb_p^T
+ *   du_p = scale dy_p bb_p;     dx = dy w + drop'(du a) + add
+ *   da = du^T drop(x);          dbb_p = scale dy_p^T u_p
+ * Saved: x and u. The update is added by the product itself (no second pass over y), one product for each part. Only
+ * with dropout is there a copy of x (drop(x), in scratch, drawn again in the backward). */
+#include "cpu/dropout.h"
+#include "cpu/product_set.h"
+#include "cpu/rows.h"
+
+/* A contiguous tensor like `x` in scratch. */
+static bt_tensor like(const bt_tensor *x, void *data) {
+    return bt_tensor_of(data, x->dtype, x->shape);
+}
+
+static size_t like_bytes(const bt_tensor *x) {
+    return bt_cpu_round_up(bt_row_bytes(x->dtype, bt_shape_cols(x->shape)) * (size_t)bt_shape_rows(x->shape),
+                           BT_CPU_ALIGNMENT);
+}
+
+/* Scratch for a tensor like x and for its draws; 0 without dropout. */
+static size_t dropped_bytes(const bt_device *device, const bt_tensor *x, float dropout) {
+    return dropout > 0 ? like_bytes(x) + bt_dropout_scratch_bytes(device, x) : 0;
+}
+
+/* drop(x): x itself without dropout, else in `scratch`. */
+static bt_tensor dropped(bt_device *device, const bt_tensor *x, const bt_tensor *ids, float dropout, int stream,
+                         void *scratch) {
+    if (!(dropout > 0)) return *x;
+    const bt_tensor y = like(x, scratch), none = {.dtype = BT_NONE};
+    bt_dropout_apply(device, &y, x, &none, ids, dropout, stream, (char *)scratch + like_bytes(x));
+    return y;
+}
+
+static int ids_rule(float dropout) {
+    return dropout > 0 ? 1 << BT_I64 : (1 << BT_I64) | BT_ALLOW_NONE;
+}
+
+/* Columns of drop(x) as the products see them: contiguous when they are a copy. */
+static int64_t dropped_ld(const bt_tensor *x, float dropout) {
+    return dropout > 0 ? bt_shape_cols(x->shape) : x->ld;
+}
+
+/* ---- forward ----------------------------------------------------------------------------------------------------- */
+
+enum { FROZEN, DOWN, UP }; /* products of the forward; UP is the first of `parts` */
+
+static bt_status prepare(bt_device *device, const bt_lora_linear_args *a, bt_prepared *out) {
+    BT_TRY(BT_CHECK_OPERANDS(
+        "lora_linear", {"x", &a->x, BT_COMPUTE}, {"w", &a->w, BT_COMPUTE}, {"b", &a->b, BT_ALLOW_F32 | BT_ALLOW_NONE},
+        {"a", &a->a, BT_COMPUTE}, {"bb", &a->bb, BT_COMPUTE}, {"add", &a->add, BT_COMPUTE | BT_ALLOW_NONE},
+        {"ids", &a->ids, ids_rule(a->dropout)}, {"y", &a->y, BT_COMPUTE}, {"u", &a->u, BT_COMPUTE}));
+    const int64_t rows = bt_shape_rows(a->y.shape), inputs = bt_shape_cols(a->w.shape), ranks = a->parts * a->rank;
+    const bt_dtype dtype = a->x.dtype;
+    bt_product_spec spec[BT_PRODUCT_SET_MAX] = {[FROZEN] = {.m = rows,
+                                                            .n = bt_shape_rows(a->w.shape),
+                                                            .k = inputs,
+                                                            .in = dtype,
+                                                            .out = dtype,
+                                                            .b_trans = true,
+                                                            .a_ld = a->x.ld,
+                                                            .b_ld = a->w.ld,
+                                                            .c_ld = a->y.ld,
+                                                            .add_ld = a->add.ld,
+                                                            .bias = bt_present(&a->b),
+                                                            .add = bt_present(&a->add),
+                                                            .alpha = 1,
+                                                            .frozen_b = bt_product_frozen(&a->w)},
+                                                [DOWN] = {.m = rows,
+                                                          .n = ranks,
+                                                          .k = inputs,
+                                                          .in = dtype,
+                                                          .out = dtype,
+                                                          .b_trans = true,
+                                                          .a_ld = dropped_ld(&a->x, a->dropout),
+                                                          .b_ld = a->a.ld,
+                                                          .c_ld = a->u.ld,
+                                                          .alpha = 1}};
+    for (int p = 0; p < a->parts; p++)
+        spec[UP + p] = (bt_product_spec){.m = rows,
+                                         .n = a->part_width,
+                                         .k = a->rank,
+                                         .in = dtype,
+                                         .out = dtype,
+                                         .b_trans = true,
+                                         .a_ld = a->u.ld,
+                                         .b_ld = a->bb.ld,
+                                         .c_ld = a->y.ld,
+                                         .accumulate = true,
+                                         .alpha = a->scale};
+    return bt_product_set_prepare(device, spec, UP + a->parts, dropped_bytes(device, &a->x, a->dropout), out);
+}
+
+static bt_status run(bt_device *device, const bt_lora_linear_args *a, const bt_prepared *prepared, void *scratch) {
+    bt_product *const *product = bt_product_set_of(prepared)->product;
+    const bt_product_operands frozen = {
+        .a = a->x.data, .b = a->w.data, .bias = a->b.data, .add = a->add.data, .c = a->y.data};
+    BT_TRY(bt_product_run(product[FROZEN], &frozen, scratch));
+    bt_tensor x = dropped(device, &a->x, &a->ids, a->dropout, a->stream, bt_product_set_more(prepared, scratch));
+    const bt_product_operands down = {.a = x.data, .b = a->a.data, .c = a->u.data};
+    BT_TRY(bt_product_run(product[DOWN], &down, scratch));
+    for (int p = 0; p < a->parts; p++) {
+        const bt_product_operands up = {.a = bt_product_at(&a->u, 0, p * a->rank),
+                                        .b = bt_product_at(&a->bb, p * a->part_width, 0),
+                                        .c = bt_product_at(&a->y, 0, a->part_column[p])};
+        BT_TRY(bt_product_run(product[UP + p], &up, scratch));
+    }
+    return BT_OK;
+}
+
+const bt_lora_linear_kernel bt_cpu_lora_linear = {prepare, run};
+
+/* ---- gradient of u ----------------------------------------------------------------------------------------------- */
+
+static bt_status prepare_du(bt_device *device, const bt_lora_du_args *a, bt_prepared *out) {
+    BT_TRY(BT_CHECK_OPERANDS("lora_du", {"dy", &a->dy, BT_COMPUTE}, {"bb", &a->bb, BT_COMPUTE},
+                             {"du", &a->du, BT_COMPUTE}));
+    bt_product_spec spec[BT_PRODUCT_SET_MAX];
+    for (int p = 0; p < a->parts; p++)
+        spec[p] = (bt_product_spec){.m = bt_shape_rows(a->dy.shape),
+                                    .n = a->rank,
+                                    .k = a->part_width,
+                                    .in = a->dy.dtype,
+                                    .out = a->du.dtype,
+                                    .a_ld = a->dy.ld,
+                                    .b_ld = a->bb.ld,
+                                    .c_ld = a->du.ld,
+                                    .alpha = a->scale};
+    return bt_product_set_prepare(device, spec, a->parts, 0, out);
+}
+
+static bt_status run_du(bt_device *device, const bt_lora_du_args *a, const bt_prepared *prepared, void *scratch) {
+    (void)device;
+    for (int p = 0; p < a->parts; p++) {
+        const bt_product_operands operands = {.a = bt_product_at(&a->dy, 0, a->part_column[p]),
+                                              .b = bt_product_at(&a->bb, p * a->part_width, 0),
+                                              .c = bt_product_at(&a->du, 0, p * a->rank)};
+        BT_TRY(bt_product_run(bt_product_set_of(prepared)->product[p], &operands, scratch));
+    }
+    return BT_OK;
+}
+
+const bt_lora_du_kernel bt_cpu_lora_du = {prepare_du, run_du};
+
+/* ---- gradient of x ----------------------------------------------------------------------------------------------- */
+
+static bt_status prepare_dx(bt_device *device, const bt_lora_linear_dx_args *a, bt_prepared *out) {
+    BT_TRY(BT_CHECK_OPERANDS("lora_linear_dx", {"dy", &a->dy, BT_COMPUTE}, {"w", &a->w, BT_COMPUTE},
+                             {"du", &a->du, BT_COMPUTE}, {"a", &a->a, BT_COMPUTE},
+                             {"add", &a->add, BT_COMPUTE | BT_ALLOW_NONE}, {"ids", &a->ids, ids_rule(a->dropout)},
+                             {"dx", &a->dx, BT_COMPUTE}));
+    const int64_t rows = bt_shape_rows(a->dx.shape), inputs = bt_shape_cols(a->w.shape);
+    const bt_dtype dtype = a->dy.dtype;
+    const bool copied = a->dropout > 0;
+    const bt_product_spec spec[2] = {{.m = rows,
+                                      .n = inputs,
+                                      .k = bt_shape_rows(a->w.shape),
+                                      .in = dtype,
+                                      .out = dtype,
+                                      .a_ld = a->dy.ld,
+                                      .b_ld = a->w.ld,
+                                      .c_ld = a->dx.ld,
+                                      .add_ld = a->add.ld,
+                                      .add = bt_present(&a->add),
+                                      .alpha = 1,
+                                      .frozen_b = bt_product_frozen(&a->w)},
+                                     {.m = rows,
+                                      .n = inputs,
+                                      .k = bt_shape_cols(a->du.shape),
+                                      .in = dtype,
+                                      .out = dtype,
+                                      .a_ld = a->du.ld,
+                                      .b_ld = a->a.ld,
+                                      .c_ld = copied ? inputs : a->dx.ld,
+                                      .accumulate = !copied,
+                                      .alpha = 1}};
+    return bt_product_set_prepare(device, spec, 2, dropped_bytes(device, &a->dx, a->dropout), out);
+}
+
+static bt_status run_dx(bt_device *device, const bt_lora_linear_dx_args *a, const bt_prepared *prepared,
+                        void *scratch) {
+    bt_product *const *product = bt_product_set_of(prepared)->product;
+    const bt_product_operands frozen = {.a = a->dy.data, .b = a->w.data, .add = a->add.data, .c = a->dx.data};
+    BT_TRY(bt_product_run(product[0], &frozen, scratch));
+    void *more = bt_product_set_more(prepared, scratch);
+    bt_tensor update = a->dropout > 0 ? like(&a->dx, more) : a->dx;
+    const bt_product_operands adapter = {.a = a->du.data, .b = a->a.data, .c = update.data};
+    BT_TRY(bt_product_run(product[1], &adapter, scratch));
+    if (a->dropout > 0)
+        bt_dropout_apply(device, &a->dx, &update, &a->dx, &a->ids, a->dropout, a->stream,
+                         (char *)more + like_bytes(&a->dx));
+    return BT_OK;
+}
+
+const bt_lora_linear_dx_kernel bt_cpu_lora_linear_dx = {prepare_dx, run_dx};
+
+/* ---- gradients of a and b ---------------------------------------------------------------------------------------- */
+
+static bt_status prepare_dw(bt_device *device, const bt_lora_dw_args *a, bt_prepared *out) {
+    BT_TRY(BT_CHECK_OPERANDS("lora_dw", {"dy", &a->dy, BT_COMPUTE}, {"x", &a->x, BT_COMPUTE}, {"u", &a->u, BT_COMPUTE},
+                             {"du", &a->du, BT_COMPUTE}, {"ids", &a->ids, ids_rule(a->dropout)},
+                             {"da", &a->da, BT_ALLOW_F32}, {"dbb", &a->dbb, BT_ALLOW_F32}));
+    const int64_t rows = bt_shape_rows(a->x.shape);
+    bt_product_spec spec[BT_PRODUCT_SET_MAX] = {{.m = a->parts * a->rank,
+                                                 .n = bt_shape_cols(a->x.shape),
+                                                 .k = rows,
+                                                 .in = a->x.dtype,
+                                                 .out = BT_F32,
+                                                 .a_trans = true,
+                                                 .a_ld = a->du.ld,
+                                                 .b_ld = dropped_ld(&a->x, a->dropout),
+                                                 .c_ld = a->da.ld,
+                                                 .accumulate = a->accumulate != 0,
+                                                 .alpha = 1}};
+    for (int p = 0; p < a->parts; p++)
+        spec[1 + p] = (bt_product_spec){.m = a->part_width,
+                                        .n = a->rank,
+                                        .k = rows,
+                                        .in = a->dy.dtype,
+                                        .out = BT_F32,
+                                        .a_trans = true,
+                                        .a_ld = a->dy.ld,
+                                        .b_ld = a->u.ld,
+                                        .c_ld = a->dbb.ld,
+                                        .accumulate = a->accumulate != 0,
+                                        .alpha = a->scale};
+    return bt_product_set_prepare(device, spec, 1 + a->parts, dropped_bytes(device, &a->x, a->dropout), out);
+}
+
+static bt_status run_dw(bt_device *device, const bt_lora_dw_args *a, const bt_prepared *prepared, void *scratch) {
+    bt_product *const *product = bt_product_set_of(prepared)->product;
+    bt_tensor x = dropped(device, &a->x, &a->ids, a->dropout, a->stream, bt_product_set_more(prepared, scratch));
+    const bt_product_operands down = {.a = a->du.data, .b = x.data, .c = a->da.data};
+    BT_TRY(bt_product_run(product[0], &down, scratch));
+    for (int p = 0; p < a->parts; p++) {
+        const bt_product_operands up = {.a = bt_product_at(&a->dy, 0, a->part_column[p]),
+                                        .b = bt_product_at(&a->u, 0, p * a->rank),
+                                        .c = bt_product_at(&a->dbb, p * a->part_width, 0)};
+        BT_TRY(bt_product_run(product[1 + p], &up, scratch));
+    }
+    return BT_OK;
+}
+
+const bt_lora_dw_kernel bt_cpu_lora_dw = {prepare_dw, run_dw};

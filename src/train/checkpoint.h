@@ -1,0 +1,47 @@
+/* Checkpoints and base weights of a run.
+ *
+ *   RUN/base.safetensors                       frozen parameters, f32, written once
+ *   RUN/checkpoints/step_00000120/
+ *       model.safetensors                      trained parameters and buffers, f32
+ *       optim.safetensors                      Adam moments: "m/<name>", "v/<name>"
+ *       state.json                             format, step, epoch, batch, updates per group, the resolved configuration
+ *
+ * A checkpoint is written into a folder named *.partial-PID, synced and renamed when it is complete: a half-written one never has a
+ * checkpoint's name. The newest complete one is what a run resumes from.
+ */
+#ifndef BITTERN_TRAIN_CHECKPOINT_H
+#define BITTERN_TRAIN_CHECKPOINT_H
+
+#include "method/method.h"
+#include "tensor/backend.h"
+
+#include <stddef.h>
+
+typedef struct bt_train_state {
+    int64_t step;               /**< optimizer steps done */
+    int64_t epoch, batch;       /**< the next batch to train on */
+    int64_t updates[BT_GROUPS]; /**< AdamW updates of each parameter group */
+    double seconds;             /**< of training so far */
+} bt_train_state;
+
+/** Saves the frozen parameters as they stand in host memory: before bt_params_commit. */
+bt_status bt_base_save(const char *run, bt_params *store) BT_MUST_CHECK;
+
+/** Saves a checkpoint and removes the oldest ones but `keep` (0: none is removed). `config` is the resolved configuration as text. */
+bt_status bt_checkpoint_save(const char *run, bt_params *store, const bt_train_state *state, const char *config, int keep) BT_MUST_CHECK;
+
+/** The newest complete checkpoint of a run: its folder in `path`; false if there is none. */
+bool bt_checkpoint_newest(const char *run, char *path, size_t path_bytes);
+
+/** Reads state.json. `config` receives the configuration it was made with (bt_memory_free). */
+bt_status bt_checkpoint_state(const char *checkpoint, bt_train_state *state, char **config) BT_MUST_CHECK;
+
+/** Before commit: fills parameters by name from a file. Names that the file has and the store lacks are left alone; a parameter of the
+ *  store in `mask` (bit 0 frozen, bit 1 trained and buffers) that the file lacks, or has in another shape, is an error that names
+ *  both shapes. Returns how many were read. */
+bt_status bt_weights_load(const char *path, bt_params *store, unsigned mask, int *count) BT_MUST_CHECK;
+
+/** After commit: the Adam moments. */
+bt_status bt_checkpoint_load_optimizer(const char *checkpoint, bt_params *store) BT_MUST_CHECK;
+
+#endif

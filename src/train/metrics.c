@@ -1,0 +1,163 @@
+/* Metrics as lines of JSON, and the comparison of configurations on resume. */
+#include "train/metrics.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- the file ---- */
+
+/** Rewrites the file without step lines behind `step` and without the scores made after them. */
+static bt_status drop_later(const char *path, int64_t step) {
+    char *content;
+    size_t bytes;
+    BT_TRY(bt_file_read(path, (size_t)1 << 30, &content, &bytes));
+    bt_text kept = {0};
+    for (char *line = content, *end; line < content + bytes; line = end + 1) {
+        end = memchr(line, '\n', (size_t)(content + bytes - line));
+        if (!end) break; /* a torn last line */
+        bt_json *json;
+        int64_t at = 0;
+        bool keep = bt_json_parse(line, (size_t)(end - line), path, (size_t)(line - content), &json) == BT_OK;
+        if (keep) {
+            keep = bt_json_get_integer(bt_json_root(json), "step", 0, INT64_MAX, &at) == BT_OK && at <= step;
+            bt_json_free(json);
+        }
+        if (keep) bt_text_append_bytes(&kept, line, (size_t)(end - line) + 1);
+    }
+    bt_memory_free(content);
+    bt_status status = bt_text_status(&kept);
+    if (status == BT_OK) status = bt_file_write(path, bt_text_get(&kept), strlen(bt_text_get(&kept)));
+    bt_text_free(&kept);
+    return status;
+}
+
+bt_status bt_metrics_open(bt_metrics *out, const char *run, int64_t step) {
+    char path[1100];
+    snprintf(path, sizeof path, "%s/metrics.jsonl", run);
+    if (bt_file_exists(path)) BT_TRY(drop_later(path, step));
+    return bt_jsonl_open(path, false, &out->log);
+}
+
+void bt_metrics_close(bt_metrics *metrics) {
+    if (metrics->log) bt_jsonl_close(metrics->log);
+    metrics->log = NULL;
+}
+
+static bt_status append(bt_metrics *metrics, bt_json_writer *w) {
+    bt_json_end(w);
+    bt_status status = bt_json_finish(w);
+    if (status == BT_OK) status = bt_jsonl_append(metrics->log, w->text);
+    bt_text_free(w->text);
+    return status;
+}
+
+bt_status bt_metrics_step(bt_metrics *metrics, const bt_train_state *state, const bt_step_result *r, double lr, double views_per_s, double waiting) {
+    bt_text line = {0};
+    bt_json_writer w = bt_json_write_to(&line, false);
+    bt_json_begin_object(&w);
+    bt_json_member_string(&w, "kind", "step");
+    bt_json_member_integer(&w, "step", state->step);
+    bt_json_member_integer(&w, "epoch", state->epoch);
+    bt_json_member_number(&w, "loss", r->loss);
+    for (int i = 0; i < r->terms; i++) bt_json_member_number(&w, r->name[i], (double)r->value[i]);
+    bt_json_member_number(&w, "lr", lr);
+    bt_json_member_number(&w, "views_per_s", views_per_s);
+    bt_json_member_number(&w, "waiting", waiting);
+    return append(metrics, &w);
+}
+
+/* ---- scores ---- */
+
+static void write_scores(bt_json_writer *w, const bt_evaluation *e) {
+    if (e->has_codes) {
+        bt_json_member_number(w, "map_binary", e->asymmetric.papers);
+        bt_json_member_number(w, "map_binary_standard", e->asymmetric.standard);
+        bt_json_member_number(w, "map_hamming", e->symmetric.papers);
+        bt_json_member_number(w, "map_hamming_standard", e->symmetric.standard);
+    }
+    bt_json_member_number(w, "map_continuous", e->cosine.papers);
+    bt_json_member_number(w, "map_continuous_standard", e->cosine.standard);
+    if (e->accuracy >= 0) bt_json_member_number(w, "accuracy", e->accuracy);
+    bt_json_member_integer(w, "k", e->k);
+    bt_json_member_integer(w, "queries", e->queries);
+    bt_json_member_integer(w, "database", e->database);
+}
+
+bt_status bt_metrics_scores(bt_metrics *metrics, const bt_train_state *state, const bt_evaluation *e, const char *when) {
+    bt_text line = {0};
+    bt_json_writer w = bt_json_write_to(&line, false);
+    bt_json_begin_object(&w);
+    bt_json_member_string(&w, "kind", "scores");
+    bt_json_member_string(&w, "when", when);
+    bt_json_member_integer(&w, "step", state->step);
+    write_scores(&w, e);
+    return append(metrics, &w);
+}
+
+static void describe(const bt_evaluation *e, char *text, size_t bytes) {
+    snprintf(text, bytes, "mAP@%lld continuous %.4f", (long long)e->k, e->cosine.papers);
+    size_t at = strlen(text);
+    if (e->has_codes) snprintf(text + at, bytes - at, ", binary %.4f (symmetric Hamming %.4f)", e->asymmetric.papers, e->symmetric.papers);
+    at = strlen(text);
+    if (e->accuracy >= 0) snprintf(text + at, bytes - at, ", accuracy %.4f", e->accuracy);
+}
+
+void bt_evaluation_log(const bt_evaluation *e, const char *when) {
+    char text[256];
+    describe(e, text, sizeof text);
+    bt_log_info("scores %s training: %s; %lld queries, %lld items, %.1f s", when, text, (long long)e->queries, (long long)e->database, e->seconds);
+}
+
+bt_status bt_evaluation_print(const bt_evaluation *e, bool json) {
+    char text[256];
+    describe(e, text, sizeof text);
+    if (!json) return printf("%s\n%lld queries against %lld items\n", text, (long long)e->queries, (long long)e->database) > 0 ? BT_OK : BT_ERR_IO;
+    bt_text line = {0};
+    bt_json_writer w = bt_json_write_to(&line, false);
+    bt_json_begin_object(&w);
+    write_scores(&w, e);
+    bt_json_end(&w);
+    bt_status status = bt_json_finish_to(&w, stdout, "standard output");
+    bt_text_free(&line);
+    return status;
+}
+
+/* ---- configurations ---- */
+
+/** Settings that do not change the numbers of a run. */
+static bool may_change(const char *key) {
+    static const char *const free_keys[] = {"run.dir", "run.log_every", "run.checkpoint_every", "run.keep", "data.loader_threads", "data.ahead",
+                                            "data.cache_mb", "eval.k", "eval.batch", "eval.before"};
+    for (size_t i = 0; i < sizeof free_keys / sizeof free_keys[0]; i++)
+        if (strcmp(key, free_keys[i]) == 0) return true;
+    return false;
+}
+
+static void value_text(const bt_json_value *v, char *text, size_t bytes) {
+    if (!v) snprintf(text, bytes, "nothing");
+    else if (v->type == BT_JSON_STRING) snprintf(text, bytes, "\"%s\"", v->as.string);
+    else if (v->type == BT_JSON_INTEGER) snprintf(text, bytes, "%lld", (long long)v->as.integer);
+    else if (v->type == BT_JSON_NUMBER) snprintf(text, bytes, "%.9g", v->as.number);
+    else snprintf(text, bytes, "%s", v->type == BT_JSON_BOOL ? (v->as.boolean ? "true" : "false") : bt_json_type_name(v->type));
+}
+
+bt_status bt_config_compare(const char *where, const char *saved, const char *now) {
+    bt_json *a = NULL, *b = NULL;
+    bt_status status = bt_json_parse(saved, strlen(saved), where, 0, &a);
+    if (status == BT_OK) status = bt_json_parse(now, strlen(now), "the configuration", 0, &b);
+    for (size_t i = 0; status == BT_OK && i < bt_json_root(b)->count; i++) {
+        const bt_json_value *v = &bt_json_root(b)->as.member[i];
+        char was[128], is[128];
+        value_text(bt_json_find(bt_json_root(a), v->key), was, sizeof was);
+        value_text(v, is, sizeof is);
+        if (strcmp(was, is) != 0 && !may_change(v->key))
+            status = bt_error(BT_ERR_CONFIG, "resume: %s was %s in %s and is %s now; restore it, or start a new run in another run.dir", v->key, was, where, is);
+    }
+    bt_json_free(a);
+    bt_json_free(b);
+    return status;
+}

@@ -1,0 +1,25 @@
+/* What training and evaluation both need: data, model, device, made from a configuration. */
+#ifndef BITTERN_TRAIN_SETUP_H
+#define BITTERN_TRAIN_SETUP_H
+
+#include "data/loader.h"
+#include "train/checkpoint.h"
+#include "train/run_config.h"
+#include "train/session.h"
+
+typedef struct bt_setup {
+    bt_image_folder folder;
+    bt_split split;
+    bt_device *device;
+    bt_model model;          /**< not committed yet */
+    bt_loader_options loader; /**< evaluation and training share it; the sample list is set by its user */
+} bt_setup;
+
+/** Opens data and device and declares the model with its initial values, or those of config->model.weights. */
+bt_status bt_setup_open(bt_setup *out, const bt_run_config *config) BT_MUST_CHECK;
+void bt_setup_close(bt_setup *setup);
+
+/** Session options from a configuration. */
+bt_session_options bt_setup_session(const bt_run_config *config, bool training);
+
+#endif

@@ -1,0 +1,159 @@
+/* The CUDA backend of the host build: the kernels of cuda/ on fibers, device memory from the heap.
+ *
+ * Each block of memory is followed by known bytes that are looked at when it is freed or the device is waited for: a
+ * store past the end is an error, where hardware would spoil the neighbour (under AddressSanitizer the access itself is
+ * caught). Streams do not exist: every launch has ended when BT_LAUNCH returns.
+ */
+#include "device.cuh"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <vector>
+
+extern "C" {
+#define BT_OP(family, name, operands, attributes, aliases, effect) extern const bt_##name##_kernel bt_cuda_##name;
+#include "tensor/ops.def"
+#undef BT_OP
+extern const bt_backend bt_cuda_backend;
+}
+
+namespace {
+
+const bt_kernels kernels = {
+#define BT_OP(family, name, operands, attributes, aliases, effect) &bt_cuda_##name,
+#include "tensor/ops.def"
+#undef BT_OP
+};
+
+constexpr size_t ALIGN_BYTES = 256;
+constexpr unsigned char CANARY = 0xa5;
+#ifdef __SANITIZE_ADDRESS__
+constexpr size_t TAIL_BYTES = 0; /* the heap's own red zone begins at once */
+#else
+constexpr size_t TAIL_BYTES = 256;
+#endif
+
+/* As few as makes loops over the grid go round more than once. */
+constexpr int MULTIPROCESSORS = 3;
+constexpr size_t SHARED_BYTES = 227 << 10;
+
+struct memory_block {
+    unsigned char *memory;
+    size_t bytes;
+};
+
+struct host_device {
+    bt_cuda_device cuda; /* first: a bt_device * is a host_device * */
+    std::vector<memory_block> blocks;
+};
+
+host_device *host_of(bt_device *device) {
+    return reinterpret_cast<host_device *>(device);
+}
+
+bt_status check_tail(const memory_block &block) {
+    for (size_t i = 0; i < TAIL_BYTES; i++) {
+        if (block.memory[block.bytes + i] == CANARY) continue;
+        return bt_error(BT_ERR_DEVICE, "cuda_host: write past a block of %zu bytes of device memory, at byte %zu",
+                        block.bytes, block.bytes + i);
+    }
+    return BT_OK;
+}
+
+bt_status host_alloc(bt_device *device, size_t bytes, void **out) {
+    void *memory = nullptr;
+    if (bytes > SIZE_MAX / 2 || posix_memalign(&memory, ALIGN_BYTES, bytes + TAIL_BYTES + (bytes == 0)) != 0)
+        return bt_error(BT_ERR_MEMORY, "cuda_host: no memory for a block of %zu bytes", bytes);
+    memset(memory, 0, bytes);
+    memset(static_cast<char *>(memory) + bytes, CANARY, TAIL_BYTES);
+    host_of(device)->blocks.push_back({static_cast<unsigned char *>(memory), bytes});
+    *out = memory;
+    return BT_OK;
+}
+
+void host_free(bt_device *device, void *memory) {
+    std::vector<memory_block> &blocks = host_of(device)->blocks;
+    for (size_t i = 0; i < blocks.size(); i++) {
+        if (blocks[i].memory != memory) continue;
+        if (check_tail(blocks[i]) != BT_OK) bt_panic(__FILE__, __LINE__, "%s", bt_error_message());
+        blocks.erase(blocks.begin() + (ptrdiff_t)i);
+        free(memory);
+        return;
+    }
+    if (memory) bt_panic(__FILE__, __LINE__, "cuda_host: freed memory that was not allocated here");
+}
+
+bt_status host_upload(bt_device *, void *device_memory, const void *host, size_t bytes) {
+    if (bytes) memcpy(device_memory, host, bytes);
+    return BT_OK;
+}
+
+bt_status host_download(bt_device *, void *host, const void *device_memory, size_t bytes) {
+    if (bytes) memcpy(host, device_memory, bytes);
+    return BT_OK;
+}
+
+bt_status host_set_step(bt_device *device, const bt_step *step) {
+    *device->step = *step;
+    return BT_OK;
+}
+
+bt_status host_synchronize(bt_device *device) {
+    for (const memory_block &block : host_of(device)->blocks) BT_TRY(check_tail(block));
+    return BT_OK;
+}
+
+void host_close(bt_device *device) {
+    if (!device) return;
+    host_free(device, device->step);
+    for (const memory_block &block : host_of(device)->blocks) free(block.memory);
+    delete host_of(device);
+}
+
+bt_status host_open(const bt_device_options *options, bt_device **out) {
+    if (options->index != 0)
+        return bt_error(BT_ERR_USAGE, "device cuda_host:%d does not exist; there is one, cuda_host", options->index);
+    host_device *device = new host_device();
+    device->cuda.base.backend = &bt_cuda_backend;
+    device->cuda.multiprocessors = MULTIPROCESSORS;
+    device->cuda.shared_bytes = SHARED_BYTES;
+    bt_host::set_workers(options->threads);
+    void *step = nullptr;
+    bt_status status = host_alloc(&device->cuda.base, sizeof(bt_step), &step);
+    if (status != BT_OK) {
+        delete device;
+        return status;
+    }
+    device->cuda.base.step = static_cast<bt_step *>(step);
+    *out = &device->cuda.base;
+    return BT_OK;
+}
+
+void host_describe(bt_device *, char *text, size_t text_bytes) {
+    snprintf(text, text_bytes, "CUDA kernels compiled for the host (tests), fibers by Boost.Context");
+}
+
+bool host_fast_dtype(bt_device *, bt_dtype) {
+    return false;
+}
+
+} // namespace
+
+const bt_backend bt_cuda_backend = {"cuda_host",   &kernels,         host_open,     host_close,
+                                    host_alloc,    host_free,        host_upload,   host_download,
+                                    host_set_step, host_synchronize, host_describe, host_fast_dtype};
+
+bt_status bt_cuda_clear_rows(bt_device *, void *memory, size_t pitch_bytes, size_t row_bytes, size_t rows) {
+    for (size_t row = 0; row < rows; row++) memset(static_cast<char *>(memory) + row * pitch_bytes, 0, row_bytes);
+    return BT_OK;
+}
+
+bt_status bt_cuda_clear(bt_device *, void *memory, size_t bytes) {
+    if (bytes) memset(memory, 0, bytes);
+    return BT_OK;
+}
+
+bt_status bt_cuda_copy(bt_device *, void *to, const void *from, size_t bytes) {
+    if (bytes) memcpy(to, from, bytes);
+    return BT_OK;
+}

@@ -1,0 +1,101 @@
+/* The double of cuda/product.cu: plain loops, sums in double precision, outputs rounded where cuBLASLt rounds them. It
+ * refuses what cuBLASLt refuses, and spoils the scratch it asked for.
+ */
+#include "product.cuh"
+
+#include <stdint.h>
+#include <string.h>
+#include <vector>
+
+struct bt_product_plan {
+    bt_product product;
+    size_t scratch_bytes;
+};
+
+namespace {
+
+constexpr uintptr_t DEFAULT_ALIGNMENT = 16;
+
+float element(const void *data, bt_dtype dtype, int64_t at) {
+    if (dtype == BT_F32) return static_cast<const float *>(data)[at];
+    return bt_bf16_to_float(static_cast<const uint16_t *>(data)[at]);
+}
+
+float rounded_bias(const bt_product &p, const float *bias, int64_t column) {
+    if (!p.bias) return 0.0f;
+    return p.out_dtype == BT_BF16 ? bt_bf16_to_float(bt_bf16_of(bias[column])) : bias[column];
+}
+
+/* op(x) as a dense (rows,cols) matrix of floats. */
+std::vector<float> dense(const void *data, bt_dtype dtype, int64_t base, int64_t ld, bool transposed, int64_t rows,
+                         int64_t cols) {
+    std::vector<float> out((size_t)(rows * cols));
+    for (int64_t row = 0; row < rows; row++) {
+        for (int64_t col = 0; col < cols; col++) {
+            const int64_t at = base + (transposed ? col * ld + row : row * ld + col);
+            out[(size_t)(row * cols + col)] = element(data, dtype, at);
+        }
+    }
+    return out;
+}
+
+void multiply(const bt_product &p, int64_t matrix, void *d, const void *a, const void *b, const void *c,
+              const float *bias) {
+    const std::vector<float> left = dense(a, p.dtype, matrix * p.stride_a, p.lda, p.transpose_a, p.m, p.k);
+    const std::vector<float> right = dense(b, p.dtype, matrix * p.stride_b, p.ldb, p.transpose_b, p.k, p.n);
+    const int64_t ldc = p.ldc ? p.ldc : p.ldd;
+    std::vector<double> sums((size_t)p.n);
+    for (int64_t row = 0; row < p.m; row++) {
+        sums.assign((size_t)p.n, 0.0);
+        for (int64_t k = 0; k < p.k; k++) {
+            const double x = left[(size_t)(row * p.k + k)];
+            const float *y = right.data() + k * p.n;
+            for (int64_t column = 0; column < p.n; column++) sums[(size_t)column] += x * (double)y[column];
+        }
+        for (int64_t column = 0; column < p.n; column++) {
+            double value = (double)p.alpha * sums[(size_t)column] + (double)rounded_bias(p, bias, column);
+            if (p.beta != 0.0f) {
+                const int64_t at = matrix * p.stride_c + row * ldc + column;
+                value += (double)p.beta * (double)element(c, p.out_dtype, at);
+            }
+            const int64_t at = matrix * p.stride_d + row * p.ldd + column;
+            if (p.out_dtype == BT_F32)
+                static_cast<float *>(d)[at] = (float)value;
+            else
+                static_cast<uint16_t *>(d)[at] = bt_bf16_of((float)value);
+        }
+    }
+}
+
+bool aligned(const bt_product &p, const void *address) {
+    const uintptr_t alignment = p.alignment_bytes ? (uintptr_t)p.alignment_bytes : DEFAULT_ALIGNMENT;
+    return reinterpret_cast<uintptr_t>(address) % alignment == 0;
+}
+
+} // namespace
+
+bt_status bt_product_prepare(bt_device *, const bt_product *product, bt_product_plan **plan, size_t *scratch_bytes) {
+    bt_product p = *product;
+    BT_TRY(bt_product_check(&p));
+    const size_t bias_bytes = p.bias && p.out_dtype == BT_BF16 ? (size_t)p.n * sizeof(uint16_t) : 0;
+    *plan = new bt_product_plan{p, bias_bytes};
+    if (scratch_bytes && *scratch_bytes < bias_bytes) *scratch_bytes = bias_bytes;
+    return BT_OK;
+}
+
+bt_status bt_product_run(bt_device *, const bt_product_plan *plan, void *d, const void *a, const void *b, const void *c,
+                         const float *bias, void *scratch) {
+    const bt_product &p = plan->product;
+    BT_ASSERT(p.beta == 0.0f || c);
+    BT_ASSERT(!p.bias || bias);
+    if (!aligned(p, a) || !aligned(p, b) || !aligned(p, d) || (p.beta != 0.0f && !aligned(p, c)))
+        return bt_error(BT_ERR_DEVICE, "product: an address is not aligned as prepared (%d bytes; 0: 16)",
+                        p.alignment_bytes);
+    if (plan->scratch_bytes) memset(scratch, 0xff, plan->scratch_bytes);
+    for (int64_t matrix = 0; matrix < (p.batch ? p.batch : 1); matrix++) multiply(p, matrix, d, a, b, c, bias);
+    return BT_OK;
+}
+
+void bt_product_release(bt_product_plan *plan) {
+    delete plan;
+}
