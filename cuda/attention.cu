@@ -68,7 +68,8 @@ BT_DEVICE void finish_rows(softmax_state<D> &state, const bt_head_rows<T> &o, fl
         const int own = row + bt_row(2 * half);
         factor[half] = 1.0f / sum;
         if (threadIdx.x % 4 == 0 && own < o.count)
-            lse[(at.sample * work.heads + at.head) * o.count + own] = fmaf(state.m[half], work.scale, logf(sum));
+            lse[((int64_t)at.sample * work.heads + at.head) * o.count + own] =
+                fmaf(state.m[half], work.scale, logf(sum));
     }
     bt_store_rows<T, D>(o, work, at, row, state.o, factor, tile);
 }
@@ -100,8 +101,10 @@ __global__ void __launch_bounds__(32 * forward_warps<T>, bt_attention_blocks<D>)
             const T *kt = keys.first_tile(stage), *vt = keys.second_tile(stage);
             const int valid = k.count - stage * tile::stage_rows, count = keys.rows_of(stage);
             int r = 0;
+#pragma unroll 1
             for (; r + piece <= count; r += piece)
                 attend<T, D, piece>(state, rows, kt + r * tile::ld, vt + r * tile::ld, valid - r, scale_log2, scratch);
+#pragma unroll 1
             for (; r < count; r += BT_TILE_ROWS)
                 attend<T, D, BT_TILE_ROWS>(state, rows, kt + r * tile::ld, vt + r * tile::ld, valid - r, scale_log2,
                                            scratch);

@@ -55,8 +55,7 @@ inline __host__ __device__ int bt_tiles_of(int rows) {
 
 /** Which head and which own tiles a block has. */
 struct bt_attention_place {
-    int64_t sample;
-    int head, first_tile;
+    int sample, head, first_tile;
 };
 
 BT_DEVICE bt_attention_place bt_attention_locate(const bt_attention_work &work) {
@@ -75,7 +74,7 @@ BT_DEVICE int bt_attention_last_tile(const bt_attention_work &work, const bt_att
 template <typename T>
 BT_DEVICE T *bt_head_row(const bt_head_rows<T> &rows, const bt_attention_work &work, const bt_attention_place &at,
                          int64_t row) {
-    return rows.data + (at.sample * rows.count + row) * rows.ld + at.head * work.head_size;
+    return rows.data + ((int64_t)at.sample * rows.count + row) * rows.ld + at.head * work.head_size;
 }
 
 /** tile (count,D) = rows first..first+count of the head, zeros beyond the last row and beyond the head size. Shared by

@@ -10,7 +10,7 @@
 namespace {
 
 /* Registers: dq's kernel keeps q, do and dq of a tile, the other k, v, dk and dv. */
-template <typename T> constexpr int dq_warps = bt_attention_warps<T, 8>;
+template <typename T> constexpr int dq_warps = bt_attention_warps<T, 6>;
 template <typename T> constexpr int dkv_warps = bt_attention_warps<T, 6>;
 /* Rows of the other side that are taken at a time. */
 template <int D> constexpr int backward_piece = D <= 64 ? 32 : 16;
@@ -73,15 +73,14 @@ template <typename T, int D>
 BT_DEVICE void own_statistics(float (&lse_log2)[2], float (&delta)[2], const row_statistics &statistics,
                               const T *dy_tile, const bt_head_rows<const T> &o, const bt_attention_work &work,
                               const bt_attention_place &at, int first) {
-    const int64_t base = (at.sample * work.heads + at.head) * o.count;
+    const int64_t base = ((int64_t)at.sample * work.heads + at.head) * o.count;
     const float of_lane = row_delta<T, D>(dy_tile, o, work, at, first);
     if (bt_lane() < BT_TILE_ROWS && first + bt_lane() < o.count) statistics.delta[base + first + bt_lane()] = of_lane;
 #pragma unroll
     for (int half = 0; half < 2; half++) {
         const int row = bt_row(2 * half);
         delta[half] = __shfl_sync(BT_FULL_WARP, of_lane, row);
-        /* a row that does not exist gets p = 0 */
-        lse_log2[half] = first + row < o.count ? statistics.lse[base + first + row] * BT_LOG2_E : INFINITY;
+        lse_log2[half] = first + row < o.count ? statistics.lse[base + first + row] * BT_LOG2_E : 0.0f;
     }
 }
 
@@ -114,9 +113,11 @@ __global__ void __launch_bounds__(32 * dq_warps<T>, bt_attention_blocks<D>)
             const T *kt = keys.first_tile(stage), *vt = keys.second_tile(stage);
             const int valid = k.count - stage * tile::stage_rows, count = keys.rows_of(stage);
             int r = 0;
+#pragma unroll 1
             for (; r + piece <= count; r += piece)
                 add_dq<T, D, piece>(sum, q_rows, dy_rows, kt + r * tile::ld, vt + r * tile::ld, lse_log2, delta,
                                     valid - r, scale_log2, scratch);
+#pragma unroll 1
             for (; r < count; r += BT_TILE_ROWS)
                 add_dq<T, D, BT_TILE_ROWS>(sum, q_rows, dy_rows, kt + r * tile::ld, vt + r * tile::ld, lse_log2, delta,
                                            valid - r, scale_log2, scratch);
@@ -130,12 +131,12 @@ __global__ void __launch_bounds__(32 * dq_warps<T>, bt_attention_blocks<D>)
 
 /** dk += ds^T q, dv += p^T do for QUERIES queries, whose lse_log2 and delta are in shared memory. */
 template <typename T, int D, int QUERIES>
-BT_DEVICE void add_dkv(float (&dk)[D / 8][4], float (&dv)[D / 8][4], const bt_own_rows<T, D> &k,
-                       const bt_own_rows<T, D> &v, const T *q, const T *dy, const float *lse_log2, const float *delta,
-                       float scale_log2, T *scratch) {
+BT_DEVICE void add_dkv(float (&dk)[D / 8][4], float (&dv)[D / 8][4], const bt_own_rows<T, D> &k, const T *v_tile,
+                       const T *q, const T *dy, const float *lse_log2, const float *delta, float scale_log2,
+                       T *scratch) {
     float p[QUERIES / 8][4], ds[QUERIES / 8][4]; /* transposed: rows are keys */
     bt_scores(p, k, q);
-    bt_scores(ds, v, dy);
+    bt_scores(ds, bt_own_rows<T, D>(v_tile), dy); /* read again for each piece: registers are short */
 #pragma unroll
     for (int j = 0; j < QUERIES / 8; j++) {
 #pragma unroll
@@ -149,15 +150,16 @@ BT_DEVICE void add_dkv(float (&dk)[D / 8][4], float (&dv)[D / 8][4], const bt_ow
     bt_weighted_sum<D>(dk, ds, q, scratch);
 }
 
-/** lse_log2 and delta of the queries of a stage; those that do not exist get p = 0. Visible after a barrier. */
+/** lse_log2 and delta of the queries of a stage; those that do not exist get 0, hence p = 1, against
+ * zeros in q and do. Visible after a barrier. */
 template <typename Stream>
 BT_DEVICE void load_statistics(float *lse_log2, float *delta, const row_statistics &statistics, const Stream &queries,
                                int stage) {
-    const int64_t base = (queries.at.sample * queries.work.heads + queries.at.head) * queries.first.count;
+    const int64_t base = ((int64_t)queries.at.sample * queries.work.heads + queries.at.head) * queries.first.count;
     for (int i = (int)threadIdx.x; i < queries.rows_of(stage); i += (int)blockDim.x) {
         const int row = stage * Stream::stage_rows + i;
         const bool valid = row < queries.first.count;
-        lse_log2[i] = valid ? statistics.lse[base + row] * BT_LOG2_E : INFINITY;
+        lse_log2[i] = valid ? statistics.lse[base + row] * BT_LOG2_E : 0.0f;
         delta[i] = valid ? statistics.delta[base + row] : 0.0f;
     }
 }
@@ -188,7 +190,7 @@ __global__ void __launch_bounds__(32 * dkv_warps<T>, bt_attention_blocks<D>)
     for (int t = at.first_tile + warp; t < last; t += warps) {
         const int first = t * BT_TILE_ROWS;
         bt_load_own_rows<T, D>(k_tile, k, v_tile, v, work, at, first);
-        const bt_own_rows<T, D> k_rows(k_tile), v_rows(v_tile);
+        const bt_own_rows<T, D> k_rows(k_tile);
         float dk_sum[D / 8][4] = {}, dv_sum[D / 8][4] = {};
         for (int stage = 0; stage < queries.stages(); stage++) {
             queries.arrive(stage);
@@ -200,11 +202,13 @@ __global__ void __launch_bounds__(32 * dkv_warps<T>, bt_attention_blocks<D>)
             const T *qt = queries.first_tile(stage), *dyt = queries.second_tile(stage);
             const int count = queries.rows_of(stage);
             int r = 0;
+#pragma unroll 1
             for (; r + piece <= count; r += piece)
-                add_dkv<T, D, piece>(dk_sum, dv_sum, k_rows, v_rows, qt + r * tile::ld, dyt + r * tile::ld,
+                add_dkv<T, D, piece>(dk_sum, dv_sum, k_rows, v_tile, qt + r * tile::ld, dyt + r * tile::ld,
                                      lse_log2 + r, delta + r, scale_log2, scratch);
+#pragma unroll 1
             for (; r < count; r += BT_TILE_ROWS)
-                add_dkv<T, D, BT_TILE_ROWS>(dk_sum, dv_sum, k_rows, v_rows, qt + r * tile::ld, dyt + r * tile::ld,
+                add_dkv<T, D, BT_TILE_ROWS>(dk_sum, dv_sum, k_rows, v_tile, qt + r * tile::ld, dyt + r * tile::ld,
                                             lse_log2 + r, delta + r, scale_log2, scratch);
         }
         bt_store_rows<T, D>(dk, work, at, first, dk_sum, dk_factor, k_tile);

@@ -146,7 +146,7 @@ bt_status bt_product_run(bt_device *device, const bt_product_plan *plan, void *d
     bt_cuda_libraries *libraries = bt_cuda_of(device)->libraries;
     BT_ASSERT(p.beta == 0.0f || c);
     BT_ASSERT(!p.bias || bias);
-    cublasLtMatmulDescOpaque_t operation = plan->operation; /* the bias pointer is part of it */
+    bt_product_plan mine = *plan; /* the bias pointer is part of the description, and cuBLASLt's calls take no const */
     if (p.bias) {
         const void *vector = bias;
         if (rounds_bias(p)) {
@@ -155,13 +155,12 @@ bt_status bt_product_run(bt_device *device, const bt_product_plan *plan, void *d
             vector = scratch;
         }
         BT_TRY(bt_cuda_check_blas(
-            cublasLtMatmulDescSetAttribute(&operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &vector, sizeof vector),
+            cublasLtMatmulDescSetAttribute(&mine.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &vector, sizeof vector),
             "bias of a product"));
     }
-    const cublasStatus_t code =
-        cublasLtMatmul(libraries->blas, &operation, &p.alpha, b, &plan->left, a, &plan->right, &p.beta,
-                       p.beta == 0.0f ? d : c, &plan->c, d, &plan->d, &plan->algorithm, libraries->workspace,
-                       BT_PRODUCT_WORKSPACE_BYTES, bt_cuda_stream(device));
+    const cublasStatus_t code = cublasLtMatmul(
+        libraries->blas, &mine.operation, &p.alpha, b, &mine.left, a, &mine.right, &p.beta, p.beta == 0.0f ? d : c,
+        &mine.c, d, &mine.d, &mine.algorithm, libraries->workspace, BT_PRODUCT_WORKSPACE_BYTES, bt_cuda_stream(device));
     return bt_cuda_check_blas(code, "matrix product");
 }
 

@@ -47,26 +47,42 @@ void bt_text_append_bytes(bt_text *text, const char *bytes, size_t count) {
     text->bytes[text->length] = '\0';
 }
 
+/* The code point of a valid UTF-8 sequence. */
+static unsigned code_point(const char *bytes, size_t length) {
+    static const unsigned char lead_mask[5] = {0, 0x7F, 0x1F, 0x0F, 0x07};
+    unsigned code = (unsigned char)bytes[0] & lead_mask[length];
+    for (size_t i = 1; i < length; i++) code = code << 6 | ((unsigned char)bytes[i] & 0x3Fu);
+    return code;
+}
+
+/* Controls, and what YAML takes for a line break or a byte order mark: JSON allows them, YAML would not read them back.
+ */
+static bool must_escape(unsigned code) {
+    return code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x2028 || code == 0x2029 || code == 0xFEFF ||
+           code == 0xFFFE || code == 0xFFFF;
+}
+
 void bt_text_append_quoted(bt_text *text, const char *bytes, size_t count) {
     bt_text_append_bytes(text, "\"", 1);
     for (size_t i = 0; i < count;) {
-        unsigned char c = (unsigned char)bytes[i];
+        char c = bytes[i];
         size_t length = bt_text_utf8_length(bytes + i, count - i);
         if (length == 0) {
-            bt_text_append_bytes(text, "\xEF\xBF\xBD", 3);
-            length = 1;
-        } else if (c == '"' || c == '\\') {
-            char pair[2] = {'\\', (char)c};
-            bt_text_append_bytes(text, pair, 2);
-        } else if (c == '\n') {
-            bt_text_append_bytes(text, "\\n", 2);
-        } else if (c == '\t') {
-            bt_text_append_bytes(text, "\\t", 2);
-        } else if (c < 0x20 || c == 0x7f) {
-            bt_text_append(text, "\\u%04x", c);
-        } else {
-            bt_text_append_bytes(text, bytes + i, length);
+            bt_text_append_bytes(text, "\xEF\xBF\xBD", 3); /* U+FFFD */
+            i++;
+            continue;
         }
+        unsigned code = code_point(bytes + i, length);
+        if (c == '"' || c == '\\')
+            bt_text_append(text, "\\%c", c);
+        else if (c == '\n')
+            bt_text_append(text, "\\n");
+        else if (c == '\t')
+            bt_text_append(text, "\\t");
+        else if (must_escape(code))
+            bt_text_append(text, "\\u%04x", code);
+        else
+            bt_text_append_bytes(text, bytes + i, length);
         i += length;
     }
     bt_text_append_bytes(text, "\"", 1);

@@ -18,9 +18,9 @@ typedef struct bt_head_rows {
 typedef struct bt_attention_head {
     int64_t queries, keys, size; /**< Q, T, and the head's width */
     float scale;
-    bool bf16;                   /**< of all rows; else f32 */
-    bt_head_rows q, k, v, o;     /**< (Q,size), (T,size), (T,size), (Q,size) */
-    float *lse;                  /**< (Q) */
+    bool bf16;                    /**< of all rows; else f32 */
+    bt_head_rows q, k, v, o;      /**< (Q,size), (T,size), (T,size), (Q,size) */
+    float *lse;                   /**< (Q) */
     bt_head_rows do_, dq, dk, dv; /**< the backward's; dq may be absent */
 } bt_attention_head;
 

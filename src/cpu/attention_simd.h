@@ -1,11 +1,11 @@
-/* Attention of one head, compiled once for each width. Products are register tiles (cpu/gemm_tile.h) in f32; bf16 operands are
- * widened as they are packed, results rounded once.
+/* Attention of one head, compiled once for each width. Products are register tiles (cpu/gemm_tile.h) in f32; bf16
+ * operands are widened as they are packed, results rounded once.
  *
- * Keys and values of the head are packed once and stay in the second-level cache while blocks of QUERY_ROWS queries pass:
- * scores of a block are made, turned into probabilities and used up before the next block, so nothing of size Q x T exists.
- * The backward computes the probabilities again from lse, in the same blocks:
- *   p = exp(s - lse),  dv += p^T do,  ds = scale p (do v^T - delta),  delta = sum(do o),  dq = ds k,  dk += ds^T q.
- * Sums over queries run in order, one thread has the whole head: the same bits for any number of threads.
+ * Keys and values of the head are packed once and stay in the second-level cache while blocks of QUERY_ROWS queries
+ * pass: scores of a block are made, turned into probabilities and used up before the next block, so nothing of size Q x
+ * T exists. The backward computes the probabilities again from lse, in the same blocks: p = exp(s - lse),  dv += p^T
+ * do,  ds = scale p (do v^T - delta),  delta = sum(do o),  dq = ds k,  dk += ds^T q. Sums over queries run in order,
+ * one thread has the whole head: the same bits for any number of threads.
  */
 #include "cpu/attention_head.h"
 #include "cpu/gemm_tile.h"
@@ -18,12 +18,14 @@
 
 /* Padded extents of a head. */
 typedef struct extents {
-    int64_t keys, size;       /* T and the width, to multiples of NR */
-    int64_t key_rows;         /* T to a multiple of MR */
-    int64_t block;            /* queries at a time: a multiple of MR */
+    int64_t keys, size; /* T and the width, to multiples of NR */
+    int64_t key_rows;   /* T to a multiple of MR */
+    int64_t block;      /* queries at a time: a multiple of MR */
 } extents;
 
-static int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+static int64_t round_up(int64_t n, int64_t multiple) {
+    return (n + multiple - 1) / multiple * multiple;
+}
 
 static extents extents_of(int64_t queries, int64_t keys, int64_t size) {
     int64_t block = round_up(queries, MR);
@@ -81,15 +83,16 @@ BT_INLINE void pack_transposed(float *out, const bt_head_rows *x, int64_t count,
 }
 
 /* Rows of f32 (count, from_ld), times `factor`, into the tensor. */
-BT_INLINE void store_row(const bt_head_rows *out, int64_t row, const float *from, int64_t size, float factor, bool bf16) {
+BT_INLINE void store_row(const bt_head_rows *out, int64_t row, const float *from, int64_t size, float factor,
+                         bool bf16) {
     void *to = (char *)out->data + row * out->ld * (bf16 ? 2 : 4);
     for (int64_t d = 0; d < size; d += BT_LANES)
         bt_vf_put(to, d, size - d, bf16, bt_vf_get(from, d, size - d, false) * factor);
 }
 
 /* c (rows,cols) = a (rows,depth) panels: c_ld apart, a read through its strides; rows and cols are padded. */
-static void multiply(float *c, int64_t c_ld, const float *a, int64_t a_row, int64_t a_k, const float *panels, int64_t rows,
-                     int64_t depth, int64_t cols, bool accumulate) {
+static void multiply(float *c, int64_t c_ld, const float *a, int64_t a_row, int64_t a_k, const float *panels,
+                     int64_t rows, int64_t depth, int64_t cols, bool accumulate) {
     for (int64_t j = 0; j < cols; j += NR)
         for (int64_t i = 0; i < rows; i += MR)
             bt_gemm_tile(depth, a + i * a_row, a_row, a_k, panels + j * depth, c + i * c_ld + j, c_ld, accumulate);
@@ -110,26 +113,153 @@ static forward_scratch carve_forward(carver *c, const extents *e, int64_t keys, 
                              .rows = carve(c, NR * size)};
 }
 
-/* s (T) becomes exp(scale s - max), unnormalised; returns the sum and sets *max. */
+/* Padded row s (T) becomes exp(scale s - max), not normalised; returns the sum and sets *max. */
 static float exponentials(float *s, int64_t keys, float scale, float *max) {
     bt_vf highest = bt_vf_set(-INFINITY), sum = {0};
     for (int64_t t = 0; t < keys; t += BT_LANES) {
-        int64_t left = keys - t;
-        bt_vf x = bt_vf_load(s + t) * scale; /* rows are padded */
+        bt_vf x = bt_vf_load(s + t) * scale;
         bt_vf_store(s + t, x);
-        if (left < BT_LANES) { /* the lanes behind the last key take no part */
-            for (int64_t i = 0; i < left; i++) x = bt_vf_max(bt_vf_set(s[t + i]), x), x = x;
-            float tail = s[t];
-            for (int64_t i = 1; i < left; i++) tail = s[t + i] > tail ? s[t + i] : tail;
-            x = bt_vf_set(tail);
-        }
-        highest = bt_vf_max(x, highest);
+        highest = bt_vf_max(keys - t < BT_LANES ? bt_vf_first(x, keys - t, -INFINITY) : x, highest);
     }
     *max = bt_vf_greatest(highest);
     for (int64_t t = 0; t < keys; t += BT_LANES) {
         bt_vf e = bt_vf_exp(bt_vf_load(s + t) - *max);
         bt_vf_store(s + t, e);
-        sum += keys - t < BT_LANES ? bt_vf_load_part(s + t, keys - t) : e;
+        sum += keys - t < BT_LANES ? bt_vf_first(e, keys - t, 0) : e;
     }
     return bt_vf_sum(sum);
 }
+
+BT_INLINE void forward_head(const bt_attention_head *h, float *scratch, bool bf16) {
+    const extents e = extents_of(h->queries, h->keys, h->size);
+    carver c = {.base = scratch};
+    const forward_scratch m = carve_forward(&c, &e, h->keys, h->size);
+    pack_transposed(m.kt, &h->k, h->keys, h->size, m.rows, bf16);
+    pack_columns(m.v, &h->v, 0, h->keys, h->size, bf16);
+    for (int64_t first = 0; first < h->queries; first += e.block) {
+        int64_t count = h->queries - first < e.block ? h->queries - first : e.block, rows = round_up(count, MR);
+        load_rows(m.q, &h->q, first, count, rows, h->size, bf16);
+        multiply(m.scores, e.keys, m.q, h->size, 1, m.kt, rows, h->size, e.keys, false);
+        float factor[QUERY_ROWS];
+        for (int64_t i = 0; i < count; i++) {
+            float max, sum = exponentials(m.scores + i * e.keys, h->keys, h->scale, &max);
+            factor[i] = 1.0f / sum;
+            h->lse[first + i] = max + logf(sum);
+        }
+        multiply(m.o, e.size, m.scores, e.keys, 1, m.v, rows, h->keys, e.size, false);
+        for (int64_t i = 0; i < count; i++) store_row(&h->o, first + i, m.o + i * e.size, h->size, factor[i], bf16);
+    }
+}
+
+static void forward(const bt_attention_head *head, float *scratch) {
+    if (head->bf16)
+        forward_head(head, scratch, true);
+    else
+        forward_head(head, scratch, false);
+}
+
+static size_t forward_bytes(int64_t queries, int64_t keys, int64_t size) {
+    const extents e = extents_of(queries, keys, size);
+    carver c = {0};
+    (void)carve_forward(&c, &e, keys, size);
+    return (size_t)c.used * sizeof(float);
+}
+
+/* ---- backward ---------------------------------------------------------------------------------------------------- */
+
+typedef struct backward_scratch {
+    float *kt, *vt, *k;          /* panels of the head */
+    float *dk, *dv;              /* (T,size) sums, padded both ways */
+    float *q, *do_;              /* a block's rows, for products with kt and vt */
+    float *q_panels, *do_panels; /* the same in panels, for dk and dv */
+    float *p, *ds, *dq, *rows;
+} backward_scratch;
+
+static backward_scratch carve_backward(carver *c, const extents *e, int64_t keys, int64_t size) {
+    /* Tiles read up to MR - 1 columns behind a row of p and ds. */
+    return (backward_scratch){.kt = carve(c, e->keys * size),
+                              .vt = carve(c, e->keys * size),
+                              .k = carve(c, keys * e->size),
+                              .dk = carve(c, e->key_rows * e->size),
+                              .dv = carve(c, e->key_rows * e->size),
+                              .q = carve(c, e->block * size),
+                              .do_ = carve(c, e->block * size),
+                              .q_panels = carve(c, e->block * e->size),
+                              .do_panels = carve(c, e->block * e->size),
+                              .p = carve(c, e->block * e->keys + MR),
+                              .ds = carve(c, e->block * e->keys + MR),
+                              .dq = carve(c, e->block * e->size),
+                              .rows = carve(c, NR * size)};
+}
+
+/* sum (do o) of one row. */
+BT_INLINE float row_delta(const bt_attention_head *h, int64_t row, bool bf16) {
+    const void *a = row_at(&h->do_, row, bf16), *b = row_at(&h->o, row, bf16);
+    bt_vf sum = {0};
+    for (int64_t d = 0; d < h->size; d += BT_LANES)
+        sum = bt_vf_fma(bt_vf_get(a, d, h->size - d, bf16), bt_vf_get(b, d, h->size - d, bf16), sum);
+    return bt_vf_sum(sum);
+}
+
+/* Padded rows: p (scores before) and ds (do v^T before). */
+static void score_gradients(float *p, float *ds, int64_t keys, float scale, float lse, float delta) {
+    for (int64_t t = 0; t < keys; t += BT_LANES) {
+        bt_vf prob = bt_vf_exp(bt_vf_load(p + t) * scale - lse);
+        bt_vf_store(p + t, prob);
+        bt_vf_store(ds + t, (bt_vf_load(ds + t) - delta) * prob * scale);
+    }
+}
+
+BT_INLINE void backward_block(const bt_attention_head *h, const extents *e, const backward_scratch *m, int64_t first,
+                              int64_t count, bool bf16) {
+    const int64_t rows = round_up(count, MR), size = h->size;
+    load_rows(m->q, &h->q, first, count, rows, size, bf16);
+    load_rows(m->do_, &h->do_, first, count, rows, size, bf16);
+    multiply(m->p, e->keys, m->q, size, 1, m->kt, rows, size, e->keys, false);
+    multiply(m->ds, e->keys, m->do_, size, 1, m->vt, rows, size, e->keys, false);
+    for (int64_t i = 0; i < count; i++)
+        score_gradients(m->p + i * e->keys, m->ds + i * e->keys, h->keys, h->scale, h->lse[first + i],
+                        row_delta(h, first + i, bf16));
+    pack_columns(m->q_panels, &h->q, first, count, size, bf16);
+    pack_columns(m->do_panels, &h->do_, first, count, size, bf16);
+    multiply(m->dv, e->size, m->p, 1, e->keys, m->do_panels, e->key_rows, count, e->size, true);
+    multiply(m->dk, e->size, m->ds, 1, e->keys, m->q_panels, e->key_rows, count, e->size, true);
+    if (!h->dq.data) return;
+    multiply(m->dq, e->size, m->ds, e->keys, 1, m->k, rows, h->keys, e->size, false);
+    for (int64_t i = 0; i < count; i++) store_row(&h->dq, first + i, m->dq + i * e->size, size, 1, bf16);
+}
+
+BT_INLINE void backward_head(const bt_attention_head *h, float *scratch, bool bf16) {
+    const extents e = extents_of(h->queries, h->keys, h->size);
+    carver c = {.base = scratch};
+    const backward_scratch m = carve_backward(&c, &e, h->keys, h->size);
+    pack_transposed(m.kt, &h->k, h->keys, h->size, m.rows, bf16);
+    pack_transposed(m.vt, &h->v, h->keys, h->size, m.rows, bf16);
+    pack_columns(m.k, &h->k, 0, h->keys, h->size, bf16);
+    memset(m.dk, 0, (size_t)(e.key_rows * e.size) * sizeof(float));
+    memset(m.dv, 0, (size_t)(e.key_rows * e.size) * sizeof(float));
+    memset(m.p, 0, (size_t)(e.block * e.keys + MR) * sizeof(float));
+    memset(m.ds, 0, (size_t)(e.block * e.keys + MR) * sizeof(float));
+    for (int64_t first = 0; first < h->queries; first += e.block)
+        backward_block(h, &e, &m, first, h->queries - first < e.block ? h->queries - first : e.block, bf16);
+    for (int64_t t = 0; t < h->keys; t++) {
+        store_row(&h->dk, t, m.dk + t * e.size, h->size, 1, bf16);
+        store_row(&h->dv, t, m.dv + t * e.size, h->size, 1, bf16);
+    }
+}
+
+static void backward(const bt_attention_head *head, float *scratch) {
+    if (head->bf16)
+        backward_head(head, scratch, true);
+    else
+        backward_head(head, scratch, false);
+}
+
+static size_t backward_bytes(int64_t queries, int64_t keys, int64_t size) {
+    const extents e = extents_of(queries, keys, size);
+    carver c = {0};
+    (void)carve_backward(&c, &e, keys, size);
+    return (size_t)c.used * sizeof(float);
+}
+
+const bt_attention_functions BT_SIMD(bt_attention) = {forward_bytes, backward_bytes, forward, backward};

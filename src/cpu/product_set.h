@@ -12,8 +12,8 @@ typedef struct bt_product_set {
     size_t scratch_bytes; /**< the most that one of them needs: they run one after the other */
 } bt_product_set;
 
-/** Prepares products spec[0..count-1] as the state of `out`, with a release function. scratch_bytes of `out` is their scratch,
- *  rounded up, plus `more_bytes` behind it. */
+/** Prepares products spec[0..count-1] as the state of `out`, with a release function. scratch_bytes of `out` is their
+ * scratch, rounded up, plus `more_bytes` behind it. */
 bt_status bt_product_set_prepare(bt_device *device, const bt_product_spec *spec, int count, size_t more_bytes,
                                  bt_prepared *out) BT_MUST_CHECK;
 

@@ -161,6 +161,13 @@ BT_INLINE bt_vf bt_vf_select(bt_vi mask, bt_vf a, bt_vf b) {
     return (bt_vf)((mask & (bt_vi)a) | (~mask & (bt_vi)b));
 }
 
+/** The first `count` lanes of v; the others are `rest`. */
+BT_INLINE bt_vf bt_vf_first(bt_vf v, int64_t count, float rest) {
+    bt_vi lane;
+    for (int i = 0; i < BT_LANES; i++) lane[i] = i;
+    return bt_vf_select(lane < (int32_t)(count < BT_LANES ? count : BT_LANES), v, bt_vf_set(rest));
+}
+
 /** a > b ? a : b; a NaN in b stays, one in a does not. */
 BT_INLINE bt_vf bt_vf_max(bt_vf a, bt_vf b) {
 #if BT_LANES == 16

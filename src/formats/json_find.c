@@ -100,43 +100,46 @@ bt_status bt_json_as_string(const bt_json_value *value, const char **out) {
     return BT_OK;
 }
 
-static bt_status find_member(const bt_json_value *object, const char *key, const bt_json_value **out) {
-    if (object->type != BT_JSON_OBJECT) return mismatch(object, "an object");
+/* NULL with a BT_ERR_FORMAT message if `object` is none or lacks the key. */
+static const bt_json_value *find_member(const bt_json_value *object, const char *key) {
+    if (object->type != BT_JSON_OBJECT) {
+        (void)mismatch(object, "an object");
+        return NULL;
+    }
     const bt_json_value *member = bt_json_find(object, key);
-    if (!member) return bt_json_error(object, "the key \"%s\" is missing from this object", key);
-    *out = member;
-    return BT_OK;
+    if (!member) (void)bt_json_error(object, "the key \"%s\" is missing from this object", key);
+    return member;
 }
 
 bt_status bt_json_get(const bt_json_value *object, const char *key, bt_json_type type, const bt_json_value **out) {
-    const bt_json_value *member;
-    BT_TRY(find_member(object, key, &member));
+    const bt_json_value *member = find_member(object, key);
+    if (!member) return BT_ERR_FORMAT;
     if (member->type != type) return mismatch(member, bt_json_type_name(type));
     *out = member;
     return BT_OK;
 }
 
 bt_status bt_json_get_bool(const bt_json_value *object, const char *key, bool *out) {
-    const bt_json_value *member;
-    BT_TRY(find_member(object, key, &member));
+    const bt_json_value *member = find_member(object, key);
+    if (!member) return BT_ERR_FORMAT;
     return bt_json_as_bool(member, out);
 }
 
 bt_status bt_json_get_integer(const bt_json_value *object, const char *key, int64_t least, int64_t most, int64_t *out) {
-    const bt_json_value *member;
-    BT_TRY(find_member(object, key, &member));
+    const bt_json_value *member = find_member(object, key);
+    if (!member) return BT_ERR_FORMAT;
     return bt_json_as_integer(member, least, most, out);
 }
 
 bt_status bt_json_get_number(const bt_json_value *object, const char *key, double *out) {
-    const bt_json_value *member;
-    BT_TRY(find_member(object, key, &member));
+    const bt_json_value *member = find_member(object, key);
+    if (!member) return BT_ERR_FORMAT;
     return bt_json_as_number(member, out);
 }
 
 bt_status bt_json_get_string(const bt_json_value *object, const char *key, const char **out) {
-    const bt_json_value *member;
-    BT_TRY(find_member(object, key, &member));
+    const bt_json_value *member = find_member(object, key);
+    if (!member) return BT_ERR_FORMAT;
     return bt_json_as_string(member, out);
 }
 

@@ -83,7 +83,7 @@ static bt_status parse_header(const char *path, bt_safetensors *file, uint64_t *
 
 static bt_status read_metadata(bt_safetensors *file, const bt_json_value *value) {
     if (value->type != BT_JSON_OBJECT) {
-        return bt_json_error(value, "__metadata__ is a %s, an object of strings is expected",
+        return bt_json_error(value, "__metadata__ is %s, an object of strings is expected",
                              bt_json_type_name(value->type));
     }
     for (size_t i = 0; i < value->count; i++) {
@@ -167,7 +167,7 @@ static bt_status read_entry(const bt_json_value *tensor, const bt_safetensors *f
     static const char *const members[] = {"dtype", "shape", "data_offsets"};
     bt_safetensors_entry entry = {.name = tensor->key};
     if (tensor->type != BT_JSON_OBJECT) {
-        return bt_json_error(tensor, "tensor %s is a %s, an object is expected", tensor->key,
+        return bt_json_error(tensor, "tensor %s is %s, an object is expected", tensor->key,
                              bt_json_type_name(tensor->type));
     }
     for (size_t i = 0; i < tensor->count; i++) {

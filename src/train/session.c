@@ -124,6 +124,7 @@ static bt_status set_targets(bt_session *s, bt_plan *plan, const bt_step_batch *
     bt_dtype dtype;
     bt_shape shape;
     if (!bt_plan_find(plan, "labels", &dtype, &shape)) return BT_OK;
+    if (b->multi_hot) return bt_plan_set(plan, "labels", b->multi_hot, (size_t)batch * (size_t)c->classes);
     if (!b->classes) return bt_error(BT_ERR_SHAPE, "the program needs labels and the batch has none");
     uint8_t *hot = bt_memory_zeroed((size_t)batch, (size_t)c->classes);
     if (!hot) return BT_ERR_MEMORY;

@@ -46,6 +46,7 @@ typedef struct bt_step_batch {
     const void *images;     /**< (views*batch, S, S, 3) u8 or (views*batch, 3, S, S) f32 */
     const int64_t *ids;     /**< (views*batch) sample | view << 32 */
     const int32_t *classes; /**< (batch) */
+    const uint8_t *multi_hot; /**< (batch, classes): labels of images that have several; NULL: one each, from classes */
     const uint8_t *targets; /**< (views*batch, bits): given target bits, or NULL */
 } bt_step_batch;
 

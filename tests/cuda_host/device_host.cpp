@@ -14,7 +14,7 @@ extern "C" {
 #define BT_OP(family, name, operands, attributes, aliases, effect) extern const bt_##name##_kernel bt_cuda_##name;
 #include "tensor/ops.def"
 #undef BT_OP
-extern const bt_backend bt_cuda_backend;
+extern const bt_backend bt_cuda_host_backend, bt_cuda_backend;
 }
 
 namespace {
@@ -114,7 +114,7 @@ bt_status host_open(const bt_device_options *options, bt_device **out) {
     if (options->index != 0)
         return bt_error(BT_ERR_USAGE, "device cuda_host:%d does not exist; there is one, cuda_host", options->index);
     host_device *device = new host_device();
-    device->cuda.base.backend = &bt_cuda_backend;
+    device->cuda.base.backend = &bt_cuda_host_backend;
     device->cuda.multiprocessors = MULTIPROCESSORS;
     device->cuda.shared_bytes = SHARED_BYTES;
     bt_host::set_workers(options->threads);
@@ -139,9 +139,14 @@ bool host_fast_dtype(bt_device *, bt_dtype) {
 
 } // namespace
 
-const bt_backend bt_cuda_backend = {"cuda_host",   &kernels,         host_open,     host_close,
-                                    host_alloc,    host_free,        host_upload,   host_download,
-                                    host_set_step, host_synchronize, host_describe, host_fast_dtype};
+#define BT_HOST_BACKEND                                                                                                \
+    {                                                                                                                  \
+        "cuda_host", &kernels, host_open, host_close, host_alloc, host_free, host_upload, host_download,               \
+            host_set_step, host_synchronize, host_describe, host_fast_dtype                                            \
+    }
+const bt_backend bt_cuda_host_backend = BT_HOST_BACKEND;
+/* In a build with CUDA the library's table of backends names this one. Programs of the host build have no device.cu. */
+const bt_backend bt_cuda_backend = BT_HOST_BACKEND;
 
 bt_status bt_cuda_clear_rows(bt_device *, void *memory, size_t pitch_bytes, size_t row_bytes, size_t rows) {
     for (size_t row = 0; row < rows; row++) memset(static_cast<char *>(memory) + row * pitch_bytes, 0, row_bytes);

@@ -198,7 +198,7 @@ inline void check_tile(const void *tile, int ld) {
 
 #define BT_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                                                      \
     bt_host::launch(#kernel, reinterpret_cast<const void *>(kernel), (grid), (block), (shared_bytes), (stream),        \
-                    [=] { kernel(__VA_ARGS__); })
+                    [&] { kernel(__VA_ARGS__); })
 #define BT_ALLOW_SHARED(kernel, shared_bytes)                                                                          \
     bt_host::allow_shared(reinterpret_cast<const void *>(kernel), #kernel, shared_bytes)
 #define BT_SHARED(type, name, dimensions)                                                                              \

@@ -7,7 +7,7 @@
 
 #define GUARD_BYTES 256u
 #define GUARD_WORD 0xFFC5u /* a NaN as bf16 and, twice, as f32: padding that is read shows in the result */
-#define NAN_BYTE 0xFF /* four of them are a NaN in f32, two in bf16 */
+#define NAN_BYTE 0xFF      /* four of them are a NaN in f32, two in bf16 */
 
 const bt_step ops_step = {.seed = 0x0123456789abcdefu,
                           .step = 41,

@@ -93,6 +93,9 @@ typedef struct ops_spec {
         *gradients; /* "dx=x dw": outputs that are gradients, and the operand that is the variable if it is one */
     void (*derive)(void *ref);   /* makes inputs fit together (stats of x); applying it twice changes nothing */
     double (*primal)(void *ref); /* the scalar of which the outputs are gradients, at `point` */
+    /* With the output in the memory of `add` other bits are allowed: a product library then starts its sums from the
+     * addend instead of adding it to them. (Everything else must not depend on where the planner puts an output.) */
+    bool add_first;
     /* |ref| is taken as at least floor * sqrt(count): for outputs that may cancel to 0 the natural size of their terms.
      */
     double floor;

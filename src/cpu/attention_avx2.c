@@ -1,0 +1,2 @@
+/* Attention of one head, 8 lanes. */
+#include "cpu/attention_simd.h"

@@ -1,0 +1,2 @@
+/* Attention of one head, 16 lanes. */
+#include "cpu/attention_simd.h"

@@ -1,0 +1,284 @@
+/* Checkpoints: writing, finding, reading. */
+#include "train/checkpoint.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "formats/json.h"
+
+#include <bittern/safetensors.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PATH_BYTES = 1200, FILE_BYTES = PATH_BYTES + 64, FORMAT_VERSION = 1 };
+
+static bool is_trained(const bt_param_spec *s) { return s->trainable || s->kind == BT_PARAM_BUFFER; }
+
+/* ---- writing ---- */
+
+typedef struct slot_source {
+    bt_params *store;
+    int index;
+    bt_param_slot slot;
+} slot_source;
+
+static bt_status fetch_slot(void *context, void *buffer, size_t bytes) {
+    const slot_source *s = context;
+    (void)bytes;
+    return bt_params_read(s->store, s->index, s->slot, buffer);
+}
+
+/** Names, shapes and contexts of the tensors to write; one allocation each. */
+typedef struct source_list {
+    bt_safetensors_source *source;
+    slot_source *context;
+    char (*name)[160];
+    int64_t count;
+} source_list;
+
+static bt_status make_list(source_list *l, int room) {
+    l->source = bt_memory_zeroed((size_t)room, sizeof *l->source);
+    l->context = bt_memory_zeroed((size_t)room, sizeof *l->context);
+    l->name = bt_memory_zeroed((size_t)room, sizeof *l->name);
+    l->count = 0;
+    return l->source && l->context && l->name ? BT_OK : BT_ERR_MEMORY;
+}
+
+static void free_list(source_list *l) {
+    bt_memory_free(l->source);
+    bt_memory_free(l->context);
+    bt_memory_free(l->name);
+}
+
+static void add_source(source_list *l, bt_params *store, int index, bt_param_slot slot, const char *prefix, const float *host) {
+    const bt_param_spec *spec = bt_params_spec(store, index);
+    snprintf(l->name[l->count], sizeof l->name[0], "%s%s", prefix, spec->name);
+    l->context[l->count] = (slot_source){store, index, slot};
+    bt_safetensors_source *s = &l->source[l->count];
+    *s = (bt_safetensors_source){.name = l->name[l->count], .dtype = BT_FILE_F32, .rank = spec->shape.rank};
+    for (int i = 0; i < spec->shape.rank; i++) s->dim[i] = spec->shape.dim[i];
+    if (host) {
+        s->data = host;
+    } else {
+        s->fetch = fetch_slot;
+        s->context = &l->context[l->count];
+    }
+    l->count++;
+}
+
+bt_status bt_base_save(const char *run, bt_params *store) {
+    source_list l;
+    bt_status status = make_list(&l, bt_params_count(store) + 1);
+    for (int i = 0; status == BT_OK && i < bt_params_count(store); i++)
+        if (!is_trained(bt_params_spec(store, i))) add_source(&l, store, i, BT_SLOT_VALUE, "", bt_params_host(store, i));
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s/base.safetensors", run);
+    if (status == BT_OK && l.count) status = bt_safetensors_write(path, l.source, l.count, NULL, 0);
+    free_list(&l);
+    return status;
+}
+
+static bt_status write_tensors(const char *folder, bt_params *store) {
+    source_list model = {0}, optim = {0};
+    int count = bt_params_count(store);
+    bt_status status = make_list(&model, count + 1);
+    if (status == BT_OK) status = make_list(&optim, 2 * count + 1);
+    for (int i = 0; status == BT_OK && i < count; i++) {
+        const bt_param_spec *spec = bt_params_spec(store, i);
+        if (!is_trained(spec)) continue;
+        add_source(&model, store, i, BT_SLOT_VALUE, "", NULL);
+        if (spec->kind == BT_PARAM_BUFFER) continue;
+        add_source(&optim, store, i, BT_SLOT_ADAM_M, "m/", NULL);
+        add_source(&optim, store, i, BT_SLOT_ADAM_V, "v/", NULL);
+    }
+    char path[FILE_BYTES];
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+    if (status == BT_OK) status = bt_safetensors_write(path, model.source, model.count, NULL, 0);
+    snprintf(path, sizeof path, "%s/optim.safetensors", folder);
+    if (status == BT_OK) status = bt_safetensors_write(path, optim.source, optim.count, NULL, 0);
+    free_list(&model);
+    free_list(&optim);
+    return status;
+}
+
+static bt_status write_state(const char *folder, const bt_train_state *state, const char *config) {
+    bt_text text = {0};
+    bt_json_writer w = bt_json_write_to(&text, true);
+    bt_json_begin_object(&w);
+    bt_json_member_string(&w, "format", "bittern checkpoint");
+    bt_json_member_integer(&w, "version", FORMAT_VERSION);
+    bt_json_member_integer(&w, "step", state->step);
+    bt_json_member_integer(&w, "epoch", state->epoch);
+    bt_json_member_integer(&w, "batch", state->batch);
+    bt_json_member_number(&w, "seconds", state->seconds);
+    bt_json_key(&w, "updates");
+    bt_json_begin_array(&w);
+    for (int g = 0; g < BT_GROUPS; g++) bt_json_put_integer(&w, state->updates[g]);
+    bt_json_end(&w);
+    bt_json_member_string(&w, "config", config);
+    bt_json_end(&w);
+    bt_status status = bt_json_finish(&w);
+    char path[FILE_BYTES];
+    snprintf(path, sizeof path, "%s/state.json", folder);
+    if (status == BT_OK) status = bt_file_write(path, bt_text_get(&text), strlen(bt_text_get(&text)));
+    bt_text_free(&text);
+    return status;
+}
+
+static void remove_folder(const char *path) {
+    static const char *const files[] = {"model.safetensors", "optim.safetensors", "state.json"};
+    char file[PATH_BYTES + 400];
+    for (int i = 0; i < 3; i++) {
+        snprintf(file, sizeof file, "%s/%s", path, files[i]);
+        unlink(file);
+    }
+    rmdir(path);
+}
+
+/* ---- finding ---- */
+
+static bool checkpoint_step(const char *name, long long *step) {
+    char tail;
+    return sscanf(name, "step_%8lld%c", step, &tail) == 1;
+}
+
+/** Removes checkpoints but the newest `keep`, and what killed processes left half-written. */
+static void rotate(const char *run, int keep) {
+    char folder[PATH_BYTES], path[PATH_BYTES + 300];
+    snprintf(folder, sizeof folder, "%s/checkpoints", run);
+    struct dirent **names;
+    int count = scandir(folder, &names, NULL, alphasort), complete = 0;
+    for (int i = count - 1; i >= 0; i--) {
+        long long step;
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]->d_name);
+        if (strstr(names[i]->d_name, ".partial-")) remove_folder(path);
+        else if (checkpoint_step(names[i]->d_name, &step) && ++complete > keep && keep > 0) remove_folder(path);
+        free(names[i]);
+    }
+    if (count >= 0) free(names);
+}
+
+bool bt_checkpoint_newest(const char *run, char *path, size_t path_bytes) {
+    char folder[PATH_BYTES];
+    snprintf(folder, sizeof folder, "%s/checkpoints", run);
+    DIR *d = opendir(folder);
+    long long best = -1, step;
+    for (struct dirent *e; d && (e = readdir(d));)
+        if (checkpoint_step(e->d_name, &step) && step > best) best = step;
+    if (d) closedir(d);
+    return best >= 0 && (size_t)snprintf(path, path_bytes, "%s/step_%08lld", folder, best) < path_bytes;
+}
+
+bt_status bt_checkpoint_save(const char *run, bt_params *store, const bt_train_state *state, const char *config, int keep) {
+    char final[PATH_BYTES], partial[PATH_BYTES + 32], parent[PATH_BYTES];
+    snprintf(parent, sizeof parent, "%s/checkpoints", run);
+    snprintf(final, sizeof final, "%s/checkpoints/step_%08lld", run, (long long)state->step);
+    snprintf(partial, sizeof partial, "%s.partial-%ld", final, (long)getpid());
+    struct stat there;
+    if (stat(final, &there) == 0) return BT_OK; /* an interrupt right after a checkpoint */
+    bt_status status = bt_file_make_folders(partial);
+    if (status == BT_OK) status = write_tensors(partial, store);
+    if (status == BT_OK) status = write_state(partial, state, config);
+    if (status == BT_OK) status = bt_file_sync_folder(partial);
+    if (status == BT_OK && rename(partial, final) != 0) status = bt_file_error("rename", partial, errno);
+    if (status == BT_OK) status = bt_file_sync_folder(parent);
+    if (status != BT_OK) {
+        remove_folder(partial);
+        return bt_error_prefix(status, "step %lld: the checkpoint was not saved; earlier ones are intact", (long long)state->step);
+    }
+    rotate(run, keep);
+    return BT_OK;
+}
+
+/* ---- reading ---- */
+
+bt_status bt_checkpoint_state(const char *checkpoint, bt_train_state *state, char **config) {
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s/state.json", checkpoint);
+    bt_json *json;
+    BT_TRY(bt_json_read(path, &json));
+    const bt_json_value *root = bt_json_root(json), *updates = NULL;
+    const char *text = NULL;
+    int64_t version;
+    bt_train_state s = {0};
+    bt_status status = bt_json_get_integer(root, "version", 1, INT64_MAX, &version);
+    if (status == BT_OK && version != FORMAT_VERSION)
+        status = bt_error(BT_ERR_FORMAT, "%s: checkpoint version %lld; this program reads %d", path, (long long)version, FORMAT_VERSION);
+    if (status == BT_OK) status = bt_json_get_integer(root, "step", 0, INT64_MAX, &s.step);
+    if (status == BT_OK) status = bt_json_get_integer(root, "epoch", 0, INT64_MAX, &s.epoch);
+    if (status == BT_OK) status = bt_json_get_integer(root, "batch", 0, INT64_MAX, &s.batch);
+    if (status == BT_OK) status = bt_json_get_number(root, "seconds", &s.seconds);
+    if (status == BT_OK) status = bt_json_get_string(root, "config", &text);
+    if (status == BT_OK) status = bt_json_get(root, "updates", BT_JSON_ARRAY, &updates);
+    for (int g = 0; status == BT_OK && g < BT_GROUPS; g++) {
+        const bt_json_value *v;
+        status = bt_json_at(updates, (size_t)g, &v);
+        if (status == BT_OK) status = bt_json_as_integer(v, 0, INT64_MAX, &s.updates[g]);
+    }
+    char *copy = status == BT_OK ? bt_memory_copy_text(text) : NULL;
+    if (status == BT_OK && !copy) status = BT_ERR_MEMORY;
+    bt_json_free(json);
+    if (status != BT_OK) return status;
+    *state = s;
+    *config = copy;
+    return BT_OK;
+}
+
+/** The entry `name` of a file with the parameter's shape. */
+static bt_status find_entry(const bt_safetensors *file, const char *path, const char *name, const bt_param_spec *spec, const bt_safetensors_entry **out) {
+    const bt_safetensors_entry *e = bt_safetensors_find(file, name);
+    char wanted[64], found[64];
+    bt_shape_text(spec->shape, wanted, sizeof wanted);
+    if (!e) return bt_error(BT_ERR_FORMAT, "%s: tensor \"%s\" %s is missing", path, name, wanted);
+    bt_shape shape = bt_shape_of(e->rank <= BT_MAX_RANK ? e->rank : 0, e->dim);
+    if (!bt_shape_equal(shape, spec->shape))
+        return bt_error(BT_ERR_FORMAT, "%s: tensor \"%s\" has shape %s, the model has %s", path, name, bt_shape_text(shape, found, sizeof found), wanted);
+    *out = e;
+    return BT_OK;
+}
+
+bt_status bt_weights_load(const char *path, bt_params *store, unsigned mask, int *count) {
+    bt_safetensors *file;
+    BT_TRY(bt_safetensors_open(path, &file));
+    *count = 0;
+    bt_status status = BT_OK;
+    for (int i = 0; status == BT_OK && i < bt_params_count(store); i++) {
+        const bt_param_spec *spec = bt_params_spec(store, i);
+        const bt_safetensors_entry *e;
+        if (!(mask & (is_trained(spec) ? 2u : 1u))) continue;
+        status = find_entry(file, path, spec->name, spec, &e);
+        if (status == BT_OK) status = bt_safetensors_to_f32(e, bt_params_host(store, i));
+        *count += status == BT_OK;
+    }
+    bt_safetensors_close(file);
+    return status;
+}
+
+bt_status bt_checkpoint_load_optimizer(const char *checkpoint, bt_params *store) {
+    char path[PATH_BYTES], name[160];
+    snprintf(path, sizeof path, "%s/optim.safetensors", checkpoint);
+    bt_safetensors *file;
+    BT_TRY(bt_safetensors_open(path, &file));
+    bt_status status = BT_OK;
+    for (int i = 0; status == BT_OK && i < bt_params_count(store); i++) {
+        const bt_param_spec *spec = bt_params_spec(store, i);
+        if (!spec->trainable) continue;
+        float *host = bt_memory_alloc((size_t)bt_shape_count(spec->shape), sizeof *host);
+        if (!host) status = BT_ERR_MEMORY;
+        for (int k = 0; status == BT_OK && k < 2; k++) {
+            const bt_safetensors_entry *e;
+            snprintf(name, sizeof name, "%c/%s", k ? 'v' : 'm', spec->name);
+            status = find_entry(file, path, name, spec, &e);
+            if (status == BT_OK) status = bt_safetensors_to_f32(e, host);
+            if (status == BT_OK) status = bt_params_write(store, i, k ? BT_SLOT_ADAM_V : BT_SLOT_ADAM_M, host);
+        }
+        bt_memory_free(host);
+    }
+    bt_safetensors_close(file);
+    return status;
+}

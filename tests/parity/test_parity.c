@@ -1,0 +1,241 @@
+/* Parity with PyTorch on the fixtures of make_fixtures.py.
+ *
+ *   test_parity FOLDER [f32|bf16]
+ *
+ * step 0      outputs within 1e-5 and every gradient within 1e-4, relative in the 2-norm. Zero in algebra, and compared with
+ *             1e-6 of their layer's weight gradient: the bias before batch norm, and (full training) the key part of qkv's bias.
+ * restarts    fifty steps, each from PyTorch's weights and Adam state: loss within 1e-5, the update within 1e-3.
+ * free run    fifty steps of our own with PyTorch's target bits: weights' total movement within 1e-3, losses within 1e-3.
+ * In bf16 outputs are held to 3e-2 and gradients to 8e-2: eight bits of mantissa (2^-9 per rounding) through a few dozen roundings in a
+ * row; the fixture's weights are large (std 1/sqrt(width)) so nothing hides.
+ */
+#include "parity.h"
+
+#include <dirent.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int passed, failed;
+static double output_limit = 1e-5, gradient_limit = 1e-4;
+
+static void report(const char *scene, const char *what, double found, double limit) {
+    bool good = found <= limit; /* false for NaN */
+    good ? passed++ : failed++;
+    if (!good) printf("FAILED %s: %s: %.3g, limit %.1g\n", scene, what, found, limit);
+}
+
+static bt_session_options session_options(const fixture *f, bt_dtype compute, bt_recompute recompute, int chunk, bool gradients_only) {
+    return (bt_session_options){.compute = compute, .recompute = recompute, .batch = f->batch, .chunk = chunk, .float_images = true,
+                                .train_tower = true, .adamw = {0.9f, 0.999f, 1e-8f, 0}, .gradients_only = gradients_only};
+}
+
+static void compare_output(fixture *f, bt_session *s, const char *scene, const char *name) {
+    char full[64];
+    snprintf(full, sizeof full, "out/%s", name);
+    if (!bt_safetensors_find(f->file, full)) return;
+    bt_plan *plan = s->plan[s->options.chunk ? BT_PROGRAM_HEAD : BT_PROGRAM_STEP];
+    bt_dtype dtype;
+    bt_shape shape;
+    if (!bt_plan_find(plan, name, &dtype, &shape)) return;
+    int64_t count;
+    float *wanted = fixture_floats(f, full, &count), *found = malloc((size_t)count * sizeof *found);
+    BT_ASSERT(found);
+    if (bt_plan_get(plan, name, found, (size_t)count * sizeof *found) != BT_OK) report(scene, bt_error_message(), NAN, 0);
+    else report(scene, name, relative_difference(found, wanted, count), output_limit);
+    free(wanted);
+    free(found);
+}
+
+/** The gradient of the weight that a bias belongs to, for the scale of a gradient that is zero in algebra. */
+static double weight_gradient_norm(const fixture *f, const char *bias) {
+    char name[200];
+    snprintf(name, sizeof name, "grad/%.*sweight", (int)(strlen(bias) - 4), bias);
+    int64_t count;
+    float *g = fixture_floats(f, name, &count), *zero = calloc((size_t)count, sizeof *zero);
+    double norm = relative_difference(g, zero, count);
+    free(g);
+    free(zero);
+    return norm;
+}
+
+static double norm_of(const float *x, int64_t count) {
+    double sum = 0;
+    for (int64_t i = 0; i < count; i++) sum += (double)x[i] * (double)x[i];
+    return sqrt(sum);
+}
+
+static void compare_gradient(fixture *f, const char *scene, int index) {
+    const bt_param_spec *spec = bt_params_spec(f->model.store, index);
+    char name[200];
+    snprintf(name, sizeof name, "grad/%s", spec->name);
+    int64_t count;
+    float *wanted = fixture_floats(f, name, &count), *found = malloc((size_t)count * sizeof *found);
+    BT_ASSERT(found && bt_params_read(f->model.store, index, BT_SLOT_GRADIENT, found) == BT_OK);
+    const bt_hashcoder *h = &f->model.hash;
+    bool before_norm = f->model.method == &bt_method_crovca && index == h->b[h->layers - 1];
+    size_t length = strlen(spec->name);
+    bool qkv_bias = length > 8 && strcmp(spec->name + length - 8, "qkv.bias") == 0;
+    double zero_limit = (output_limit > 1e-4 ? 2e-2 : 1e-6);
+    if (before_norm) {
+        report(scene, spec->name, norm_of(found, count) / weight_gradient_norm(f, spec->name), zero_limit);
+    } else if (qkv_bias) { /* the middle third, the keys' bias, shifts all scores of a row alike */
+        int64_t third = count / 3;
+        report(scene, "key bias", norm_of(found + third, third) / weight_gradient_norm(f, spec->name), zero_limit);
+        report(scene, spec->name, relative_difference(found, wanted, third), gradient_limit);
+        report(scene, spec->name, relative_difference(found + 2 * third, wanted + 2 * third, third), gradient_limit);
+    } else {
+        report(scene, spec->name, relative_difference(found, wanted, count), gradient_limit);
+    }
+    free(wanted);
+    free(found);
+}
+
+static void step_zero(const char *folder, const char *file, bt_device *device, bt_dtype compute, bt_recompute recompute, int chunk) {
+    char path[1024], scene[128];
+    snprintf(path, sizeof path, "%s/%s", folder, file);
+    snprintf(scene, sizeof scene, "%s %s recompute %d chunk %d", file, bt_dtype_name(compute), (int)recompute, chunk);
+    fixture f;
+    if (fixture_open(&f, path, device, compute, compute == BT_BF16) != BT_OK) {
+        report(path, bt_error_message(), NAN, 0);
+        return;
+    }
+    if (chunk && f.batch % chunk) {
+        fixture_close(&f);
+        return;
+    }
+    bool classify = f.model.method == &bt_method_classify;
+    int loaded = fixture_load(&f, "param/", BT_SLOT_VALUE, false);
+    report(scene, "every parameter is in the fixture", loaded == bt_params_count(f.model.store) ? 0 : 1, 0.5);
+    bt_session s;
+    bt_session_options o = session_options(&f, compute, recompute, chunk, true);
+    bt_status status = bt_params_commit(f.model.store, device);
+    if (status == BT_OK) status = bt_session_open(&s, &f.model, device, &o);
+    if (status == BT_OK) {
+        bt_step_batch b = {.images = fixture_data(&f, "input/images"), .ids = fixture_data(&f, "input/ids"),
+                           .classes = fixture_data(&f, "input/class"), .multi_hot = fixture_data(&f, "input/labels"),
+                           .targets = classify ? NULL : fixture_data(&f, "out/targets")};
+        bt_step_rates r = {.seed = strtoull(fixture_text(&f, "seed"), NULL, 10), .step = (int64_t)fixture_number(&f, "step")};
+        bt_step_result result;
+        status = bt_session_step(&s, &b, &r, &result);
+    }
+    if (status != BT_OK) report(scene, bt_error_message(), NAN, 0);
+    static const char *const outputs[] = {"align", "rate", "cross_entropy"};
+    for (int k = 0; status == BT_OK && k < 3; k++) compare_output(&f, &s, scene, outputs[k]);
+    for (int i = 0; status == BT_OK && i < bt_params_count(f.model.store); i++)
+        if (bt_params_spec(f.model.store, i)->trainable) compare_gradient(&f, scene, i);
+    for (int i = 0; status == BT_OK && i < bt_params_count(f.model.store); i++) { /* running statistics */
+        const bt_param_spec *spec = bt_params_spec(f.model.store, i);
+        if (spec->kind != BT_PARAM_BUFFER) continue;
+        char name[200];
+        snprintf(name, sizeof name, "after/%s", spec->name);
+        int64_t count;
+        float *wanted = fixture_floats(&f, name, &count), *found = malloc((size_t)count * sizeof *found);
+        BT_ASSERT(found && bt_params_read(f.model.store, i, BT_SLOT_VALUE, found) == BT_OK);
+        report(scene, spec->name, relative_difference(found, wanted, count), output_limit);
+        free(wanted);
+        free(found);
+    }
+    if (status == BT_OK) bt_session_close(&s);
+    fixture_close(&f);
+}
+
+/* ---- trajectories ---- */
+
+/** Movement of all trained parameters between two sets of the fixture against ours: |ours - theirs| / |theirs - start|. */
+static double movement_error(fixture *f, int from, int to) {
+    double error = 0, moved = 0;
+    for (int i = 0; i < bt_params_count(f->model.store); i++) {
+        const bt_param_spec *spec = bt_params_spec(f->model.store, i);
+        if (!spec->trainable) continue;
+        char name[200];
+        int64_t count;
+        snprintf(name, sizeof name, "%d/param/%s", from, spec->name);
+        float *before = fixture_floats(f, name, &count);
+        snprintf(name, sizeof name, "%d/param/%s", to, spec->name);
+        float *after = fixture_floats(f, name, NULL), *ours = malloc((size_t)count * sizeof *ours);
+        BT_ASSERT(ours && bt_params_read(f->model.store, i, BT_SLOT_VALUE, ours) == BT_OK);
+        const bt_hashcoder *h = &f->model.hash;
+        bool noise = i == h->b[h->layers - 1]; /* the bias before batch norm: Adam turns its rounding noise into full steps */
+        for (int64_t k = 0; k < count && !noise; k++) {
+            error += pow((double)ours[k] - (double)after[k], 2);
+            moved += pow((double)after[k] - (double)before[k], 2);
+        }
+        free(before);
+        free(after);
+        free(ours);
+    }
+    return sqrt(error / moved);
+}
+
+static void trajectory(const char *folder, bt_device *device, bool restart) {
+    char path[1024], prefix[64], name[64];
+    const char *scene = restart ? "restarts" : "free run";
+    snprintf(path, sizeof path, "%s/trajectory.safetensors", folder);
+    fixture f;
+    bt_session s = {.device = NULL};
+    bt_status status = fixture_open(&f, path, device, BT_F32, true);
+    if (status == BT_OK) {
+        fixture_load(&f, "frozen/", BT_SLOT_VALUE, false);
+        fixture_load(&f, "0/param/", BT_SLOT_VALUE, false);
+        bt_params *store = f.model.store;
+        for (int k = 0; k < bt_params_count(store); k++) /* running statistics do not matter in training */
+            if (bt_params_spec(store, k)->kind == BT_PARAM_BUFFER) bt_params_host(store, k)[0] = 1;
+        status = bt_params_commit(store, device);
+    }
+    bt_session_options o = session_options(&f, BT_F32, BT_RECOMPUTE_CHEAP, 0, false);
+    if (status == BT_OK) status = bt_session_open(&s, &f.model, device, &o);
+    int steps = status == BT_OK ? atoi(fixture_text(&f, "steps")) : 0;
+    for (int k = 0; k < steps && status == BT_OK; k++) {
+        if (restart) {
+            snprintf(prefix, sizeof prefix, "%d/param/", k);
+            fixture_load(&f, prefix, BT_SLOT_VALUE, true);
+            snprintf(prefix, sizeof prefix, "%d/m/", k);
+            fixture_load(&f, prefix, BT_SLOT_ADAM_M, true);
+            snprintf(prefix, sizeof prefix, "%d/v/", k);
+            fixture_load(&f, prefix, BT_SLOT_ADAM_V, true);
+        }
+        snprintf(name, sizeof name, "%d/images", k);
+        bt_step_batch b = {.images = fixture_data(&f, name)};
+        snprintf(name, sizeof name, "%d/targets", k);
+        b.targets = fixture_data(&f, name);
+        bt_step_rates r = {.seed = 1, .step = k, .lr = (float)fixture_number(&f, "lr")};
+        bt_step_result result;
+        status = bt_session_step(&s, &b, &r, &result);
+        snprintf(name, sizeof name, "%d/loss", k);
+        float *loss = fixture_floats(&f, name, NULL);
+        report(scene, "loss", fabs(result.loss - (double)loss[0]) / fabs((double)loss[0]), restart ? 1e-5 : 1e-3);
+        free(loss);
+        if (restart) report(scene, "update", movement_error(&f, k, k + 1), 1e-3);
+    }
+    if (status != BT_OK) report(scene, bt_error_message(), NAN, 0);
+    else if (!restart) report(scene, "movement", movement_error(&f, 0, steps), 1e-3);
+    if (s.device) bt_session_close(&s);
+    fixture_close(&f);
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) return fprintf(stderr, "usage: test_parity FOLDER [f32|bf16]\n"), 2;
+    bt_dtype compute = argc > 2 && strcmp(argv[2], "bf16") == 0 ? BT_BF16 : BT_F32;
+    if (compute == BT_BF16) {
+        output_limit = 3e-2;
+        gradient_limit = 8e-2;
+    }
+    bt_device *device;
+    if (bt_cpu_backend.open(&(bt_device_options){.threads = 0}, &device) != BT_OK) return fprintf(stderr, "%s\n", bt_error_message()), 1;
+    static const char *const cases[] = {"unsupervised", "dropout", "supervised", "odd", "large_head", "classify"};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char file[64];
+        snprintf(file, sizeof file, "step0_%s.safetensors", cases[i]);
+        for (int recompute = 0; recompute < 3; recompute++) step_zero(argv[1], file, device, compute, (bt_recompute)recompute, 0);
+        step_zero(argv[1], file, device, compute, BT_RECOMPUTE_BLOCKS, 4);
+    }
+    if (compute == BT_F32) {
+        trajectory(argv[1], device, true);
+        trajectory(argv[1], device, false);
+    }
+    device->backend->close(device);
+    printf("parity %s: %d passed, %d failed\n", bt_dtype_name(compute), passed, failed);
+    return failed != 0;
+}
