@@ -87,6 +87,8 @@ bt_status drop(bt_device *device, const bt_tensor &out, const bt_tensor &x, cons
 /** Elements of a sample are counted in 32 bits. */
 bt_status check_dropout(const char *operation, const bt_tensor &x, const bt_tensor &ids, float dropout) {
     if (!(dropout > 0.0f)) return BT_OK;
+    if (!bt_present(&ids))
+        return bt_error(BT_ERR_SHAPE, "%s on cuda: dropout %g needs the operand ids", operation, (double)dropout);
     const int64_t samples = x.shape.dim[0] > 0 ? x.shape.dim[0] : 1;
     if (bt_shape_count(x.shape) / samples > INT32_MAX)
         return bt_error(BT_ERR_UNSUPPORTED, "%s on cuda: dropout over more than 2^31 elements of a sample", operation);

@@ -3,9 +3,9 @@
  * cuBLASLt thinks in columns. A row-major (r,c) matrix is a column-major (c,r) one, so we ask for d^T = op(b)^T op(a)^T
  * with the operands swapped, and its bias along the rows of d^T is our bias along the columns of d.
  *
- * The heuristic is asked once and its algorithm kept. Split sums may go through the workspace (added in a fixed order)
- * but not into the output in place, whose order of additions is nobody's promise. A bias has to be of the output's
- * dtype: for bf16 it is rounded by a small kernel.
+ * The heuristic is asked at plan time, for the promised alignment and for none, and its algorithms are kept. Split sums
+ * may go through the workspace (added in a fixed order) but not into the output in place, whose order of additions is
+ * nobody's promise. A bias has to be of the output's dtype: for bf16 it is rounded by a small kernel.
  */
 #include "libraries.cuh"
 #include "product.cuh"
@@ -16,7 +16,7 @@ struct bt_product_plan {
     bt_product product;
     cublasLtMatmulDescOpaque_t operation;
     cublasLtMatrixLayoutOpaque_t left, right, c, d; /* as cuBLASLt names them: left is our b, right our a */
-    cublasLtMatmulAlgo_t algorithm;
+    cublasLtMatmulAlgo_t algorithm, unaligned;      /* for addresses as promised, and for any multiple of an element */
 };
 
 namespace {
@@ -78,22 +78,22 @@ bt_status describe(bt_product_plan *plan) {
     return describe_matrix(&plan->d, p.out_dtype, p.m, p.n, p.ldd, p.batch, p.stride_d);
 }
 
-bt_status limit(cublasLtMatmulPreferenceOpaque_t *preference, const bt_product &p) {
+bt_status limit(cublasLtMatmulPreferenceOpaque_t *preference, int alignment_bytes) {
     BT_TRY(bt_cuda_check_blas(cublasLtMatmulPreferenceInit(preference), "limits of a product"));
     BT_TRY(set_preference(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, (uint64_t)BT_PRODUCT_WORKSPACE_BYTES));
     const uint32_t sums = CUBLASLT_REDUCTION_SCHEME_NONE | CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
     BT_TRY(set_preference(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, sums));
-    const uint32_t alignment = (uint32_t)p.alignment_bytes;
+    const uint32_t alignment = (uint32_t)alignment_bytes;
     BT_TRY(set_preference(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment));
     BT_TRY(set_preference(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment));
     BT_TRY(set_preference(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment));
     return set_preference(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment);
 }
 
-bt_status choose(bt_device *device, bt_product_plan *plan) {
+bt_status choose(bt_device *device, bt_product_plan *plan, int alignment_bytes, cublasLtMatmulAlgo_t *algorithm) {
     const bt_product &p = plan->product;
     cublasLtMatmulPreferenceOpaque_t preference;
-    BT_TRY(limit(&preference, p));
+    BT_TRY(limit(&preference, alignment_bytes));
     cublasLtMatmulHeuristicResult_t result = {};
     int found = 0;
     const cublasStatus_t code =
@@ -106,9 +106,14 @@ bt_status choose(bt_device *device, bt_product_plan *plan) {
             "%lld %lld %lld, batch %lld, alignment %d bytes: %s",
             (long long)p.m, (long long)p.k, (long long)p.k, (long long)p.n, bt_dtype_name(p.dtype),
             bt_dtype_name(p.out_dtype), (long long)p.lda, (long long)p.ldb, (long long)p.ldd, (long long)p.batch,
-            p.alignment_bytes, cublasLtGetStatusName(code));
-    plan->algorithm = result.algo;
+            alignment_bytes, cublasLtGetStatusName(code));
+    *algorithm = result.algo;
     return BT_OK;
+}
+
+bool keeps_promise(const bt_product &p, const void *d, const void *a, const void *b, const void *c) {
+    const uintptr_t all = (uintptr_t)d | (uintptr_t)a | (uintptr_t)b | (p.beta == 0.0f ? 0 : (uintptr_t)c);
+    return all % (uintptr_t)p.alignment_bytes == 0;
 }
 
 __global__ void __launch_bounds__(BIAS_THREADS) round_bias(bt_bf16 *to, const float *bias, int64_t n) {
@@ -129,11 +134,12 @@ bt_status bt_product_prepare(bt_device *device, const bt_product *product, bt_pr
     if (p.ldc == 0) p.ldc = p.ldd;
     if (p.alignment_bytes == 0) p.alignment_bytes = DEFAULT_ALIGNMENT;
     bt_status status = describe(made);
-    if (status == BT_OK) status = choose(device, made);
+    if (status == BT_OK) status = choose(device, made, p.alignment_bytes, &made->algorithm);
     if (status != BT_OK) {
         free(made);
         return status;
     }
+    made->has_unaligned = choose(device, made, (int)bt_dtype_bytes(p.dtype), &made->unaligned) == BT_OK;
     const size_t bytes = rounds_bias(p) ? (size_t)p.n * sizeof(bt_bf16) : 0;
     if (scratch_bytes && *scratch_bytes < bytes) *scratch_bytes = bytes;
     *plan = made;
@@ -158,9 +164,15 @@ bt_status bt_product_run(bt_device *device, const bt_product_plan *plan, void *d
             cublasLtMatmulDescSetAttribute(&mine.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &vector, sizeof vector),
             "bias of a product"));
     }
+    const bool promised = keeps_promise(p, d, a, b, c);
+    if (!promised && !plan->has_unaligned)
+        return bt_error(BT_ERR_UNSUPPORTED,
+                        "cuda: cuBLASLt needs the operands of this product at multiples of %d bytes",
+                        p.alignment_bytes);
+    const cublasLtMatmulAlgo_t *algorithm = promised ? &mine.algorithm : &mine.unaligned;
     const cublasStatus_t code = cublasLtMatmul(
         libraries->blas, &mine.operation, &p.alpha, b, &mine.left, a, &mine.right, &p.beta, p.beta == 0.0f ? d : c,
-        &mine.c, d, &mine.d, &mine.algorithm, libraries->workspace, BT_PRODUCT_WORKSPACE_BYTES, bt_cuda_stream(device));
+        &mine.c, d, &mine.d, algorithm, libraries->workspace, BT_PRODUCT_WORKSPACE_BYTES, bt_cuda_stream(device));
     return bt_cuda_check_blas(code, "matrix product");
 }
 

@@ -21,7 +21,8 @@ struct bt_product {
     float alpha, beta;     /* beta 0: c is not read and may be NULL. c may be d */
     int64_t batch;         /* 0 means 1 */
     int64_t stride_a, stride_b, stride_c, stride_d; /* elements from matrix to matrix; 0 repeats the same one */
-    int alignment_bytes;                            /* of all addresses given to run; 0 means 16 */
+    int alignment_bytes; /* that all addresses given to run are likely to have; 0 means 16. Others are right but slower
+                          */
 };
 
 struct bt_product_plan;

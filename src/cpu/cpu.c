@@ -16,6 +16,9 @@ static bt_cpu_features detect(void) {
         found.avx512_bf16 = __builtin_cpu_supports("avx512bf16") != 0;
     }
 #endif
+#ifdef BT_SIMD_EMULATED
+    found.isa = BT_ISA_AVX512;
+#endif
     return found;
 }
 

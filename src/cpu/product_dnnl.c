@@ -1,9 +1,12 @@
 /* Matrix products by oneDNN (its C API; what differs between versions is in product_dnnl_api.c).
  *
- * A separate addend is a binary post-op and an addend in place a sum post-op, so neither is copied; a product with an
- * addend therefore holds two primitives and takes the one that fits the memory it is given. oneDNN's reference code for
- * shapes that it has no fast code for is a hundred times slower and refused here. Scratch is the caller's (scratchpad
- * mode "user").
+ * An addend that lies in c already is a sum post-op. One that lies elsewhere is a binary post-op where oneDNN's code
+ * adds it to the finished sum in registers ("brgemm", AVX-512): such a product holds two primitives and takes the one
+ * that fits the memory it is given. The older "gemm" would pass over c a second time for it, and round in another order
+ * than the sum does; there the addend is copied to c first, at the same cost and with the same bits.
+ *
+ * oneDNN's reference code, for shapes that it has no fast code for, is a hundred times slower and refused here. Scratch
+ * is the caller's (scratchpad mode "user").
  */
 #ifdef BITTERN_WITH_ONEDNN
 #include "base/memory.h"
@@ -28,11 +31,12 @@ typedef struct variant {
     dnnl_primitive_t primitive;
     dnnl_memory_t a, b, c, bias, addend, scratchpad;
     size_t scratch_bytes;
+    bool brgemm;
 } variant;
 
 typedef struct dnnl_state {
     variant plain; /* without an addend, or with the addend in c (sum) */
-    variant apart; /* with the addend elsewhere (binary) */
+    variant apart; /* with the addend elsewhere (binary); without a primitive where copying is as good */
     bt_pack *pack;
 } dnnl_state;
 
@@ -155,6 +159,7 @@ static dnnl_status_t variant_fill(variant *v, const bt_dnnl_matmul *x, dnnl_prim
     const char *implementation = "";
     (void)dnnl_primitive_desc_query(product, dnnl_query_impl_info_str, 0, (void *)&implementation);
     if (!strncmp(implementation, "ref", 3)) return dnnl_unimplemented;
+    v->brgemm = !strncmp(implementation, "brg", 3);
     *chosen = bt_dnnl_desc_of(product, dnnl_query_weights_md);
     bt_dnnl_desc scratchpad = bt_dnnl_desc_of(product, dnnl_query_scratchpad_md);
     dnnl_status_t status = *chosen && scratchpad ? dnnl_success : dnnl_out_of_memory;
@@ -245,9 +250,11 @@ static bt_status dnnl_prepare(bt_product *p) {
     p->state = state;
     bt_dnnl_desc chosen = NULL, other = NULL;
     bt_status status = variant_new(p, false, &state->plain, &chosen);
-    if (status == BT_OK && s->add) status = variant_new(p, true, &state->apart, &other);
-    if (status == BT_OK && other && s->frozen_b && !same_layout(chosen, other))
-        status = bt_error(BT_ERR_UNSUPPORTED, "cpu: oneDNN wants the same weights in two forms");
+    if (status == BT_OK && s->add && state->plain.brgemm) {
+        bool fits = variant_new(p, true, &state->apart, &other) == BT_OK;
+        if (!fits || !state->apart.brgemm || (s->frozen_b && !same_layout(chosen, other)))
+            variant_release(&state->apart);
+    }
     bt_dnnl_desc_free(other);
     if (status == BT_OK && s->frozen_b)
         status = pack_weights(p, chosen);
@@ -262,10 +269,22 @@ static bt_status dnnl_prepare(bt_product *p) {
     return BT_OK;
 }
 
+static void copy_addend(const bt_product *p, const bt_product_operands *x) {
+    const bt_product_spec *s = &p->spec;
+    const size_t element = bt_dtype_bytes(s->out), bytes = (size_t)s->n * element;
+    const int threads = p->device->threads;
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t i = 0; i < s->m; i++)
+        memcpy((char *)x->c + (size_t)(i * s->c_ld) * element, (const char *)x->add + (size_t)(i * s->add_ld) * element,
+               bytes);
+}
+
 static bt_status dnnl_run(const bt_product *p, const bt_product_operands *x, void *scratch) {
     const dnnl_state *state = p->state;
     const bt_product_spec *s = &p->spec;
-    const variant *v = s->add && x->add != x->c ? &state->apart : &state->plain;
+    const bool apart = s->add && x->add != x->c;
+    const variant *v = apart && state->apart.primitive ? &state->apart : &state->plain;
+    if (apart && v == &state->plain) copy_addend(p, x);
 #ifdef _OPENMP
     if (omp_get_max_threads() != p->device->threads)
         omp_set_num_threads(p->device->threads); /* called by another thread */

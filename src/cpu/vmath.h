@@ -4,7 +4,9 @@
  * and compiled three times: by `<name>.c` (4 lanes, any processor), `<name>_avx2.c` and `<name>_avx512.c` (8 and 16
  * lanes; CMake gives these files their flags). BT_SIMD(name) appends the suffix of the width, so that the three copies
  * can be linked together; `<name>.c` picks one at run time (bt_cpu_device.cpu in cpu/device.h), and defines
- * BT_SIMD_GENERIC so that it stays at 4 lanes whatever flags the whole build is given.
+ * BT_SIMD_GENERIC so that it stays at 4 lanes whatever flags the whole build is given. BT_SIMD_EMULATED builds the
+ * 16-lane copies out of whatever the compiler has, which shows their indexing on a processor without AVX-512 (cpu/cpu.c
+ * then reports one).
  *
  * The types are GCC/Clang vectors: + - * / and comparisons work on them as on scalars. Without FMA (4 lanes) bt_vf_fma
  * rounds twice, so results of different widths may differ in the last bit; those of one width never do.
@@ -18,16 +20,27 @@
 #include <stdint.h>
 #include <string.h>
 
-#if !defined(BT_SIMD_GENERIC) && defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__)
+#if defined(BT_SIMD_GENERIC)
+#define BT_LANES 4
+#define BT_NATIVE 0 /* whose intrinsics may be used: lanes, or 0 for none */
+#define BT_SIMD(name) name##_generic
+#elif defined(BT_SIMD_EMULATED)
+#define BT_LANES 16
+#define BT_NATIVE 0
+#define BT_SIMD(name) name##_avx512
+#elif defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__)
 #include <immintrin.h>
 #define BT_LANES 16
+#define BT_NATIVE 16
 #define BT_SIMD(name) name##_avx512
-#elif !defined(BT_SIMD_GENERIC) && defined(__AVX2__) && defined(__FMA__)
+#elif defined(__AVX2__) && defined(__FMA__)
 #include <immintrin.h>
 #define BT_LANES 8
+#define BT_NATIVE 8
 #define BT_SIMD(name) name##_avx2
 #else
 #define BT_LANES 4
+#define BT_NATIVE 0
 #define BT_SIMD(name) name##_generic
 #endif
 
@@ -39,12 +52,12 @@ typedef int32_t bt_vi __attribute__((vector_size(4 * BT_LANES)));
 typedef uint16_t bt_vh __attribute__((vector_size(2 * BT_LANES))); /* bf16 */
 
 BT_INLINE bt_vf bt_vf_set(float x) {
-#if BT_LANES == 16
+#if BT_NATIVE == 16
     return _mm512_set1_ps(x);
-#elif BT_LANES == 8
+#elif BT_NATIVE == 8
     return _mm256_set1_ps(x);
 #else
-    return (bt_vf){x, x, x, x};
+    return x - (bt_vf){0};
 #endif
 }
 
@@ -60,9 +73,9 @@ BT_INLINE void bt_vf_store(float *p, bt_vf v) {
 
 /** The first `count` < BT_LANES elements; the other lanes are 0. Reads nothing behind them. */
 BT_INLINE bt_vf bt_vf_load_part(const float *p, int64_t count) {
-#if BT_LANES == 16
+#if BT_NATIVE == 16
     return _mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), p);
-#elif BT_LANES == 8
+#elif BT_NATIVE == 8
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     return _mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), lane));
 #else
@@ -73,9 +86,9 @@ BT_INLINE bt_vf bt_vf_load_part(const float *p, int64_t count) {
 }
 
 BT_INLINE void bt_vf_store_part(float *p, bt_vf v, int64_t count) {
-#if BT_LANES == 16
+#if BT_NATIVE == 16
     _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1), v);
-#elif BT_LANES == 8
+#elif BT_NATIVE == 8
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     _mm256_maskstore_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), lane), v);
 #else
@@ -147,9 +160,9 @@ BT_INLINE void bt_vf_put(void *row, int64_t index, int64_t count, bool bf16, bt_
 
 /** a * b + c, rounded once where the processor can. */
 BT_INLINE bt_vf bt_vf_fma(bt_vf a, bt_vf b, bt_vf c) {
-#if BT_LANES == 16
+#if BT_NATIVE == 16
     return _mm512_fmadd_ps(a, b, c);
-#elif BT_LANES == 8
+#elif BT_NATIVE == 8
     return _mm256_fmadd_ps(a, b, c);
 #else
     return a * b + c;
@@ -170,9 +183,9 @@ BT_INLINE bt_vf bt_vf_first(bt_vf v, int64_t count, float rest) {
 
 /** a > b ? a : b; a NaN in b stays, one in a does not. */
 BT_INLINE bt_vf bt_vf_max(bt_vf a, bt_vf b) {
-#if BT_LANES == 16
+#if BT_NATIVE == 16
     return _mm512_max_ps(a, b);
-#elif BT_LANES == 8
+#elif BT_NATIVE == 8
     return _mm256_max_ps(a, b);
 #else
     return bt_vf_select(a > b, a, b);
@@ -181,9 +194,9 @@ BT_INLINE bt_vf bt_vf_max(bt_vf a, bt_vf b) {
 
 /** a < b ? a : b; a NaN in b stays, one in a does not. */
 BT_INLINE bt_vf bt_vf_min(bt_vf a, bt_vf b) {
-#if BT_LANES == 16
+#if BT_NATIVE == 16
     return _mm512_min_ps(a, b);
-#elif BT_LANES == 8
+#elif BT_NATIVE == 8
     return _mm256_min_ps(a, b);
 #else
     return bt_vf_select(a < b, a, b);
@@ -226,7 +239,7 @@ BT_INLINE bt_vf bt_vf_exp(bt_vf x) {
     q = bt_vf_fma(q, r, bt_vf_set(0x1.555492p-3f));
     q = bt_vf_fma(q, r, bt_vf_set(0x1.fffffcp-2f));
     bt_vf e = bt_vf_fma(q * r, r, r) + 1.0f;
-#if BT_LANES == 16
+#if BT_NATIVE == 16
     return _mm512_scalef_ps(e, n);
 #else
     bt_vi exponent = (bt_vi)shifted - (bt_vi)magic,

@@ -72,7 +72,7 @@ static void set_transforms(png_structp png, png_infop info) {
 static bool run_read(png_job *job) {
     if (setjmp(job->escape)) return false;
     png_set_read_fn(job->png, job, on_read);
-    png_set_user_limits(job->png, (png_uint_32)BT_IMAGE_MAX_SIDE, (png_uint_32)BT_IMAGE_MAX_SIDE);
+    png_set_user_limits(job->png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* ours are stricter and say more */
     png_read_info(job->png, job->info);
     int64_t width = png_get_image_width(job->png, job->info), height = png_get_image_height(job->png, job->info);
     bt_status status = bt_image_check_size(job->name, height, width, job->limits);

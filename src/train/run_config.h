@@ -1,61 +1,84 @@
-/* The configuration of a run: what the YAML file and the command line set. The option table in run_config.c is the reference
- * for names, bounds, defaults and meaning (docs/options.md is generated from it). */
+/* The configuration of a run: what the YAML file and the command line set. The option tables in run_config.c are the reference
+ * for names, bounds, defaults and meaning (docs/options.md is generated from them). */
 #ifndef BITTERN_TRAIN_RUN_CONFIG_H
 #define BITTERN_TRAIN_RUN_CONFIG_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "base/options.h"
+
+typedef struct bt_run_section {
+    const char *dir, *device;
+    int64_t seed;
+    int threads;
+    int dtype; /**< 0 f32, 1 bf16 */
+    int log_every, checkpoint_every, keep;
+} bt_run_section;
+
+typedef struct bt_model_section {
+    const char *name, *weights;
+    int image, patch, width, depth, heads, mlp, registers;
+    bool layer_scale, train_all;
+    double norm_eps;
+} bt_model_section;
+
+typedef struct bt_adapter_section {
+    const char *targets;
+    int rank;
+    double alpha, dropout;
+} bt_adapter_section;
+
+typedef struct bt_method_section {
+    const char *name;
+    int bits, views;
+    int head; /**< bt_hashcoder_size */
+    bool supervised;
+    double align_weight, rate_weight, rate_eps;
+} bt_method_section;
+
+typedef struct bt_data_section {
+    const char *root;
+    int train, query, database;
+    int64_t split_seed;
+    int damaged; /**< 0 fatal, 1 skip */
+    int loader_threads, ahead, cache_mb, resize;
+} bt_data_section;
+
+typedef struct bt_augment_section {
+    double scale_min, scale_max, flip;
+} bt_augment_section;
+
+typedef struct bt_train_section {
+    int epochs, head_epochs, batch, chunk;
+    int recompute; /**< bt_recompute */
+} bt_train_section;
+
+typedef struct bt_optim_section {
+    double lr, lr_min, weight_decay, beta1, beta2, eps, clip;
+    int warmup;
+} bt_optim_section;
+
+typedef struct bt_eval_section {
+    int k, batch;
+    bool before;
+} bt_eval_section;
 
 typedef struct bt_run_config {
-    struct {
-        char *dir;
-        int64_t seed;
-        char *device;
-        int threads;
-        int dtype;               /**< BT_F32 or BT_BF16 */
-        int log_every, checkpoint_every, keep;
-    } run;
-    struct {
-        char *name;              /**< of a known tower, or "custom" */
-        int image, patch, width, depth, heads, mlp, registers;
-        bool layer_scale;
-        double norm_eps;
-        char *weights;           /**< a run's folder or a safetensors file, "" for random values */
-        bool train_all;
-    } model;
-    struct {
-        char *targets;
-        int rank;
-        double alpha, dropout;
-    } adapter;
-    struct {
-        char *name;
-        int bits, head, views;
-        bool supervised;
-        double align_weight, rate_weight, rate_eps;
-    } method;
-    struct {
-        char *root;
-        int train, query, database; /**< per class; database -1: all others */
-        int64_t split_seed;
-        int damaged;             /**< 0 fatal, 1 skip */
-        int loader_threads, ahead, cache_mb;
-        int resize;              /**< evaluation: shorter side; 0: model.image */
-    } data;
-    struct {
-        double scale_min, scale_max, flip;
-    } augment;
-    struct {
-        int epochs, head_epochs, batch, chunk, recompute;
-    } train;
-    struct {
-        double lr, lr_min, weight_decay, beta1, beta2, eps, clip;
-        int warmup;              /**< iterations */
-    } optim;
-    struct {
-        int k, batch;
-        bool before;             /**< scores before training too */
-    } eval;
+    bt_run_section run;
+    bt_model_section model;
+    bt_adapter_section adapter;
+    bt_method_section method;
+    bt_data_section data;
+    bt_augment_section augment;
+    bt_train_section train;
+    bt_optim_section optim;
+    bt_eval_section eval;
 } bt_run_config;
+
+extern const bt_option_table bt_run_config_table;
+
+/** Checks that span options; messages name the option and where it was set. */
+bt_status bt_run_config_check(const bt_run_config *config, const bt_options *options) BT_MUST_CHECK;
+
+/** All values as one flat JSON object {"section.key": "value as text"}: what checkpoints keep and a resume compares. */
+bt_status bt_run_config_json(const bt_options *options, bt_text *out) BT_MUST_CHECK;
 
 #endif

@@ -26,6 +26,8 @@ static bt_status load_weights(const char *path, bt_params *store) {
     return BT_OK;
 }
 
+static bt_dtype compute_of(const bt_run_config *c) { return c->run.dtype ? BT_BF16 : BT_F32; }
+
 static bt_status vit_of(const bt_run_config *c, bt_vit_config *vit) {
     if (strcmp(c->model.name, "custom") == 0) {
         *vit = (bt_vit_config){.image = c->model.image, .patch = c->model.patch, .width = c->model.width, .depth = c->model.depth,
@@ -56,8 +58,8 @@ static bt_status make_model(bt_setup *s, const bt_run_config *c) {
     BT_TRY(bt_lora_parse_targets(c->adapter.targets, &t.lora.targets));
     if (t.full && t.lora.targets)
         return bt_error(BT_ERR_CONFIG, "model.train_all trains the whole tower and adapter.targets is \"%s\"; set one of them (adapter.targets: none)", c->adapter.targets);
-    bt_model_init(&s->model, method, &m, &vit, &t, (bt_dtype)c->run.dtype);
-    return c->model.weights && *c->model.weights ? load_weights(c->model.weights, s->model.store) : BT_OK;
+    bt_model_init(&s->model, method, &m, &vit, &t, compute_of(c));
+    return *c->model.weights ? load_weights(c->model.weights, s->model.store) : BT_OK;
 }
 
 bt_status bt_setup_open(bt_setup *out, const bt_run_config *c) {
@@ -95,7 +97,7 @@ void bt_setup_close(bt_setup *s) {
 
 bt_session_options bt_setup_session(const bt_run_config *c, bool training) {
     bool tower = c->model.train_all || strcmp(c->adapter.targets, "none") != 0;
-    bt_session_options o = {.compute = (bt_dtype)c->run.dtype, .recompute = (bt_recompute)c->train.recompute, .embed_batch = c->eval.batch,
+    bt_session_options o = {.compute = compute_of(c), .recompute = (bt_recompute)c->train.recompute, .embed_batch = c->eval.batch,
                             .train_tower = tower,
                             .adamw = {(float)c->optim.beta1, (float)c->optim.beta2, (float)c->optim.eps, (float)c->optim.clip}};
     if (training) {

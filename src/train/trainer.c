@@ -62,8 +62,8 @@ static bt_status prepare_run(trainer *t) {
     if (t->options->resume) BT_TRY(restore(t, checkpoint, sizeof checkpoint));
     if (!*checkpoint) {
         BT_TRY(bt_base_save(run, t->setup.model.store));
-        snprintf(path, sizeof path, "%s/config.json", run);
-        BT_TRY(bt_file_write(path, t->options->config, strlen(t->options->config)));
+        snprintf(path, sizeof path, "%s/config.yaml", run);
+        BT_TRY(bt_file_write(path, t->options->yaml, strlen(t->options->yaml)));
     }
     BT_TRY(bt_params_commit(t->setup.model.store, t->setup.device));
     if (*checkpoint) BT_TRY(bt_checkpoint_load_optimizer(checkpoint, t->setup.model.store));
@@ -93,8 +93,8 @@ static void announce(trainer *t) {
     char device[256];
     t->setup.device->backend->describe(t->setup.device, device, sizeof device);
     bt_log_info("device: %s", device);
-    if (!t->setup.device->backend->fast_dtype(t->setup.device, (bt_dtype)t->config->run.dtype))
-        bt_log_warn("run.dtype %s is emulated on this device: right, but slower than f32", bt_dtype_name((bt_dtype)t->config->run.dtype));
+    if (!t->setup.device->backend->fast_dtype(t->setup.device, t->session.options.compute))
+        bt_log_warn("run.dtype %s is emulated on this device: right, but slower than f32", bt_dtype_name(t->session.options.compute));
     bt_log_info("memory: parameters %.1f MB, optimizer %.1f MB, activations %.1f MB", (double)bt_params_bytes(t->setup.model.store) / 1e6,
                 (double)bt_params_optimizer_bytes(t->setup.model.store) / 1e6, (double)t->session.block_bytes / 1e6);
     bt_log_info("data: %lld classes, %lld training, %lld query, %lld database images; %lld steps in %d epochs", (long long)t->setup.folder.class_count,

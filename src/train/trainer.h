@@ -8,7 +8,8 @@
 
 typedef struct bt_train_options {
     bool resume;        /**< continue from the newest checkpoint; BT_ERR_CONFIG if the configuration differs */
-    const char *config; /**< the resolved configuration as text, kept with checkpoints and compared on resume */
+    const char *config; /**< the resolved configuration (bt_run_config_json), kept with checkpoints and compared on resume */
+    const char *yaml;   /**< the same with origins (bt_options_dump): RUN/config.yaml, which bt_eval's caller reads */
 } bt_train_options;
 
 /** Trains, evaluates, writes. BT_ERR_INTERRUPTED after SIGINT or SIGTERM, with the state saved; BT_ERR_NUMERIC with step and values when

@@ -15,7 +15,7 @@
 
 namespace bt_host {
 
-static constexpr int WARP = 32, MAX_THREADS = 1024, MAX_WARPS = MAX_THREADS / WARP;
+static constexpr int WARP = 32, MAX_THREADS = 1024, MAX_WARPS = MAX_THREADS / WARP, MAX_SHARED_ARRAYS = 64;
 static constexpr size_t ALLOWED_SHARED_BYTES = 48 << 10; /* without BT_ALLOW_SHARED, as on every GPU so far */
 static constexpr size_t MAX_SHARED_BYTES = 227 << 10;    /* a block's limit on compute capability 9.0 */
 

@@ -82,6 +82,10 @@ void fault(site where, const char *format, ...) {
 
 engine::engine() {
     fiber_adopt(main);
+    /* Growing under one CUDA thread what another one grew would look like a race to ThreadSanitizer, which sees malloc.
+     */
+    fibers.reserve(MAX_THREADS);
+    shared.reserve(MAX_SHARED_ARRAYS);
 }
 
 engine::~engine() {
@@ -168,7 +172,7 @@ bt_status launch_call(const char *name, const void *kernel, dim3 grid, dim3 bloc
     BT_TRY(check_launch(name, kernel, grid, block, shared_bytes));
     launch_state launch = {name, serial++, grid, block, shared_bytes, call, closure, {false}, {}, ""};
     const int64_t blocks = (int64_t)grid.x * grid.y * grid.z;
-    const int workers = worker_count(blocks);
+    [[maybe_unused]] const int workers = worker_count(blocks); /* for OpenMP, if there is one */
     bt_cuda_launch_count++;
 #pragma omp parallel for schedule(dynamic) num_threads(workers) if (workers > 1)
     for (int64_t i = 0; i < blocks; i++) {

@@ -14,8 +14,6 @@ struct bt_product_plan {
 
 namespace {
 
-constexpr uintptr_t DEFAULT_ALIGNMENT = 16;
-
 float element(const void *data, bt_dtype dtype, int64_t at) {
     if (dtype == BT_F32) return static_cast<const float *>(data)[at];
     return bt_bf16_to_float(static_cast<const uint16_t *>(data)[at]);
@@ -67,11 +65,6 @@ void multiply(const bt_product &p, int64_t matrix, void *d, const void *a, const
     }
 }
 
-bool aligned(const bt_product &p, const void *address) {
-    const uintptr_t alignment = p.alignment_bytes ? (uintptr_t)p.alignment_bytes : DEFAULT_ALIGNMENT;
-    return reinterpret_cast<uintptr_t>(address) % alignment == 0;
-}
-
 } // namespace
 
 bt_status bt_product_prepare(bt_device *, const bt_product *product, bt_product_plan **plan, size_t *scratch_bytes) {
@@ -88,9 +81,6 @@ bt_status bt_product_run(bt_device *, const bt_product_plan *plan, void *d, cons
     const bt_product &p = plan->product;
     BT_ASSERT(p.beta == 0.0f || c);
     BT_ASSERT(!p.bias || bias);
-    if (!aligned(p, a) || !aligned(p, b) || !aligned(p, d) || (p.beta != 0.0f && !aligned(p, c)))
-        return bt_error(BT_ERR_DEVICE, "product: an address is not aligned as prepared (%d bytes; 0: 16)",
-                        p.alignment_bytes);
     if (plan->scratch_bytes) memset(scratch, 0xff, plan->scratch_bytes);
     for (int64_t matrix = 0; matrix < (p.batch ? p.batch : 1); matrix++) multiply(p, matrix, d, a, b, c, bias);
     return BT_OK;

@@ -35,7 +35,8 @@ static void fill(char *memory, unsigned char value, size_t bytes) {
 
 static char *shared_add(engine &e, const void *key, const char *name, size_t bytes) {
     size_t whole = (bytes + RED_BYTES + ALIGN_BYTES - 1) / ALIGN_BYTES * ALIGN_BYTES;
-    if (e.arena_used + whole > ARENA_BYTES) fault({nullptr, 0}, "shared arrays of %zu bytes and more", e.arena_used);
+    if (e.arena_used + whole > ARENA_BYTES || e.shared.size() == MAX_SHARED_ARRAYS)
+        fault({nullptr, 0}, "shared arrays of %zu bytes and more", e.arena_used);
     char *memory = e.arena + e.arena_used;
     e.arena_used += whole;
     BT_UNPOISON(memory, whole);

@@ -47,25 +47,31 @@ static void write_or_die(bt_device *device, void *memory, const void *host, size
     if (base->upload(device, memory, host, bytes) != BT_OK) bt_panic(__FILE__, __LINE__, "%s", bt_error_message());
 }
 
-/* Element i, counted with the padding, times factor plus shift. */
-static void change(bt_device *device, const bt_tensor *t, int64_t i, float factor, float shift) {
+static float element(bt_device *device, const bt_tensor *t, int64_t i) {
     unsigned char *at = (unsigned char *)t->data + (size_t)i * bt_dtype_bytes(t->dtype);
+    float single;
+    uint16_t half;
     if (t->dtype == BT_F32) {
-        float v;
-        read_or_die(device, &v, at, sizeof v);
-        v = v * factor + shift;
-        write_or_die(device, at, &v, sizeof v);
-    } else {
-        uint16_t v;
-        read_or_die(device, &v, at, sizeof v);
-        v = bt_bf16_of(bt_bf16_to_float(v) * factor + shift);
-        write_or_die(device, at, &v, sizeof v);
+        read_or_die(device, &single, at, sizeof single);
+        return single;
     }
+    read_or_die(device, &half, at, sizeof half);
+    return bt_bf16_to_float(half);
+}
+
+/* Element i, counted with the padding. */
+static void put(bt_device *device, const bt_tensor *t, int64_t i, float value) {
+    unsigned char *at = (unsigned char *)t->data + (size_t)i * bt_dtype_bytes(t->dtype);
+    uint16_t half = bt_bf16_of(value);
+    write_or_die(device, at, t->dtype == BT_F32 ? (const void *)&value : &half, bt_dtype_bytes(t->dtype));
 }
 
 static void scale(bt_device *device, const bt_tensor *t, float factor) {
     int64_t cols = bt_shape_cols(t->shape);
-    for (int64_t i = 0; i < bt_shape_count(t->shape); i++) change(device, t, i / cols * t->ld + i % cols, factor, 0);
+    for (int64_t i = 0; i < bt_shape_count(t->shape); i++) {
+        int64_t at = i / cols * t->ld + i % cols;
+        put(device, t, at, element(device, t, at) * factor);
+    }
 }
 
 static void clear_fault(bt_device *device) {
@@ -107,12 +113,13 @@ CHANGES_ARGUMENTS(layer_norm_eps, layer_norm, a.eps = 0)
 AROUND_RUN(layer_norm_factor, layer_norm_dx, , scale(device, &a->dx, 1.01f))
 AROUND_RUN(attention_sign, attention_dx, , if (bt_present(&a->dq)) scale(device, &a->dq, -1))
 AROUND_RUN(gelu_past_row, gelu_dx, ,
-           if (a->dx.ld > bt_shape_cols(a->dx.shape)) change(device, &a->dx, bt_shape_cols(a->dx.shape), 0, 1))
+           if (a->dx.ld > bt_shape_cols(a->dx.shape)) put(device, &a->dx, bt_shape_cols(a->dx.shape), 1))
 AROUND_RUN(tokens_last_row, tokens_dw, , if (bt_present(&a->dreg)) scale(device, &a->dpos, 1.1f))
 AROUND_RUN(silent_label, cross_entropy, , clear_fault(device))
 AROUND_RUN(zero_bit, sign_pack, , set_bit_of_zero(device, a))
-AROUND_RUN(unstable, l2_normalize, , change(device, &a->y, 0, 1 + (float)(runs++ % 2) * 0x1p-22f, 0))
-AROUND_RUN(input_written, relu, , change(device, &a->x, 0, 1, 1))
+AROUND_RUN(unstable, l2_normalize, ,
+           put(device, &a->y, 0, element(device, &a->y, 0) * (1 + (float)(runs++ % 2) * 0x1p-22f)))
+AROUND_RUN(input_written, relu, , put(device, &a->x, 0, 1))
 AROUND_RUN(unsafe_alias, add, scale(device, &a->y, 0), )
 AROUND_RUN(bf16_factor, attention, , scale(device, &a->o, 1 + 0x1p-6f))
 

@@ -148,9 +148,11 @@ class Net:
 
     def hash(self, e):
         p = self.p
+        self.constant = []
         for i in range(0, self.bn, 2):
             e = e @ p[f"hashcoder.{i}.weight"].T + p[f"hashcoder.{i}.bias"]
             if i + 1 < self.bn:
+                self.constant.append(((e > 0).all(0) | (e <= 0).all(0)).to(torch.uint8))
                 e = F.relu(e) if self.c["head"] == "small" else F.gelu(e)
         b = f"hashcoder.{self.bn}."
         return F.batch_norm(e, self.buffers[b + "running_mean"], self.buffers[b + "running_var"], p[b + "weight"], p[b + "bias"],
@@ -170,7 +172,11 @@ class Net:
             out["logits"] = logits
             out["cross_entropy"] = F.cross_entropy(logits, batch["class"].long())
             return out["cross_entropy"]
-        views = [self.hash(part) for part in e.chunk(c["views"])]
+        views, self.constant_units = [], 1
+        for part in e.chunk(c["views"]):
+            views.append(self.hash(part))
+            # A ReLU unit that is on (or off) for all images of every view shifts all rows alike: batch norm takes it out again.
+            self.constant_units = self.constant_units * self.constant[0]
         stacked = torch.cat(views)
         out["logits"] = stacked
         bits = [(z > 0).float() for z in views]
@@ -256,6 +262,7 @@ def trajectory(folder, c, steps):
         loss.backward()
         optimizer.step()
         tensors[f"{s}/images"], tensors[f"{s}/targets"] = batch["images"], out["targets"]
+        tensors[f"{s}/constant_units"] = net.constant_units
         tensors[f"{s}/loss"] = loss.detach().reshape(1)
     for k, v in trained.items():
         tensors[f"{steps}/param/{k}"] = v.detach().clone()

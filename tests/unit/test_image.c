@@ -262,13 +262,13 @@ static void hostile_png(void **state) {
     expect_failure(scratch_file("cut.png", content, bytes / 2), NULL, BT_ERR_FORMAT,
                    "damaged PNG image: the file ends early, after");
     content[bytes / 2] ^= 0x10;
-    expect_failure(scratch_file("bits.png", content, bytes), NULL, BT_ERR_FORMAT, "damaged PNG image: IDAT: ");
+    expect_failure(scratch_file("bits.png", content, bytes), NULL, BT_ERR_FORMAT, "damaged PNG image: ");
     content[bytes / 2] ^= 0x10;
     torture("torture.png", content, bytes);
     /* 2^31 - 1 wide, with a right checksum: refused from the header, without memory for it. */
     static const unsigned char claim[] =
         "\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR\x7f\xff\xff\xff\x7f\xff\xff\xff\x08\x02\x00\x00\x00";
-    unsigned char header[8 + 25];
+    unsigned char header[8 + 25 + 8] = {[37] = 'I', 'D', 'A', 'T'};
     memcpy(header, claim, 29);
     uint32_t crc = 0xffffffffu;
     for (int i = 12; i < 29; i++) {
@@ -277,8 +277,8 @@ static void hostile_png(void **state) {
     }
     crc = ~crc;
     for (int i = 0; i < 4; i++) header[29 + i] = (unsigned char)(crc >> (24 - 8 * i));
-    expect_failure(scratch_file("claim.png", header, sizeof header), NULL, BT_ERR_FORMAT, "claim.png: ");
-    assert_non_null(strstr(bt_error_message(), "limit"));
+    expect_failure(scratch_file("claim.png", header, sizeof header), NULL, BT_ERR_FORMAT,
+                   "claims 2147483647 x 2147483647 pixels (width x height); at most 134217728");
     free(content);
 }
 #endif

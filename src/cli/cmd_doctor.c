@@ -1,0 +1,47 @@
+/* bittern doctor: what this machine and this build can do. */
+#include "cli/cli.h"
+#include "tensor/backend.h"
+
+#include <stdio.h>
+
+static void device_line(const char *name) {
+    const bt_backend *backend = bt_backend_named(name);
+    bt_device *device;
+    if (!backend || backend->open(&(bt_device_options){.index = 0}, &device) != BT_OK) {
+        printf("%-6s no: %s\n", name, bt_error_message());
+        return;
+    }
+    char text[256];
+    backend->describe(device, text, sizeof text);
+    printf("%-6s yes: %s\n", name, text);
+    printf("%-6s bf16: %s\n", "", backend->fast_dtype(device, BT_BF16) ? "at its own speed" : "emulated (right, but slower than f32)");
+    backend->close(device);
+}
+
+static void library_line(const char *name, bool present, const char *use, const char *package) {
+    if (present) printf("%-6s yes: %s\n", name, use);
+    else printf("%-6s no: %s needs %s at build time\n", name, use, package);
+}
+
+bt_status bt_cmd_doctor(int argc, char **argv) {
+    BT_TRY(bt_cli_no_flags(argc, argv));
+    printf("bittern %s\n", BITTERN_VERSION);
+    device_line("cpu");
+    device_line("cuda");
+#ifdef BITTERN_WITH_PNG
+    library_line("png", true, "PNG pictures", "libpng-dev");
+#else
+    library_line("png", false, "reading PNG", "libpng-dev");
+#endif
+#ifdef BITTERN_WITH_JPEG
+    library_line("jpeg", true, "JPEG pictures", "libjpeg62-turbo-dev");
+#else
+    library_line("jpeg", false, "reading JPEG", "libjpeg62-turbo-dev");
+#endif
+#ifdef BITTERN_WITH_YAML
+    library_line("yaml", true, "configuration files", "libyaml-dev");
+#else
+    library_line("yaml", false, "reading configuration files", "libyaml-dev");
+#endif
+    return BT_OK;
+}

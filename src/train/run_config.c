@@ -1,0 +1,134 @@
+/* The option tables of a run. */
+#include "train/run_config.h"
+
+#include "formats/json.h"
+
+#include <string.h>
+
+static const char *const dtypes[] = {"f32", "bf16", NULL};
+static const char *const heads[] = {"small", "large", NULL};
+static const char *const damaged[] = {"fatal", "skip", NULL};
+static const char *const recompute[] = {"none", "cheap", "blocks", NULL};
+
+static const bt_option run_options[] = {
+    BT_OPTION_STRING(bt_run_section, dir, NULL, "folder of the run: metrics, checkpoints, resolved configuration"),
+    BT_OPTION_STRING(bt_run_section, device, "cpu", "cpu or cuda"),
+    BT_OPTION_I64(bt_run_section, seed, "1", 0, 9e15, "of initial values, order, augmentation and dropout"),
+    BT_OPTION_INT(bt_run_section, threads, "0", 0, 1024, "processor threads of the kernels; 0: all cores"),
+    BT_OPTION_ENUM(bt_run_section, dtype, "f32", dtypes, "of activations and product weights"),
+    BT_OPTION_INT(bt_run_section, log_every, "10", 1, 1000000, "steps between log lines"),
+    BT_OPTION_INT(bt_run_section, checkpoint_every, "200", 0, 1e9, "steps between checkpoints; 0: only the last"),
+    BT_OPTION_INT(bt_run_section, keep, "2", 0, 100000, "checkpoints that are kept; 0: all"),
+};
+static const bt_option model_options[] = {
+    BT_OPTION_STRING(bt_model_section, name, "custom", "a known tower (bittern inspect models), or custom with the sizes below"),
+    BT_OPTION_STRING(bt_model_section, weights, "", "a run's folder or a .safetensors file with the tower's weights; empty: random"),
+    BT_OPTION_INT(bt_model_section, image, "0", 0, 4096, "pixels of a side; 0: as the known tower"),
+    BT_OPTION_INT(bt_model_section, patch, "16", 1, 512, "pixels of a patch's side (custom)"),
+    BT_OPTION_INT(bt_model_section, width, "192", 1, 16384, "of tokens (custom)"),
+    BT_OPTION_INT(bt_model_section, depth, "12", 1, 256, "blocks (custom)"),
+    BT_OPTION_INT(bt_model_section, heads, "3", 1, 256, "of attention; width / heads is a head's size (custom)"),
+    BT_OPTION_INT(bt_model_section, mlp, "0", 0, 65536, "hidden width; 0: four times the width (custom)"),
+    BT_OPTION_INT(bt_model_section, registers, "0", 0, 64, "register tokens (custom)"),
+    BT_OPTION_BOOL(bt_model_section, layer_scale, "false", "a trained scale on each residual branch (custom)"),
+    BT_OPTION_BOOL(bt_model_section, train_all, "false", "train all weights of the tower, not adapters"),
+    BT_OPTION_DOUBLE(bt_model_section, norm_eps, "1e-6", 0, 1, "of layer norm (custom)"),
+};
+static const bt_option adapter_options[] = {
+    BT_OPTION_STRING(bt_adapter_section, targets, "none", "adapted layers: none, or a list of q, k, v, qkv, proj, fc1, fc2, as in q,v"),
+    BT_OPTION_INT(bt_adapter_section, rank, "16", 1, 1024, "of the update"),
+    BT_OPTION_DOUBLE(bt_adapter_section, alpha, "16", 0, 1e6, "the update is scaled by alpha / rank"),
+    BT_OPTION_DOUBLE(bt_adapter_section, dropout, "0.1", 0, 0.99, "of the adapter's input"),
+};
+static const bt_option method_options[] = {
+    BT_OPTION_STRING(bt_method_section, name, NULL, "crovca or classify"),
+    BT_OPTION_INT(bt_method_section, bits, "32", 1, 4096, "of a code"),
+    BT_OPTION_INT(bt_method_section, views, "2", 1, 16, "augmented views of an image in a step; classify takes 1"),
+    BT_OPTION_ENUM(bt_method_section, head, "small", heads, "HashCoder"),
+    BT_OPTION_BOOL(bt_method_section, supervised, "false", "targets are the batch prototypes of the classes"),
+    BT_OPTION_DOUBLE(bt_method_section, align_weight, "1", 0, 1e6, "weight of code alignment"),
+    BT_OPTION_DOUBLE(bt_method_section, rate_weight, "0.1", 0, 1e6, "weight of the coding rate; 0: without"),
+    BT_OPTION_DOUBLE(bt_method_section, rate_eps, "0.05", 1e-6, 1e6, "eps of the coding rate"),
+};
+static const bt_option data_options[] = {
+    BT_OPTION_STRING(bt_data_section, root, NULL, "folder of images, one folder a class"),
+    BT_OPTION_INT(bt_data_section, train, NULL, 1, 1e9, "training images per class"),
+    BT_OPTION_INT(bt_data_section, query, NULL, 1, 1e9, "query images per class"),
+    BT_OPTION_INT(bt_data_section, database, "-1", -1, 1e9, "database images per class; -1: all others"),
+    BT_OPTION_I64(bt_data_section, split_seed, "1", 0, 9e15, "of the split"),
+    BT_OPTION_ENUM(bt_data_section, damaged, "fatal", damaged, "what a damaged file does"),
+    BT_OPTION_INT(bt_data_section, loader_threads, "2", 1, 256, "that read, decode and augment"),
+    BT_OPTION_INT(bt_data_section, ahead, "4", 2, 64, "batches made ahead"),
+    BT_OPTION_INT(bt_data_section, cache_mb, "256", 0, 1e6, "decoded images kept in memory"),
+    BT_OPTION_INT(bt_data_section, resize, "0", 0, 8192, "evaluation: pixels of the shorter side before the centre crop; 0: model.image"),
+};
+static const bt_option augment_options[] = {
+    BT_OPTION_DOUBLE(bt_augment_section, scale_min, "0.4", 0.01, 1, "smallest share of the picture in a random crop"),
+    BT_OPTION_DOUBLE(bt_augment_section, scale_max, "1", 0.01, 1, "largest share"),
+    BT_OPTION_DOUBLE(bt_augment_section, flip, "0.5", 0, 1, "probability of a mirrored view"),
+};
+static const bt_option train_options[] = {
+    BT_OPTION_INT(bt_train_section, epochs, "5", 1, 1000000, "passes over the training images"),
+    BT_OPTION_INT(bt_train_section, head_epochs, "1", 0, 1000000, "first epochs in which only the head is trained"),
+    BT_OPTION_INT(bt_train_section, batch, "256", 1, 1000000, "images of a step (each gives method.views views)"),
+    BT_OPTION_INT(bt_train_section, chunk, "0", 0, 1000000, "images that are encoded at a time where the batch is larger than memory; 0: all"),
+    BT_OPTION_ENUM(bt_train_section, recompute, "cheap", recompute, "what the backward computes again instead of keeping"),
+};
+static const bt_option optim_options[] = {
+    BT_OPTION_DOUBLE(bt_optim_section, lr, "1e-3", 0, 10, "learning rate at the start of the cosine"),
+    BT_OPTION_DOUBLE(bt_optim_section, lr_min, "1e-6", 0, 10, "learning rate at its end"),
+    BT_OPTION_DOUBLE(bt_optim_section, weight_decay, "0.01", 0, 10, "decoupled, on all trained parameters"),
+    BT_OPTION_DOUBLE(bt_optim_section, beta1, "0.9", 0, 0.999999, "AdamW"),
+    BT_OPTION_DOUBLE(bt_optim_section, beta2, "0.999", 0, 0.999999, "AdamW"),
+    BT_OPTION_DOUBLE(bt_optim_section, eps, "1e-8", 0, 1, "AdamW"),
+    BT_OPTION_DOUBLE(bt_optim_section, clip, "0", 0, 1e9, "largest norm of all gradients together; 0: no clipping"),
+    BT_OPTION_INT(bt_optim_section, warmup, "0", 0, 1e9, "steps of linear warm-up"),
+};
+static const bt_option eval_options[] = {
+    BT_OPTION_INT(bt_eval_section, k, "1000", 1, 1e9, "mAP counts the first k items"),
+    BT_OPTION_INT(bt_eval_section, batch, "64", 0, 100000, "images that are embedded at a time; 0: no scores"),
+    BT_OPTION_BOOL(bt_eval_section, before, "true", "scores before training too"),
+};
+
+static const bt_option_table run_table = BT_OPTION_TABLE("The run", run_options), model_table = BT_OPTION_TABLE("The tower", model_options),
+                             adapter_table = BT_OPTION_TABLE("LoRA adapters", adapter_options), method_table = BT_OPTION_TABLE("The method", method_options),
+                             data_table = BT_OPTION_TABLE("Data", data_options), augment_table = BT_OPTION_TABLE("Augmentation", augment_options),
+                             train_table = BT_OPTION_TABLE("Training", train_options), optim_table = BT_OPTION_TABLE("AdamW and schedule", optim_options),
+                             eval_table = BT_OPTION_TABLE("Scores", eval_options);
+static const bt_option sections[] = {
+    BT_OPTION_SECTION(bt_run_config, run, &run_table, "the run"),
+    BT_OPTION_SECTION(bt_run_config, model, &model_table, "the tower"),
+    BT_OPTION_SECTION(bt_run_config, adapter, &adapter_table, "LoRA adapters"),
+    BT_OPTION_SECTION(bt_run_config, method, &method_table, "the method"),
+    BT_OPTION_SECTION(bt_run_config, data, &data_table, "data"),
+    BT_OPTION_SECTION(bt_run_config, augment, &augment_table, "augmentation"),
+    BT_OPTION_SECTION(bt_run_config, train, &train_table, "training"),
+    BT_OPTION_SECTION(bt_run_config, optim, &optim_table, "AdamW and schedule"),
+    BT_OPTION_SECTION(bt_run_config, eval, &eval_table, "scores"),
+};
+const bt_option_table bt_run_config_table = BT_OPTION_TABLE("Configuration of a run", sections);
+
+bt_status bt_run_config_check(const bt_run_config *c, const bt_options *o) {
+    if (c->augment.scale_min > c->augment.scale_max)
+        return bt_options_error(o, "augment.scale_min", "%g is above augment.scale_max %g", c->augment.scale_min, c->augment.scale_max);
+    if (strcmp(c->model.name, "custom") == 0 && !c->model.image)
+        return bt_options_error(o, "model.image", "a custom tower needs the size of its images, for example 224");
+    if (c->train.chunk > c->train.batch)
+        return bt_options_error(o, "train.chunk", "%d is above train.batch %d", c->train.chunk, c->train.batch);
+    if (strcmp(c->method.name, "classify") == 0 && c->method.views != 1)
+        return bt_options_error(o, "method.views", "classify takes 1 view, found %d", c->method.views);
+    return BT_OK;
+}
+
+bt_status bt_run_config_json(const bt_options *o, bt_text *out) {
+    bt_json_writer w = bt_json_write_to(out, true);
+    bt_json_begin_object(&w);
+    for (int i = 0; i < bt_options_count(o); i++) {
+        bt_text value = {0};
+        bt_options_write_value(o, i, &value);
+        bt_json_member_string(&w, bt_options_path(o, i), bt_text_get(&value));
+        bt_text_free(&value);
+    }
+    bt_json_end(&w);
+    return bt_json_finish(&w);
+}
