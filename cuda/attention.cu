@@ -130,7 +130,7 @@ bt_status forward_as(bt_device *device, const bt_attention_args *a, const bt_att
 template <typename T, int D>
 bt_status forward_in(bt_device *device, const bt_attention_args *a, bt_attention_action what) {
     const bt_attention_shape s = bt_attention_shape_of(a->qkv, a->q, a->heads);
-    const bt_attention_footprint footprint = bt_attention_footprint_of<T, D>(1, 0, forward_warps<T>);
+    const bt_attention_footprint footprint = bt_attention_footprint_of<T, D>(2, 1, 0, forward_warps<T>);
     const bt_attention_plan plan = bt_attention_plan_of(device, footprint, s.queries, s.keys, s.samples * s.heads);
     if constexpr (sizeof(T) == 2) {
         if (plan.resident) return forward_as<T, D, true>(device, a, plan, what);

@@ -250,9 +250,9 @@ bt_status backward_in(bt_device *device, const bt_attention_dx_args *a, const bt
                       bt_attention_action what) {
     const int64_t heads = s.samples * s.heads;
     const bt_attention_plan dq =
-        bt_attention_plan_of(device, bt_attention_footprint_of<T, D>(2, 0, dq_warps<T>), s.queries, s.keys, heads);
+        bt_attention_plan_of(device, bt_attention_footprint_of<T, D>(3, 2, 0, dq_warps<T>), s.queries, s.keys, heads);
     const bt_attention_plan dkv =
-        bt_attention_plan_of(device, bt_attention_footprint_of<T, D>(2, 2, dkv_warps<T>), s.keys, s.queries, heads);
+        bt_attention_plan_of(device, bt_attention_footprint_of<T, D>(4, 2, 2, dkv_warps<T>), s.keys, s.queries, heads);
     const bool packed = bt_attention_packable(s, a->do_) && bt_attention_packable(s, a->o) &&
                         bt_attention_packable(s, a->qkv) && bt_attention_packable(s, a->q) &&
                         bt_attention_packable(s, a->dqkv) && bt_attention_packable(s, a->dq);

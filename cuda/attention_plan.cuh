@@ -66,6 +66,7 @@ struct bt_attention_plan {
 
 /** What a kernel keeps in shared memory. */
 struct bt_attention_footprint {
+    int products;      /* of a pair of tiles */
     size_t warp_bytes; /* own tiles and scratch of a warp */
     size_t row_bytes;  /* of a row of both matrices of the other side */
     int stage_rows;    /* in a stage, of which there are two */
@@ -75,9 +76,10 @@ struct bt_attention_footprint {
 };
 
 template <typename T, int D>
-bt_attention_footprint bt_attention_footprint_of(int own_tiles, int row_floats, int max_warps) {
+bt_attention_footprint bt_attention_footprint_of(int products, int own_tiles, int row_floats, int max_warps) {
     typedef bt_attention_tile<T, D> tile;
-    return {(size_t)(own_tiles * tile::elements + tile::scratch_elements) * sizeof(T),
+    return {products,
+            (size_t)(own_tiles * tile::elements + tile::scratch_elements) * sizeof(T),
             2 * tile::ld * sizeof(T) + (size_t)row_floats * sizeof(float),
             tile::stage_rows,
             max_warps,
@@ -85,14 +87,15 @@ bt_attention_footprint bt_attention_footprint_of(int own_tiles, int row_floats, 
             sizeof(T) == 2};
 }
 
-/** The cut with the least estimated time. In units of one own tile against all rows of the other side, loading these
- * costs 2.5: 2*T*D*2 bytes at 64 bytes a clock against 4*16*T*D operations at 2600 a clock (H100, mma.sync). */
+/** The cut with the least estimated time, counted in products of one own tile with all rows of the other side. Loading
+ * these rows costs as much as four: 2*T*D*2 bytes at 64 bytes a clock from the L2, against 2*16*T*D operations at 2048
+ * a clock, where shared memory (128 bytes a clock) feeds products of 16 rows. */
 inline bt_attention_plan bt_attention_plan_of(bt_device *device, const bt_attention_footprint &f, int own_rows,
                                               int other_rows, int64_t heads_in_batch) {
     const int tiles = bt_tiles_of(own_rows), min_warps = 4;
     const size_t resident_bytes = (size_t)bt_tiles_of(other_rows) * BT_TILE_ROWS * f.row_bytes;
     const size_t limit_bytes = bt_cuda_of(device)->shared_bytes / (size_t)f.blocks;
-    const double load_cost = 2.5;
+    const double load_cost = 4.0;
     bt_attention_plan best = {};
     double best_cost = INFINITY;
     for (int warps = min_warps; warps <= f.max_warps; warps++) {
@@ -103,7 +106,7 @@ inline bt_attention_plan bt_attention_plan_of(bt_device *device, const bt_attent
             const int per_block = rounds * warps, blocks_per_head = (tiles - 1) / per_block + 1;
             const int64_t slots = (int64_t)bt_cuda_multiprocessors(device) * f.blocks;
             const double waves = (double)((heads_in_batch * blocks_per_head - 1) / slots + 1);
-            const double cost = waves * (load_cost + per_block);
+            const double cost = waves * (load_cost + f.products * per_block);
             if (cost > best_cost) continue;
             best_cost = cost;
             best = {resident, warps, per_block, blocks_per_head,

@@ -16,7 +16,8 @@ struct bt_product_plan {
     bt_product product;
     cublasLtMatmulDescOpaque_t operation;
     cublasLtMatrixLayoutOpaque_t left, right, c, d; /* as cuBLASLt names them: left is our b, right our a */
-    cublasLtMatmulAlgo_t algorithm, unaligned;      /* for addresses as promised, and for any multiple of an element */
+    bool has_unaligned;
+    cublasLtMatmulAlgo_t algorithm, unaligned; /* for addresses as promised, and for any multiple of an element */
 };
 
 namespace {

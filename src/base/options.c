@@ -197,6 +197,7 @@ static bt_status unknown_path(const bt_options *o, const char *path, const char 
 
 bt_status bt_options_set(bt_options *options, const char *path, bt_option_text text, const char *key_origin,
                          const char *origin) {
+    BT_ASSERT(key_origin[0] && origin[0]); /* "" is how bt_options_origin says "not set" */
     int index = bt_options_find(options, path);
     if (index < 0) return unknown_path(options, path, key_origin);
     leaf *l = &options->leaves[index];

@@ -115,18 +115,23 @@ static forward_scratch carve_forward(carver *c, const extents *e, int64_t keys, 
 
 /* Padded row s (T) becomes exp(scale s - max), not normalised; returns the sum and sets *max. */
 static float exponentials(float *s, int64_t keys, float scale, float *max) {
+    const int64_t whole = keys / BT_LANES * BT_LANES, tail = keys - whole;
     bt_vf highest = bt_vf_set(-INFINITY), sum = {0};
-    for (int64_t t = 0; t < keys; t += BT_LANES) {
-        bt_vf x = bt_vf_load(s + t) * scale;
-        bt_vf_store(s + t, x);
-        highest = bt_vf_max(keys - t < BT_LANES ? bt_vf_first(x, keys - t, -INFINITY) : x, highest);
-    }
-    *max = bt_vf_greatest(highest);
-    for (int64_t t = 0; t < keys; t += BT_LANES) {
-        bt_vf e = bt_vf_exp(bt_vf_load(s + t) - *max);
+    for (int64_t t = 0; t < whole; t += BT_LANES) highest = bt_vf_max(bt_vf_load(s + t) * scale, highest);
+    if (tail) highest = bt_vf_max(bt_vf_first(bt_vf_load(s + whole) * scale, tail, -INFINITY), highest);
+    const float greatest = bt_vf_greatest(highest);
+    const bt_vf shift = bt_vf_set(greatest);
+    for (int64_t t = 0; t < whole; t += BT_LANES) {
+        bt_vf e = bt_vf_exp(bt_vf_load(s + t) * scale - shift);
         bt_vf_store(s + t, e);
-        sum += keys - t < BT_LANES ? bt_vf_first(e, keys - t, 0) : e;
+        sum += e;
     }
+    if (tail) {
+        bt_vf e = bt_vf_first(bt_vf_exp(bt_vf_load(s + whole) * scale - shift), tail, 0);
+        bt_vf_store(s + whole, e);
+        sum += e;
+    }
+    *max = greatest;
     return bt_vf_sum(sum);
 }
 
@@ -203,10 +208,11 @@ BT_INLINE float row_delta(const bt_attention_head *h, int64_t row, bool bf16) {
 
 /* Padded rows: p (scores before) and ds (do v^T before). */
 static void score_gradients(float *p, float *ds, int64_t keys, float scale, float lse, float delta) {
+    const bt_vf shift = bt_vf_set(lse), mean = bt_vf_set(delta);
     for (int64_t t = 0; t < keys; t += BT_LANES) {
-        bt_vf prob = bt_vf_exp(bt_vf_load(p + t) * scale - lse);
+        bt_vf prob = bt_vf_exp(bt_vf_load(p + t) * scale - shift);
         bt_vf_store(p + t, prob);
-        bt_vf_store(ds + t, (bt_vf_load(ds + t) - delta) * prob * scale);
+        bt_vf_store(ds + t, (bt_vf_load(ds + t) - mean) * prob * scale);
     }
 }
 

@@ -32,8 +32,12 @@ static bt_tensor dropped(bt_device *device, const bt_tensor *x, const bt_tensor 
     return y;
 }
 
-static int ids_rule(float dropout) {
-    return dropout > 0 ? 1 << BT_I64 : (1 << BT_I64) | BT_ALLOW_NONE;
+enum { ALLOW_IDS = (1 << BT_I64) | BT_ALLOW_NONE };
+
+static bt_status check_ids(const char *operation, const bt_tensor *ids, float dropout) {
+    if (dropout > 0 && !bt_present(ids))
+        return bt_error(BT_ERR_SHAPE, "%s on cpu: dropout %g needs the operand ids", operation, (double)dropout);
+    return BT_OK;
 }
 
 /* Columns of drop(x) as the products see them: contiguous when they are a copy. */
@@ -46,10 +50,11 @@ static int64_t dropped_ld(const bt_tensor *x, float dropout) {
 enum { FROZEN, DOWN, UP }; /* products of the forward; UP is the first of `parts` */
 
 static bt_status prepare(bt_device *device, const bt_lora_linear_args *a, bt_prepared *out) {
-    BT_TRY(BT_CHECK_OPERANDS(
-        "lora_linear", {"x", &a->x, BT_COMPUTE}, {"w", &a->w, BT_COMPUTE}, {"b", &a->b, BT_ALLOW_F32 | BT_ALLOW_NONE},
-        {"a", &a->a, BT_COMPUTE}, {"bb", &a->bb, BT_COMPUTE}, {"add", &a->add, BT_COMPUTE | BT_ALLOW_NONE},
-        {"ids", &a->ids, ids_rule(a->dropout)}, {"y", &a->y, BT_COMPUTE}, {"u", &a->u, BT_COMPUTE}));
+    BT_TRY(BT_CHECK_OPERANDS("lora_linear", {"x", &a->x, BT_COMPUTE}, {"w", &a->w, BT_COMPUTE},
+                             {"b", &a->b, BT_ALLOW_F32 | BT_ALLOW_NONE}, {"a", &a->a, BT_COMPUTE},
+                             {"bb", &a->bb, BT_COMPUTE}, {"add", &a->add, BT_COMPUTE | BT_ALLOW_NONE},
+                             {"ids", &a->ids, ALLOW_IDS}, {"y", &a->y, BT_COMPUTE}, {"u", &a->u, BT_COMPUTE}));
+    BT_TRY(check_ids("lora_linear", &a->ids, a->dropout));
     const int64_t rows = bt_shape_rows(a->y.shape), inputs = bt_shape_cols(a->w.shape), ranks = a->parts * a->rank;
     const bt_dtype dtype = a->x.dtype;
     bt_product_spec spec[BT_PRODUCT_SET_MAX] = {[FROZEN] = {.m = rows,
@@ -147,8 +152,9 @@ const bt_lora_du_kernel bt_cpu_lora_du = {prepare_du, run_du};
 static bt_status prepare_dx(bt_device *device, const bt_lora_linear_dx_args *a, bt_prepared *out) {
     BT_TRY(BT_CHECK_OPERANDS("lora_linear_dx", {"dy", &a->dy, BT_COMPUTE}, {"w", &a->w, BT_COMPUTE},
                              {"du", &a->du, BT_COMPUTE}, {"a", &a->a, BT_COMPUTE},
-                             {"add", &a->add, BT_COMPUTE | BT_ALLOW_NONE}, {"ids", &a->ids, ids_rule(a->dropout)},
+                             {"add", &a->add, BT_COMPUTE | BT_ALLOW_NONE}, {"ids", &a->ids, ALLOW_IDS},
                              {"dx", &a->dx, BT_COMPUTE}));
+    BT_TRY(check_ids("lora_linear_dx", &a->ids, a->dropout));
     const int64_t rows = bt_shape_rows(a->dx.shape), inputs = bt_shape_cols(a->w.shape);
     const bt_dtype dtype = a->dy.dtype;
     const bool copied = a->dropout > 0;
@@ -198,8 +204,9 @@ const bt_lora_linear_dx_kernel bt_cpu_lora_linear_dx = {prepare_dx, run_dx};
 
 static bt_status prepare_dw(bt_device *device, const bt_lora_dw_args *a, bt_prepared *out) {
     BT_TRY(BT_CHECK_OPERANDS("lora_dw", {"dy", &a->dy, BT_COMPUTE}, {"x", &a->x, BT_COMPUTE}, {"u", &a->u, BT_COMPUTE},
-                             {"du", &a->du, BT_COMPUTE}, {"ids", &a->ids, ids_rule(a->dropout)},
-                             {"da", &a->da, BT_ALLOW_F32}, {"dbb", &a->dbb, BT_ALLOW_F32}));
+                             {"du", &a->du, BT_COMPUTE}, {"ids", &a->ids, ALLOW_IDS}, {"da", &a->da, BT_ALLOW_F32},
+                             {"dbb", &a->dbb, BT_ALLOW_F32}));
+    BT_TRY(check_ids("lora_dw", &a->ids, a->dropout));
     const int64_t rows = bt_shape_rows(a->x.shape);
     bt_product_spec spec[BT_PRODUCT_SET_MAX] = {{.m = a->parts * a->rank,
                                                  .n = bt_shape_cols(a->x.shape),

@@ -207,22 +207,45 @@ BT_INLINE bt_vf bt_vf_abs(bt_vf x) {
     return (bt_vf)((bt_vi)x & 0x7fffffff);
 }
 
-/** Sum of the lanes, halves first. */
+/* Folds the lanes, halves first. In registers: an array would pull the loop's accumulator into memory. */
+#if BT_NATIVE != 0
+#define BT_FOLD_128(v, op)                                                                                             \
+    __m128 quarter = op##_ps(v, _mm_movehl_ps(v, v));                                                                  \
+    return _mm_cvtss_f32(op##_ss(quarter, _mm_movehdup_ps(quarter)))
+#if BT_NATIVE == 16
+#define BT_FOLD(v, op)                                                                                                 \
+    __m256 wide = _mm256##op##_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));                            \
+    __m128 half = _mm##op##_ps(_mm256_castps256_ps128(wide), _mm256_extractf128_ps(wide, 1));                          \
+    BT_FOLD_128(half, _mm##op)
+#else
+#define BT_FOLD(v, op)                                                                                                 \
+    __m128 half = _mm##op##_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));                                \
+    BT_FOLD_128(half, _mm##op)
+#endif
+#endif
+
+/** Sum of the lanes. */
 BT_INLINE float bt_vf_sum(bt_vf v) {
+#if BT_NATIVE != 0
+    BT_FOLD(v, _add);
+#else
     float lane[BT_LANES];
-    memcpy(lane, &v, sizeof lane);
+    for (int i = 0; i < BT_LANES; i++) lane[i] = v[i];
     for (int half = BT_LANES / 2; half > 0; half /= 2)
         for (int i = 0; i < half; i++) lane[i] += lane[i + half];
     return lane[0];
+#endif
 }
 
-/** Greatest lane. */
+/** Greatest lane; a NaN may get lost. */
 BT_INLINE float bt_vf_greatest(bt_vf v) {
-    float lane[BT_LANES];
-    memcpy(lane, &v, sizeof lane);
-    for (int half = BT_LANES / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++) lane[i] = lane[i] > lane[i + half] ? lane[i] : lane[i + half];
-    return lane[0];
+#if BT_NATIVE != 0
+    BT_FOLD(v, _max);
+#else
+    float greatest = v[0];
+    for (int i = 1; i < BT_LANES; i++) greatest = v[i] > greatest ? v[i] : greatest;
+    return greatest;
+#endif
 }
 
 /** e^x with a relative error below 1.2e-7 (1 ulp and a little), also where the result is denormal or infinite; NaN

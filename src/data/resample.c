@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define FRACTION_BITS 22
+#define LANES 16
 
 /* Weights of `count` outputs: output i reads inputs first[i] .. first[i] + taps[i] - 1 with weight[i * stride + k]. */
 typedef struct axis_weights {
@@ -81,17 +82,23 @@ static void resample_row(const uint8_t *in, const axis_weights *axis, bool flip,
     }
 }
 
-/* rows (.., values) from row `base` of the crop on; out (count, values); sums (values). */
-static void resample_columns(const uint8_t *rows, int64_t base, int64_t values, const axis_weights *axis, int32_t *sums,
-                             uint8_t *out) {
+/* rows (.., stride) from row `base` of the crop on, stride a multiple of LANES; out (count, values), values <= stride.
+ * Blocks of a fixed width stay in registers and become vector instructions at any optimisation level. */
+static void resample_columns(const uint8_t *rows, int64_t base, int64_t stride, int64_t values,
+                             const axis_weights *axis, uint8_t *out) {
     for (int64_t i = 0; i < axis->count; i++) {
-        for (int64_t x = 0; x < values; x++) sums[x] = 1 << (FRACTION_BITS - 1);
-        for (int64_t k = 0; k < axis->taps[i]; k++) {
-            int32_t weight = axis->weight[i * axis->stride + k];
-            const uint8_t *row = rows + (axis->first[i] + k - base) * values;
-            for (int64_t x = 0; x < values; x++) sums[x] += weight * row[x];
+        const int32_t *weight = axis->weight + i * axis->stride;
+        for (int64_t x = 0; x < values; x += LANES) {
+            const uint8_t *row = rows + (axis->first[i] - base) * stride + x;
+            int32_t sums[LANES];
+            uint8_t bytes[LANES];
+            for (int lane = 0; lane < LANES; lane++) sums[lane] = 1 << (FRACTION_BITS - 1);
+            for (int64_t k = 0; k < axis->taps[i]; k++, row += stride) {
+                for (int lane = 0; lane < LANES; lane++) sums[lane] += weight[k] * row[lane];
+            }
+            for (int lane = 0; lane < LANES; lane++) bytes[lane] = to_byte(sums[lane]);
+            memcpy(out + i * values + x, bytes, (size_t)(values - x < LANES ? values - x : LANES));
         }
-        for (int64_t x = 0; x < values; x++) out[i * values + x] = to_byte(sums[x]);
     }
 }
 
@@ -109,7 +116,6 @@ static bt_status reserve(void **memory, size_t *capacity, size_t bytes) {
 void bt_resampler_free(bt_resampler *resampler) {
     bt_memory_free(resampler->weights);
     bt_memory_free(resampler->rows);
-    bt_memory_free(resampler->sums);
     *resampler = (bt_resampler){0};
 }
 
@@ -140,13 +146,14 @@ bt_status bt_resample(bt_resampler *resampler, const uint8_t *pixels, int64_t he
 
     int64_t base = lines.first[0], last = window->height - 1;
     int64_t row_count = lines.first[last] + lines.taps[last] - base, values = window->width * 3;
-    BT_TRY(reserve(&resampler->rows, &resampler->rows_capacity, (size_t)row_count * (size_t)values));
-    BT_TRY(reserve(&resampler->sums, &resampler->sums_capacity, (size_t)values * sizeof(int32_t)));
+    int64_t stride = (values + LANES - 1) / LANES * LANES;
+    BT_TRY(reserve(&resampler->rows, &resampler->rows_capacity, (size_t)row_count * (size_t)stride));
     uint8_t *rows = resampler->rows;
     for (int64_t r = 0; r < row_count; r++) {
         const uint8_t *in = pixels + ((crop->top + base + r) * width + crop->left) * 3;
-        resample_row(in, &columns, view->flip, rows + r * values);
+        resample_row(in, &columns, view->flip, rows + r * stride);
+        memset(rows + r * stride + values, 0, (size_t)(stride - values));
     }
-    resample_columns(rows, base, values, &lines, resampler->sums, out);
+    resample_columns(rows, base, stride, values, &lines, out);
     return BT_OK;
 }

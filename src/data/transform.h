@@ -51,8 +51,8 @@ bt_view bt_view_center(int64_t height, int64_t width, int64_t resize, int64_t si
 
 /** Working memory of bt_resample, for one thread. Zero-initialised is empty; it grows and is kept. */
 typedef struct bt_resampler {
-    void *weights, *rows, *sums;
-    size_t weights_capacity, rows_capacity, sums_capacity;
+    void *weights, *rows;
+    size_t weights_capacity, rows_capacity; /**< bytes */
 } bt_resampler;
 
 void bt_resampler_free(bt_resampler *resampler);

@@ -68,7 +68,7 @@ endif()
 set_source_files_properties(${host_dir}/collectives.cpp ${host_dir}/product_host.cpp PROPERTIES COMPILE_OPTIONS -O3)
 
 if(TARGET PkgConfig::CMOCKA)
-  foreach(subject runtime tiles)
+  foreach(subject runtime tiles attention)
     add_executable(test_cuda_host_${subject} ${host_dir}/test_${subject}.cpp)
     target_link_libraries(test_cuda_host_${subject} PRIVATE bittern_cuda_host bittern_objects PkgConfig::CMOCKA)
     add_test(NAME cuda_host_${subject} COMMAND test_cuda_host_${subject})

@@ -57,8 +57,8 @@ typedef struct ref_tensor {
 
 /* ---- the table ---- */
 
-/* The reference takes long or the kernels do on a slow backend: targets with `small_only` skip the row, and finite
- * differences are left to the smaller rows. */
+/* The reference takes long, or the kernels do on a slow backend: finite differences and further thread orders are left
+ * to smaller rows, and targets with `small_only` skip the row. */
 #define OPS_LARGE 1u
 
 typedef struct ops_row {

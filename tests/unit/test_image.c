@@ -111,6 +111,7 @@ static void names(void **state) {
     assert_false(bt_image_named("png") || bt_image_named("a.png.txt") || bt_image_named("a.gif") || bt_image_named(""));
 }
 
+#if defined(BITTERN_WITH_PNG) || defined(BITTERN_WITH_JPEG)
 /* Cuts the file at every length and flips bits all over it: a picture or an error of a known kind, never a crash, and
  * never a picture from a cut file. */
 static void torture(const char *name, unsigned char *content, size_t bytes) {
@@ -131,7 +132,6 @@ static void torture(const char *name, unsigned char *content, size_t bytes) {
     }
 }
 
-#if defined(BITTERN_WITH_PNG) || defined(BITTERN_WITH_JPEG)
 /* What PIL makes of a file, in new memory of malloc; NULL with a line of text if PIL is not here. */
 static unsigned char *pil_pixels(const char *path, size_t bytes) {
     char command[1024];
@@ -225,7 +225,7 @@ static void png_kinds_as_pil(void **state) {
         const char *path = write_png("kind.png", H, W, kinds[i].depth, kinds[i].type, kinds[i].interlaced, rows,
                                      row_bytes, kinds[i].transparent);
         unsigned char *want = pil_pixels(path, H * W * 3);
-        if (!want) return;
+        if (!want) skip();
         print_message("PNG type %d depth %d against PIL\n", kinds[i].type, kinds[i].depth);
         expect_pixels(path, want, H, W);
         free(want);
@@ -287,9 +287,10 @@ static void hostile_png(void **state) {
 
 #ifdef BITTERN_WITH_JPEG
 
-/* pixels (height, width, channels): 1 grey, 3 RGB, 4 CMYK as Adobe stores it. */
-static const char *write_jpeg(const char *name, const uint8_t *pixels, int height, int width, int channels,
-                              bool progressive) {
+/* pixels (height, width, channels): 1 grey, 3 RGB, 4 CMYK as Adobe stores it. scan_count 0: baseline, -1: the
+ * usual progression. */
+static const char *write_jpeg_scans(const char *name, const uint8_t *pixels, int height, int width, int channels,
+                                    const jpeg_scan_info *scans, int scan_count) {
     const char *path = scratch_path(name);
     FILE *file = fopen(path, "wb");
     struct jpeg_compress_struct encoder;
@@ -304,7 +305,8 @@ static const char *write_jpeg(const char *name, const uint8_t *pixels, int heigh
     jpeg_set_defaults(&encoder);
     jpeg_set_quality(&encoder, 95, TRUE);
     if (channels == 4) jpeg_set_colorspace(&encoder, JCS_YCCK);
-    if (progressive) jpeg_simple_progression(&encoder);
+    if (scan_count < 0) jpeg_simple_progression(&encoder);
+    if (scan_count > 0) encoder.scan_info = scans, encoder.num_scans = scan_count;
     jpeg_start_compress(&encoder, TRUE);
     for (int y = 0; y < height; y++) {
         JSAMPROW row = (JSAMPROW)(uintptr_t)(pixels + (size_t)(y * width * channels));
@@ -314,6 +316,11 @@ static const char *write_jpeg(const char *name, const uint8_t *pixels, int heigh
     jpeg_destroy_compress(&encoder);
     fclose(file);
     return path;
+}
+
+static const char *write_jpeg(const char *name, const uint8_t *pixels, int height, int width, int channels,
+                              bool progressive) {
+    return write_jpeg_scans(name, pixels, height, width, channels, NULL, progressive ? -1 : 0);
 }
 
 enum { JPEG_H = 37, JPEG_W = 50 };
@@ -361,23 +368,23 @@ static void hostile_jpeg(void **state) {
     }
 }
 
-/* A progressive file whose last scan comes again a thousand times is refused, not decoded for minutes. */
-static void endless_jpeg(void **state) {
+/* A file of 253 scans, all of them valid (every coefficient alone, bit by bit), is refused: a longer one could keep a
+ * processor busy for minutes. */
+static void many_scans(void **state) {
     (void)state;
-    paint(jpeg_source, JPEG_H, JPEG_W, 1);
-    size_t bytes, last = 0;
-    unsigned char *content = scratch_read(write_jpeg("good.jpg", jpeg_source, JPEG_H, JPEG_W, 1, true), &bytes);
-    for (size_t i = 0; i + 1 < bytes; i++) {
-        if (content[i] == 0xff && content[i + 1] == 0xda) last = i;
+    static jpeg_scan_info scans[1 + 63 * 4];
+    scans[0] = (jpeg_scan_info){.comps_in_scan = 1};
+    for (int i = 0; i < 63 * 4; i++) {
+        int bit = 3 - i / 63, k = i % 63 + 1;
+        scans[1 + i] = (jpeg_scan_info){.comps_in_scan = 1, .Ss = k, .Se = k, .Ah = bit == 3 ? 0 : bit + 1, .Al = bit};
     }
-    size_t scan = bytes - 2 - last;
-    unsigned char *bomb = malloc(bytes + 1000 * scan);
-    memcpy(bomb, content, bytes - 2);
-    for (size_t i = 0; i < 1000; i++) memcpy(bomb + bytes - 2 + i * scan, content + last, scan);
-    memcpy(bomb + bytes - 2 + 1000 * scan, content + bytes - 2, 2);
-    expect_failure(scratch_file("bomb.jpg", bomb, bytes + 1000 * scan), NULL, BT_ERR_FORMAT, "damaged JPEG image: ");
-    free(bomb);
-    free(content);
+    paint(jpeg_source, JPEG_H, JPEG_W, 1);
+    const char *path = write_jpeg_scans("few.jpg", jpeg_source, JPEG_H, JPEG_W, 1, scans, 1 + 63);
+    bt_image image;
+    if (bt_image_load(path, NULL, &image) != BT_OK) fail_msg("%s", bt_error_message());
+    bt_image_free(&image);
+    path = write_jpeg_scans("many.jpg", jpeg_source, JPEG_H, JPEG_W, 1, scans, 1 + 63 * 4);
+    expect_failure(path, NULL, BT_ERR_FORMAT, "damaged JPEG image: it has more than 200 scans");
 }
 
 static void photographs_as_pil(void **state) {
@@ -419,7 +426,7 @@ int main(void) {
 #endif
 #ifdef BITTERN_WITH_JPEG
         cmocka_unit_test(jpeg_kinds),       cmocka_unit_test(hostile_jpeg),
-        cmocka_unit_test(endless_jpeg),     cmocka_unit_test(photographs_as_pil),
+        cmocka_unit_test(many_scans),       cmocka_unit_test(photographs_as_pil),
 #else
         cmocka_unit_test(jpeg_is_off),
 #endif

@@ -1,4 +1,4 @@
-/* JSON: reading what is allowed and refusing what is not, look-ups, writing, lines in a file. */
+/* JSON: reading what is allowed and refusing what is not, look-ups, writing. */
 #include "check.h"
 #include "scratch.h"
 
@@ -397,74 +397,6 @@ static void write_to_stream(void **state) {
     bt_text_free(&text);
 }
 
-/* ---- lines ---- */
-
-static void append_line(bt_jsonl *log, const char *json) {
-    bt_text line = {0};
-    bt_text_append(&line, "%s", json);
-    check_ok(bt_jsonl_append(log, &line));
-    bt_text_free(&line);
-}
-
-static void expect_lines(const char *path, const char *expected) {
-    size_t bytes;
-    unsigned char *data = scratch_read(path, &bytes);
-    assert_int_equal(bytes, strlen(expected));
-    assert_memory_equal(data, expected, bytes);
-    free(data);
-}
-
-static void lines(void **state) {
-    (void)state;
-    const char *path = scratch_path("metrics.jsonl");
-    bt_jsonl *log = NULL;
-    check_ok(bt_jsonl_open(path, true, &log));
-    append_line(log, "{\"step\":1}");
-    expect_lines(path, "{\"step\":1}\n"); /* at once, not at close */
-    append_line(log, "{\"step\":2}");
-    bt_jsonl_close(log);
-    check_ok(bt_jsonl_open(path, false, &log));
-    append_line(log, "{\"step\":3}");
-    bt_jsonl_close(log);
-    expect_lines(path, "{\"step\":1}\n{\"step\":2}\n{\"step\":3}\n");
-}
-
-static void torn_line_is_cut_off(void **state) {
-    (void)state;
-    bt_jsonl *log = NULL;
-    const char *path = scratch_file("torn.jsonl", "{\"step\":1}\n{\"st", 15);
-    check_ok(bt_jsonl_open(path, false, &log));
-    append_line(log, "{\"step\":2}");
-    bt_jsonl_close(log);
-    expect_lines(path, "{\"step\":1}\n{\"step\":2}\n");
-    /* A torn line longer than the block that is searched, behind and without a whole one. */
-    static char wide[10003] = "[]\n";
-    memset(wide + 3, 'x', 10000);
-    path = scratch_file("wide.jsonl", wide, sizeof wide);
-    check_ok(bt_jsonl_open(path, false, &log));
-    bt_jsonl_close(log);
-    expect_lines(path, "[]\n");
-    path = scratch_file("only.jsonl", wide + 3, 10000);
-    check_ok(bt_jsonl_open(path, false, &log));
-    bt_jsonl_close(log);
-    expect_lines(path, "");
-}
-
-static void full_device(void **state) {
-    (void)state;
-    bt_jsonl *log = NULL;
-    bt_text line = {0};
-    bt_text_append(&line, "1");
-    check_ok(bt_jsonl_open("/dev/full", false, &log));
-    check_message(
-        bt_jsonl_append(log, &line), BT_ERR_IO,
-        "cannot write /dev/full: No space left on device; the disk is full: free some space or choose another "
-        "folder");
-    bt_jsonl_close(log);
-    check_error(bt_jsonl_open(scratch_path("no/such.jsonl"), false, &log), BT_ERR_IO, "cannot open ");
-    bt_text_free(&line);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reading),
@@ -481,9 +413,6 @@ int main(void) {
         cmocka_unit_test(doubles_round_trip),
         cmocka_unit_test(wrong_nesting_aborts),
         cmocka_unit_test(write_to_stream),
-        cmocka_unit_test(lines),
-        cmocka_unit_test(torn_line_is_cut_off),
-        cmocka_unit_test(full_device),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -156,6 +156,23 @@ static void wrong_scalars(void **state) {
     }
 }
 
+/* A last name that two sections know is not guessed at. */
+static void ambiguous_keys(void **state) {
+    (void)state;
+    typedef struct pair {
+        optim first, second;
+    } pair;
+    const bt_option both[] = {BT_OPTION_SECTION(pair, first, &optim_table, ""),
+                              BT_OPTION_SECTION(pair, second, &optim_table, "")};
+    const bt_option_table table = BT_OPTION_TABLE("pair", both);
+    pair p;
+    bt_options *o;
+    check_ok(bt_options_new(&table, &p, &o));
+    check_message(bt_options_set_text(o, "eps", "1", "command line"), BT_ERR_CONFIG,
+                  "command line: unknown key \"eps\"; docs/options.md lists the keys");
+    bt_options_free(o);
+}
+
 static void wrong_lists(void **state) {
     (void)state;
     experiment before = values;
@@ -163,6 +180,8 @@ static void wrong_lists(void **state) {
                   "a.yaml:4:9: epochs: found a list, expected a whole number of at least 1");
     check_message(set_list("optim.betas", 2, (const char *const[]){"0.9", "1.5"}), BT_ERR_CONFIG,
                   "a.yaml:4:9: optim.betas: item 2: found \"1.5\", expected a number between 0 and 1");
+    check_message(set_list("optim.milestones", 1, (const char *const[]){"1001"}), BT_ERR_CONFIG,
+                  "a.yaml:4:9: optim.milestones: item 1: found \"1001\", expected a whole number between 1 and 1000");
     check_message(set_list("optim.betas", 2, (const char *const[]){NULL, "1"}), BT_ERR_CONFIG,
                   "a.yaml:4:9: optim.betas: item 1 of the list is empty");
     assert_memory_equal(&before, &values, sizeof before);
@@ -301,6 +320,7 @@ int main(void) {
         WITH_OPTIONS(required),
         WITH_OPTIONS(own_checks),
         WITH_OPTIONS(dump),
+        cmocka_unit_test(ambiguous_keys),
         cmocka_unit_test(reference),
         cmocka_unit_test(contradicting_tables_abort),
         cmocka_unit_test(failed_allocations),

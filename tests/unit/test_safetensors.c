@@ -69,6 +69,8 @@ static void hostile_headers(void **state) {
         {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1,2]}}", 1, "data_offsets has 3 values"},
         {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1],\"x\":0}}", 1, "unknown member \"x\""},
         {"{\"a\":" T("F32", "[2]", "0", "8") ",\"b\":" T("F32", "[2]", "4", "12") "}", 12, "tensors a and b overlap"},
+        {"{\"a\":" T("U8", "[2]", "0", "2") ",\"b\":" T("U8", "[2]", "1", "3") "}", 3, "tensors a and b overlap"},
+        {"{\"a\":" T("U8", "[5]", "0", "5") "}", 4, "data_offsets end 5 is beyond the file's 4 bytes of data"},
         {"{\"a\":" T("F32", "[1]", "0", "4") ",\"b\":" T("F32", "[1]", "0", "4") "}", 4, "tensors a and b overlap"},
         {"{\"a\":" T("F32", "[1]", "0", "4") ",\"b\":" T("F32", "[1]", "8", "12") "}", 12,
          "a hole of 4 bytes before tensor b"},
@@ -331,7 +333,8 @@ static void refused_names(void **state) {
     assert_int_equal(access(path, F_OK), -1);
 }
 
-/* A write that fails midway leaves the old file as it was and no temporary file. */
+/* A write that fails midway leaves the old file as it was and no temporary file. A limit on the file's size stands in
+ * for a full disk: the same path, another errno. */
 static void failed_writes(void **state) {
     (void)state;
     const char *path = scratch_file("old.safetensors", "old", 3);
@@ -361,8 +364,6 @@ static void failed_writes(void **state) {
     assert_int_equal(scratch_count("partial"), 0);
 }
 
-/* /dev/full gives ENOSPC, but is no place for a temporary file; a missing folder and a missing file are the near cases.
- */
 static void missing_places(void **state) {
     (void)state;
     bt_safetensors *file;

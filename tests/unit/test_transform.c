@@ -175,16 +175,12 @@ static void as_pil(void **state) {
 
 static const bt_augment usual = {.scale = {0.2, 1}, .ratio = {3.0 / 4, 4.0 / 3}, .flip = 0.5};
 
-/* The draws of transform.h, followed by hand for one picture. */
-static void draws_as_documented(void **state) {
-    (void)state;
-    const uint64_t seed = 1234;
-    const int64_t epoch = 3, id = 17 | (int64_t)1 << 32;
+/* The draws of transform.h, followed by hand. */
+static void check_draws(uint64_t seed, int64_t epoch, int64_t id) {
     bt_view view = bt_view_random(480, 640, 224, &usual, seed, epoch, id);
     int64_t height = 0, width = 0;
-    uint32_t t = 0;
     bt_philox draw;
-    for (;; t++) {
+    for (uint32_t t = 0;; t++) {
         draw = bt_random_block(seed, epoch, BT_STREAM_AUGMENT, id, t);
         double area = 480.0 * 640.0 * (0.2 + 0.8 * ((draw.word[0] >> 8) / 16777216.0));
         double ratio = exp(log(0.75) + (log(4.0 / 3) - log(0.75)) * ((draw.word[1] >> 8) / 16777216.0));
@@ -200,6 +196,11 @@ static void draws_as_documented(void **state) {
     assert_int_equal(view.flip, draw.word[0] >> 8 < 1 << 23);
     assert_int_equal(view.full_height, 224);
     assert_int_equal(view.window.width, 224);
+}
+
+static void draws_as_documented(void **state) {
+    (void)state;
+    for (int64_t i = 0; i < 100; i++) check_draws(1234, i % 3, i | (i % 2) << 32);
 }
 
 /* Over many draws: within the picture and the ranges, every place reached, flips half of the time, mean area as it
@@ -306,6 +307,23 @@ static void shuffling(void **state) {
     }
 }
 
+/* The order that draw.h documents, worked out block by block. */
+static void shuffle_as_documented(void **state) {
+    (void)state;
+    for (int64_t count = 0; count < 40; count++) {
+        int64_t got[40], want[40];
+        for (int64_t i = 0; i < count; i++) got[i] = want[i] = i;
+        bt_draw_shuffle(got, count, 77, 5, BT_STREAM_SPLIT, 3);
+        for (int64_t i = count - 1; i > 0; i--) {
+            uint32_t word = bt_random_block(77, 5, BT_STREAM_SPLIT, 3, (uint32_t)(i / 4)).word[i % 4];
+            int64_t j = (int64_t)(word / 4294967296.0 * (double)(i + 1)), swap = want[j];
+            want[j] = want[i];
+            want[i] = swap;
+        }
+        assert_memory_equal(got, want, (size_t)count * sizeof got[0]);
+    }
+}
+
 static int make(void **state) {
     paint();
     return scratch_make(state);
@@ -318,7 +336,7 @@ int main(void) {
         cmocka_unit_test(as_pil),         cmocka_unit_test(draws_as_documented),
         cmocka_unit_test(random_crops),   cmocka_unit_test(draws_differ),
         cmocka_unit_test(fallback),       cmocka_unit_test(centre),
-        cmocka_unit_test(shuffling),
+        cmocka_unit_test(shuffling),      cmocka_unit_test(shuffle_as_documented),
     };
     return cmocka_run_group_tests(tests, make, scratch_remove);
 }

@@ -403,8 +403,8 @@ static void dump_reads_back(void **state) {
         check_ok(bt_options_new(&setup_table, &s, &options));
         check_ok(bt_options_set_text(options, "name", names[i], "test"));
         check_ok(bt_options_set_text(options, "optim.lr", "0.1234567891", "test"));
-        check_ok(
-            bt_options_set(options, "optim.milestones", (bt_option_text){(const char *const[]){"4", "5"}, 2}, "", ""));
+        check_ok(bt_options_set(options, "optim.milestones", (bt_option_text){(const char *const[]){"4", "5"}, 2},
+                                "test", "test"));
         bt_text text = {0};
         bt_options_dump(options, &text);
         check_ok(bt_config_load(&setup_table, &back, write_yaml("dump.yaml", bt_text_get(&text)), NULL, 0, &again));

@@ -1,0 +1,357 @@
+#!/usr/bin/env python3
+"""Draws small breaks, builds each in a scratch copy, and asks the tests that are nearest to it. Started by mutate.sh.
+
+A break is one change on one line of code: comments, texts, assertions, error calls and allocation sizes are left alone. One that does
+not compile, or leaves the test programs the same byte by byte (code that is not built here, algebra the compiler undoes), is no
+mutant: another is drawn. Areas take turns by weight, kinds within an area are equally likely, so a long file or a frequent
+operator does not crowd out the rest. The same seed on the same tree draws the same breaks.
+"""
+import argparse
+import collections
+import fnmatch
+import glob
+import hashlib
+import json
+import os
+import random
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+CAUGHT_SHARE = 0.90
+MEMORY_BYTES = 16 << 30  # a broken size must not take the machine down
+
+Area = collections.namedtuple("Area", "name weight files left_out")
+AREAS = [
+    Area("cpu", 4, ["src/cpu/*.c", "src/cpu/*_simd.h", "src/cpu/vmath.h"], ["*/cpu.c", "*/device.c", "*/product_dnnl_api.c"]),
+    # device, product and cholesky wrap NVIDIA's libraries: they are not compiled for the host.
+    Area("cuda", 4, ["cuda/*.cu", "cuda/*.cuh"], ["*/device.cu*", "*/product.cu*", "*/cholesky.cu*", "*/libraries.cuh", "*/kernel.cuh"]),
+    Area("program", 4, ["src/program/%s.c" % s for s in ("ops_*", "differentiate", "lifetimes", "place", "params", "optimizer")],
+         ["*/ops_info.c"]),
+    Area("model", 2, ["src/nn/*.c", "src/loss/*.c", "src/method/*.c"], []),
+    Area("formats", 3, ["src/formats/%s*.c" % s for s in ("safetensors", "json", "yaml", "config")], []),
+    Area("data", 2, ["src/data/*.c"], []),
+    Area("retrieval", 1, ["src/retrieval/*.c"], []),
+]
+# Unit tests by the beginning of a file's name; those that the build lacks are left out.
+UNIT = {
+    "formats": {"safetensors": ["test_safetensors"], "json": ["test_json", "test_safetensors"], "yaml": ["test_yaml", "test_options"],
+                "config": ["test_config", "test_yaml", "test_options"]},
+    "data": {"": ["test_transform", "test_image_folder", "test_random", "test_loader"]},
+    "retrieval": {"": ["test_scores"]},
+    "program": {"": ["test_program", "test_params"]},
+    "model": {"": ["test_program"]},
+    "cpu": {"vector": ["test_vector"], "vmath": ["test_vector"]},
+}
+
+
+# ---- what could be broken -------------------------------------------------------------------------------------------------
+
+def masked(text):
+    """`text` with comments, strings and preprocessor lines blanked; same length, same lines."""
+    blank = lambda m: re.sub(r"[^\n]", " ", m.group())
+    text = re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'', blank, text, flags=re.S)
+    return re.sub(r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*", blank, text, flags=re.M)
+
+
+def closing(text, opening):
+    """Index behind the parenthesis that closes the one at `opening`."""
+    depth = 0
+    for i in range(opening, len(text)):
+        depth += {"(": 1, ")": -1}.get(text[i], 0)
+        if depth == 0:
+            return i + 1
+    return len(text)
+
+
+UNJUDGED = re.compile(r"\b(bt_error\w*|BT_\w*ASSERT\w*|assert|static_assert|_Static_assert|bt_panic|\w*printf|bt_log\w*|bt_program_fail|"
+                      r"\w*alloc\w*|bt_memory_\w+|take|BT_CHECK_OPERANDS|bt_cuda_require\w*|__launch_bounds__|memory_order\w*|defined)\s*\(")
+
+
+def code_of(text):
+    """What may be changed: masked text without calls that report, assert or allocate."""
+    code = masked(text)
+    for m in UNJUDGED.finditer(code):
+        end = closing(code, m.end() - 1)
+        code = code[:m.start()] + re.sub(r"[^\n]", " ", code[m.start():end]) + code[end:]
+    return code
+
+
+TERM = r"[A-Za-z_][\w.]*(?:->\w+|\[\w+\])*"
+SWAPS = {"+": "-", "-": "+", "*": "/", "/": "*", "<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "==", "&&": "||", "||": "&&",
+         "+=": "-=", "-=": "+=", "*=": "/="}
+KIND_OF = {"+": "sign", "-": "sign", "+=": "sign", "-=": "sign", "*": "product", "/": "product", "*=": "product", "&&": "logic", "||": "logic"}
+# Nobody can see a leak or a missing hint from the outside.
+UNSEEN = re.compile(r"(free|release|close|destroy|drop|prefetch|\(void\)|unused|posix_fadvise|madvise)")
+HARMLESS_CONDITION = re.compile(r"status|BT_OK|NULL|^!\w+$|error|verbose|errno")
+
+
+def breaks_of_line(code):
+    """(kind, start, end, replacement) of one masked line."""
+    for m in re.finditer(r"(?<=[\w)\]] )(\+=|-=|\*=|\+|-|\*|/|<=|>=|==|!=|<|>|&&|\|\|)(?= [\w(\-!&*.])", code):
+        op = m.group()
+        if op in "<>" and re.search(r"template|_cast", code):
+            continue
+        yield KIND_OF.get(op, "comparison"), m.start(), m.end(), SWAPS[op]
+    for m in re.finditer(r"(?<![\w.])\d+\.\d*(?:e[+-]?\d+)?f?\b|(?<![\w.])\d+e[+-]?\d+f?\b", code):
+        if float(m.group().rstrip("f")) != 0:
+            yield "factor", m.start(), m.end(), "(1.25f * %s)" % m.group()
+    for m in re.finditer(r" [+-] %s(?=\s*[;,)\]])" % TERM, code):
+        yield "term", m.start(), m.end(), ""
+    m = re.match(r"\s+(?:%s|\*\w+) (?:=|\+=|-=|\*=|\|=) [^{}]*;\s*$|\s+\w+\([^{}]*\);\s*$" % TERM, code)
+    if m and not UNSEEN.search(code) and code.count("(") == code.count(")") and not re.match(r"\s*(return|BT_TRY)\b", code):
+        yield "statement", len(code) - len(code.lstrip()), len(code.rstrip()), ";"
+    m = re.search(r"\bfor \([^;]*;[^;]*?[<>]=? ([^;]+?);", code)
+    if m:
+        yield "bound", m.start(1), m.end(1), "(%s) - 1" % m.group(1)
+    m = re.search(r"\bfor \([^;]*= (0);", code)
+    if m:
+        yield "bound", m.start(1), m.end(1), "1"
+    for m in re.finditer(r"\bif \(", code):
+        end = closing(code, m.end() - 1)
+        condition = code[m.end():end - 1]
+        if code[end - 1:end] == ")" and condition.count("(") == condition.count(")") and not HARMLESS_CONDITION.search(condition):
+            yield "flag", m.end(), end - 1, "0 && (%s)" % condition
+    for m in re.finditer(r"\b(\w+)\((?:[^()]*, )?(%s), (%s)(?=[,)])" % (TERM, TERM), code):
+        if m.group(2) != m.group(3) and not re.search(r"max|min|hypot|equal|if|while|same|BT_UNUSED|__shared__", m.group(1), re.I) and code[:1] == " ":
+            yield "arguments", m.start(2), m.end(3), "%s, %s" % (m.group(3), m.group(2))
+
+
+Break = collections.namedtuple("Break", "area kind path line before after")
+
+
+def breaks_of_file(area, tree, path):
+    with open(os.path.join(tree, path), encoding="utf-8") as f:
+        text = f.read()
+    lines = text.split("\n")
+    for number, (line, code) in enumerate(zip(lines, code_of(text).split("\n")), 1):
+        for kind, start, end, new in breaks_of_line(code):
+            yield Break(area.name, kind, path, number, line, line[:start] + new + line[end:])
+
+
+def all_breaks(tree, only):
+    found = collections.defaultdict(lambda: collections.defaultdict(list))
+    for area in AREAS:
+        paths = sorted({os.path.relpath(p, tree) for pattern in area.files for p in glob.glob(os.path.join(tree, pattern))})
+        for path in paths:
+            if any(fnmatch.fnmatch(path, p) for p in area.left_out) or (only and only not in path and not fnmatch.fnmatch(path, only)):
+                continue
+            for b in breaks_of_file(area, tree, path):
+                found[area.name][b.kind].append(b)
+    return found
+
+
+def draws(found, seed):
+    """All breaks, each once, in the order of the draw."""
+    rng = random.Random(seed)
+    for kinds in found.values():
+        for kind in sorted(kinds):
+            rng.shuffle(kinds[kind])
+    while found:
+        for area in AREAS:
+            for _ in range(area.weight):
+                kinds = found.get(area.name)
+                if not kinds:
+                    break
+                kind = rng.choice(sorted(kinds))
+                yield kinds[kind].pop()
+                if not kinds[kind]:
+                    del kinds[kind]
+                if not kinds:
+                    del found[area.name]
+
+
+# ---- who should notice ------------------------------------------------------------------------------------------------------
+
+Test = collections.namedtuple("Test", "target arguments environment")
+
+
+class Tests:
+    """The tests nearest to a file, fastest first."""
+
+    def __init__(self, tree, build, fixtures):
+        self.tree = tree
+        self.fixtures = fixtures
+        listing = subprocess.run(["ninja", "-C", build, "-t", "targets", "all"], capture_output=True, text=True, check=True).stdout
+        self.targets = {line.split(":")[0] for line in listing.splitlines()}
+        self.families = collections.defaultdict(list)
+        with open(os.path.join(tree, "src/tensor/ops.def"), encoding="utf-8") as f:
+            for family, op in re.findall(r"^BT_OP\((\w+), (\w+),", f.read(), flags=re.M):
+                self.families[family].append(op)
+
+    def ops_of(self, folder, path):
+        """Operations of the family that the file is named after, or of all that include the file, directly or not."""
+        stem = lambda p: re.sub(r"_(avx2|avx512|simd|plain|dnnl|set|head|tile|plan)$", "", os.path.basename(p).split(".")[0])
+        sources = [p for p in glob.glob(os.path.join(self.tree, folder, "*")) if p.endswith((".c", ".cu", ".h", ".cuh"))]
+        reached, waiting = set(), {stem(path)}
+        while waiting:
+            name = waiting.pop()
+            if name in reached:
+                continue
+            reached.add(name)
+            if any(name == f or name.startswith(f + "_") for f in self.families):
+                continue
+            for source in sources:
+                with open(source, encoding="utf-8") as f:
+                    if any(stem(h) == name for h in re.findall(r'#include "(?:cpu/)?(\w+\.c?u?h)"', f.read())):
+                        waiting.add(stem(source))
+        families = {f for f in self.families if any(name == f or name.startswith(f + "_") for name in reached)}
+        longest = {f for f in families if not any(g != f and g.startswith(f + "_") and g in reached for g in families)}
+        return sorted(op for family in longest for op in self.families[family])
+
+    def of(self, b):
+        found = []
+        name = os.path.basename(b.path)
+        for prefix, targets in UNIT.get(b.area, {}).items():
+            if name.startswith(prefix):
+                found += [Test(t, (), ()) for t in targets]
+        if b.area == "cpu":
+            ops = self.ops_of("src/cpu", b.path)
+            found += [Test("test_ops_cpu", ("--op", op), ()) for op in ops]
+            found += [Test("test_ops_cpu", ("--op", op, "--threads", "3"), (("BITTERN_CPU", "generic"),)) for op in ops]
+        if b.area == "cuda":
+            found += [Test("test_ops_cuda_host", ("--op", op), ()) for op in self.ops_of("cuda", b.path)]
+        if b.area in ("program", "model") and os.path.isdir(self.fixtures):
+            found.append(Test("test_parity", (self.fixtures,), ()))
+        return [t for t in found if t.target in self.targets]
+
+
+class Judge:
+    def __init__(self, options):
+        self.o = options
+        self.tests = Tests(options.tree, options.build, options.fixtures)
+        self.healthy = {}   # Test -> seconds, or None: fails on the true code
+        self.digests = {}   # target -> digest of the true program
+
+    def build(self, targets):
+        return subprocess.run(["ninja", "-C", self.o.build, "-j", str(self.o.jobs), *sorted(targets)], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL).returncode == 0
+
+    def digest(self, target):
+        with open(os.path.join(self.o.build, target), "rb") as f:
+            return hashlib.sha256(f.read()).hexdigest()
+
+    def passes(self, test, limit):
+        """True, False, or None where the limit was reached."""
+        def confine():
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        child = subprocess.Popen([os.path.join(self.o.build, test.target), *test.arguments], cwd=self.o.build, stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.DEVNULL, env={**os.environ, **dict(test.environment)}, start_new_session=True,
+                                 preexec_fn=confine)
+        try:
+            return child.wait(limit) in (0, 77)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+            return None
+
+    def learn(self, tests):
+        """Runs tests on the true code once: what they need, and whether they pass at all."""
+        unknown = [t for t in tests if t not in self.healthy]
+        if not unknown:
+            return
+        if not self.build({t.target for t in unknown}):
+            sys.exit("mutate: the unbroken tree does not build; see: ninja -C %s" % self.o.build)
+        for test in unknown:
+            self.digests[test.target] = self.digest(test.target)
+            start = time.monotonic()
+            good = self.passes(test, self.o.limit)
+            self.healthy[test] = time.monotonic() - start if good else None
+            if not good:
+                print("left out: %s %s fails on the unbroken tree" % (test.target, " ".join(test.arguments)), flush=True)
+
+    def judge(self, b):
+        """("caught" | "survived" | "none", what noticed or why it is no mutant)."""
+        tests = self.tests.of(b)
+        self.learn(tests)
+        tests = [t for t in tests if self.healthy[t] is not None]
+        if not tests:
+            return "none", "no test is near"
+        targets = {t.target for t in tests}
+        path = os.path.join(self.o.tree, b.path)
+        with open(path, encoding="utf-8") as f:
+            text = f.read()
+        lines = text.split("\n")
+        assert lines[b.line - 1] == b.before
+        lines[b.line - 1] = b.after
+        try:
+            with open(path, "w", encoding="utf-8") as f:
+                f.write("\n".join(lines))
+            if not self.build(targets):
+                return "none", "does not build"
+            if all(self.digest(t) == self.digests[t] for t in targets):
+                return "none", "same programs"
+            for test in tests:
+                good = self.passes(test, max(10, 8 * self.healthy[test]))
+                if not good:
+                    return "caught", " ".join([test.target, *test.arguments[:2]]) + (" (time limit)" if good is None else "")
+            return "survived", ""
+        finally:
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(text)
+
+
+def report(results):
+    for key, title in ((lambda b: b.area, "area"), (lambda b: b.kind, "kind")):
+        table = collections.defaultdict(lambda: [0, 0])
+        for b, verdict in results:
+            table[key(b)][0] += verdict == "caught"
+            table[key(b)][1] += 1
+        print("by %s: %s" % (title, ", ".join("%s %d/%d" % (name, *table[name]) for name in sorted(table))))
+    survivors = [b for b, verdict in results if verdict == "survived"]
+    for b in survivors:
+        print("\nsurvived  %s:%d  (%s)\n- %s\n+ %s" % (b.path, b.line, b.kind, b.before.strip(), b.after.strip()))
+    caught = len(results) - len(survivors)
+    share = caught / len(results) if results else 0.0
+    print("\n%d of %d mutants caught (%.1f %%; %.0f %% wanted)" % (caught, len(results), 100 * share, 100 * CAUGHT_SHARE))
+    return 0 if share >= CAUGHT_SHARE else 1
+
+
+def main():
+    p = argparse.ArgumentParser(prog="tools/mutate.sh", description=__doc__.split("\n")[0])
+    p.add_argument("--tree", required=True, help="scratch copy with the mark .mutation-scratch (given by mutate.sh)")
+    p.add_argument("--build", required=True, help="its build folder (given by mutate.sh)")
+    p.add_argument("--fixtures", default="", help="fixtures of the parity tests (given by mutate.sh)")
+    p.add_argument("--jobs", type=int, default=os.cpu_count())
+    p.add_argument("--count", type=int, default=200, help="mutants to judge")
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--only", help="part of a path, or a pattern with *")
+    p.add_argument("--limit", type=float, default=300, help="seconds for one test on the unbroken tree")
+    p.add_argument("--minutes", type=float, help="stop drawing after this time")
+    p.add_argument("--json", help="write one object per verdict to this file")
+    p.add_argument("--list", action="store_true", help="print what could be broken, and change nothing")
+    options = p.parse_args()
+    if not os.path.isfile(os.path.join(options.tree, ".mutation-scratch")):
+        sys.exit("mutate: %s has no mark .mutation-scratch; only a copy made by mutate.sh is broken" % options.tree)
+    found = all_breaks(options.tree, options.only)
+    if options.list:
+        for kinds in found.values():
+            for b in sorted((b for kind in kinds.values() for b in kind), key=lambda b: (b.path, b.line)):
+                print("%s:%d  %s\n- %s\n+ %s" % (b.path, b.line, b.kind, b.before.strip(), b.after.strip()))
+        print("%d breaks" % sum(len(b) for kinds in found.values() for b in kinds.values()))
+        return 0
+    judge = Judge(options)
+    results, refused, start = [], 0, time.monotonic()
+    for b in draws(found, options.seed):
+        if len(results) == options.count or (options.minutes and time.monotonic() - start > 60 * options.minutes):
+            break
+        verdict, why = judge.judge(b)
+        if verdict == "none":
+            refused += 1
+            continue
+        results.append((b, verdict))
+        print("%3d %-8s %s:%d (%s) %s" % (len(results), verdict, b.path, b.line, b.kind, why), flush=True)
+        if options.json:
+            with open(options.json, "a", encoding="utf-8") as f:
+                f.write(json.dumps({**b._asdict(), "verdict": verdict, "by": why}) + "\n")
+    print("\nseed %d, %d drawn again (not built, or the same programs)" % (options.seed, refused))
+    return report(results)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))  # the file is put back on the way out
+    sys.exit(main())
