@@ -16,6 +16,7 @@ import os
 import random
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -67,8 +68,9 @@ def closing(text, opening):
     return len(text)
 
 
-UNJUDGED = re.compile(r"\b(bt_error\w*|BT_\w*ASSERT\w*|assert|static_assert|_Static_assert|bt_panic|\w*printf|bt_log\w*|bt_program_fail|"
-                      r"\w*alloc\w*|bt_memory_\w+|take|BT_CHECK_OPERANDS|bt_cuda_require\w*|__launch_bounds__|memory_order\w*|defined)\s*\(")
+UNJUDGED = re.compile(r"\b(bt_error\w*|BT_\w*ASSERT\w*|assert|static_assert|_Static_assert|bt_panic|\w*printf|bt_log\w*|"
+                      r"bt_program_fail|\w*alloc\w*|bt_memory_\w+|take|BT_CHECK_OPERANDS|bt_cuda_require\w*|"
+                      r"__launch_bounds__)\s*\(")
 
 
 def code_of(text):
@@ -85,12 +87,12 @@ SWAPS = {"+": "-", "-": "+", "*": "/", "/": "*", "<": "<=", "<=": "<", ">": ">="
          "+=": "-=", "-=": "+=", "*=": "/="}
 KIND_OF = {"+": "sign", "-": "sign", "+=": "sign", "-=": "sign", "*": "product", "/": "product", "*=": "product", "&&": "logic", "||": "logic"}
 # Nobody can see a leak or a missing hint from the outside.
-UNSEEN = re.compile(r"(free|release|close|destroy|drop|prefetch|\(void\)|unused|posix_fadvise|madvise)")
-HARMLESS_CONDITION = re.compile(r"status|BT_OK|NULL|^!\w+$|error|verbose|errno")
+UNSEEN = re.compile(r"(check_|free|release|close|destroy|drop|prefetch|\(void\)|unused|posix_fadvise|madvise)")
+HARMLESS_CONDITION = re.compile(r"status|BT_OK|NULL|^!\w+$|^!bt_recording\(p\)$|error|errno")
 
 
-def breaks_of_line(code):
-    """(kind, start, end, replacement) of one masked line."""
+def breaks_of_line(line, code):
+    """(kind, start, end, replacement) of one line; `code` is the line masked."""
     for m in re.finditer(r"(?<=[\w)\]] )(\+=|-=|\*=|\+|-|\*|/|<=|>=|==|!=|<|>|&&|\|\|)(?= [\w(\-!&*.])", code):
         op = m.group()
         if op in "<>" and re.search(r"template|_cast", code):
@@ -98,15 +100,16 @@ def breaks_of_line(code):
         yield KIND_OF.get(op, "comparison"), m.start(), m.end(), SWAPS[op]
     for m in re.finditer(r"(?<![\w.])\d+\.\d*(?:e[+-]?\d+)?f?\b|(?<![\w.])\d+e[+-]?\d+f?\b", code):
         if float(m.group().rstrip("f")) != 0:
-            yield "factor", m.start(), m.end(), "(1.25f * %s)" % m.group()
+            yield "factor", m.start(), m.end(), "(1.25f * %s)" % line[m.start():m.end()]
     for m in re.finditer(r" [+-] %s(?=\s*[;,)\]])" % TERM, code):
         yield "term", m.start(), m.end(), ""
     m = re.match(r"\s+(?:%s|\*\w+) (?:=|\+=|-=|\*=|\|=) [^{}]*;\s*$|\s+\w+\([^{}]*\);\s*$" % TERM, code)
-    if m and not UNSEEN.search(code) and code.count("(") == code.count(")") and not re.match(r"\s*(return|BT_TRY)\b", code):
+    whole = m and code.count("(") == code.count(")") and not re.match(r"\s*(return|BT_TRY)\b", code)
+    if whole and not UNSEEN.search(line) and not UNJUDGED.search(line):
         yield "statement", len(code) - len(code.lstrip()), len(code.rstrip()), ";"
     m = re.search(r"\bfor \([^;]*;[^;]*?[<>]=? ([^;]+?);", code)
     if m:
-        yield "bound", m.start(1), m.end(1), "(%s) - 1" % m.group(1)
+        yield "bound", m.start(1), m.end(1), "(%s) - 1" % line[m.start(1):m.end(1)]
     m = re.search(r"\bfor \([^;]*= (0);", code)
     if m:
         yield "bound", m.start(1), m.end(1), "1"
@@ -114,9 +117,10 @@ def breaks_of_line(code):
         end = closing(code, m.end() - 1)
         condition = code[m.end():end - 1]
         if code[end - 1:end] == ")" and condition.count("(") == condition.count(")") and not HARMLESS_CONDITION.search(condition):
-            yield "flag", m.end(), end - 1, "0 && (%s)" % condition
+            yield "flag", m.end(), end - 1, "0 && (%s)" % line[m.end():end - 1]
     for m in re.finditer(r"\b(\w+)\((?:[^()]*, )?(%s), (%s)(?=[,)])" % (TERM, TERM), code):
-        if m.group(2) != m.group(3) and not re.search(r"max|min|hypot|equal|if|while|same|BT_UNUSED|__shared__", m.group(1), re.I) and code[:1] == " ":
+        symmetric = re.search(r"max|min|hypot|equal|if|while|same", m.group(1), re.I)
+        if m.group(2) != m.group(3) and not symmetric and code[:1] == " ":
             yield "arguments", m.start(2), m.end(3), "%s, %s" % (m.group(3), m.group(2))
 
 
@@ -128,7 +132,7 @@ def breaks_of_file(area, tree, path):
         text = f.read()
     lines = text.split("\n")
     for number, (line, code) in enumerate(zip(lines, code_of(text).split("\n")), 1):
-        for kind, start, end, new in breaks_of_line(code):
+        for kind, start, end, new in breaks_of_line(line, code):
             yield Break(area.name, kind, path, number, line, line[:start] + new + line[end:])
 
 
@@ -164,6 +168,11 @@ def draws(found, seed):
                     del found[area.name]
 
 
+# These are included nearly everywhere: whatever they include does not belong to all operations.
+EVERYWHERE = {"cpu", "device", "kernel", "operands"}
+MANY_OPS = 8  # from here on the whole table is run instead
+
+
 # ---- who should notice ------------------------------------------------------------------------------------------------------
 
 Test = collections.namedtuple("Test", "target arguments environment")
@@ -189,15 +198,13 @@ class Tests:
         reached, waiting = set(), {stem(path)}
         while waiting:
             name = waiting.pop()
-            if name in reached:
-                continue
             reached.add(name)
-            if any(name == f or name.startswith(f + "_") for f in self.families):
+            if (path.endswith((".c", ".cu")) and name in self.families) or (name in EVERYWHERE and name != stem(path)):
                 continue
             for source in sources:
                 with open(source, encoding="utf-8") as f:
                     if any(stem(h) == name for h in re.findall(r'#include "(?:cpu/)?(\w+\.c?u?h)"', f.read())):
-                        waiting.add(stem(source))
+                        waiting |= {stem(source)} - reached
         families = {f for f in self.families if any(name == f or name.startswith(f + "_") for name in reached)}
         longest = {f for f in families if not any(g != f and g.startswith(f + "_") and g in reached for g in families)}
         return sorted(op for family in longest for op in self.families[family])
@@ -208,12 +215,14 @@ class Tests:
         for prefix, targets in UNIT.get(b.area, {}).items():
             if name.startswith(prefix):
                 found += [Test(t, (), ()) for t in targets]
-        if b.area == "cpu":
-            ops = self.ops_of("src/cpu", b.path)
-            found += [Test("test_ops_cpu", ("--op", op), ()) for op in ops]
-            found += [Test("test_ops_cpu", ("--op", op, "--threads", "3"), (("BITTERN_CPU", "generic"),)) for op in ops]
-        if b.area == "cuda":
-            found += [Test("test_ops_cuda_host", ("--op", op), ()) for op in self.ops_of("cuda", b.path)]
+        if b.area in ("cpu", "cuda"):
+            ops = self.ops_of("src/cpu" if b.area == "cpu" else "cuda", b.path)
+            filters = [("--op", op) for op in ops] if 0 < len(ops) < MANY_OPS else [()]
+            if b.area == "cuda":
+                found += [Test("test_ops_cuda_host", f, ()) for f in filters]
+            else:
+                found += [Test("test_ops_cpu", f, ()) for f in filters]
+                found += [Test("test_ops_cpu", (*f, "--threads", "3"), (("BITTERN_CPU", "generic"),)) for f in filters]
         if b.area in ("program", "model") and os.path.isdir(self.fixtures):
             found.append(Test("test_parity", (self.fixtures,), ()))
         return [t for t in found if t.target in self.targets]
@@ -234,14 +243,13 @@ class Judge:
         with open(os.path.join(self.o.build, target), "rb") as f:
             return hashlib.sha256(f.read()).hexdigest()
 
-    def passes(self, test, limit):
+    def passes(self, program, test, limit):
         """True, False, or None where the limit was reached."""
         def confine():
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        child = subprocess.Popen([os.path.join(self.o.build, test.target), *test.arguments], cwd=self.o.build, stdout=subprocess.DEVNULL,
-                                 stderr=subprocess.DEVNULL, env={**os.environ, **dict(test.environment)}, start_new_session=True,
-                                 preexec_fn=confine)
+        child = subprocess.Popen([program, *test.arguments], cwd=self.o.build, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                 env={**os.environ, **dict(test.environment)}, start_new_session=True, preexec_fn=confine)
         try:
             return child.wait(limit) in (0, 77)
         except subprocess.TimeoutExpired:
@@ -249,29 +257,32 @@ class Judge:
             child.wait()
             return None
 
-    def learn(self, tests):
-        """Runs tests on the true code once: what they need, and whether they pass at all."""
-        unknown = [t for t in tests if t not in self.healthy]
-        if not unknown:
-            return
-        if not self.build({t.target for t in unknown}):
+    def keep_true(self, targets):
+        """Builds the true programs once and keeps copies, so that a test can be tried on them at any time."""
+        new = [t for t in targets if t not in self.digests]
+        if new and not self.build(new):
             sys.exit("mutate: the unbroken tree does not build; see: ninja -C %s" % self.o.build)
-        for test in unknown:
-            self.digests[test.target] = self.digest(test.target)
+        for target in new:
+            self.digests[target] = self.digest(target)
+            os.makedirs(os.path.join(self.o.build, "true"), exist_ok=True)
+            shutil.copy2(os.path.join(self.o.build, target), os.path.join(self.o.build, "true", target))
+
+    def is_healthy(self, test):
+        if test not in self.healthy:
             start = time.monotonic()
-            good = self.passes(test, self.o.limit)
+            good = self.passes(os.path.join(self.o.build, "true", test.target), test, self.o.limit)
             self.healthy[test] = time.monotonic() - start if good else None
             if not good:
                 print("left out: %s %s fails on the unbroken tree" % (test.target, " ".join(test.arguments)), flush=True)
+        return self.healthy[test] is not None
 
     def judge(self, b):
         """("caught" | "survived" | "none", what noticed or why it is no mutant)."""
         tests = self.tests.of(b)
-        self.learn(tests)
-        tests = [t for t in tests if self.healthy[t] is not None]
         if not tests:
             return "none", "no test is near"
         targets = {t.target for t in tests}
+        self.keep_true(targets)
         path = os.path.join(self.o.tree, b.path)
         with open(path, encoding="utf-8") as f:
             text = f.read()
@@ -285,11 +296,14 @@ class Judge:
                 return "none", "does not build"
             if all(self.digest(t) == self.digests[t] for t in targets):
                 return "none", "same programs"
-            for test in tests:
-                good = self.passes(test, max(10, 8 * self.healthy[test]))
+            tests = [t for t in tests if self.digest(t.target) != self.digests[t.target]]
+            judges = 0
+            for test in filter(self.is_healthy, tests):
+                judges += 1
+                good = self.passes(os.path.join(self.o.build, test.target), test, max(10, 8 * self.healthy[test]))
                 if not good:
                     return "caught", " ".join([test.target, *test.arguments[:2]]) + (" (time limit)" if good is None else "")
-            return "survived", ""
+            return ("survived", "") if judges else ("none", "no test is near")
         finally:
             with open(path, "w", encoding="utf-8") as f:
                 f.write(text)

@@ -44,13 +44,14 @@ refresh() {
     touch "$tree/.mutation-scratch"
 }
 
-# A break may leave a variable unused: that must not count as "does not compile".
+# A break may leave a variable unused: that must not count as "does not compile". Arguments of other types must.
 configure() {
     local launcher=()
     if command -v ccache >/dev/null; then
         launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
     fi
-    cmake -S "$tree" -B "$build" -G Ninja -DBITTERN_CUDA=OFF -DBITTERN_WERROR=OFF "${launcher[@]}" >"$scratch/configure.log" 2>&1 ||
+    cmake -S "$tree" -B "$build" -G Ninja -DBITTERN_CUDA=OFF -DBITTERN_WERROR=OFF \
+        "-DCMAKE_C_FLAGS=-Werror=incompatible-pointer-types -Werror=int-conversion" "${launcher[@]}" >"$scratch/configure.log" 2>&1 ||
         { tail -n 20 "$scratch/configure.log" >&2 && exit 2; }
 }
 

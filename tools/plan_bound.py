@@ -82,7 +82,8 @@ def check_lives(plan, problems):
 def check_places(plan, lives, problems):
     for s, storage in enumerate(plan["storages"]):
         if storage["offset"] % ALIGN_BYTES or storage["offset"] + storage["bytes"] > plan["summary"]["block_bytes"]:
-            problems.append("storage %d at %d with %d bytes is not aligned or not inside the block" % (s, storage["offset"], storage["bytes"]))
+            problems.append("storage %d at %d with %d bytes is not aligned or not inside the block" %
+                            (s, storage["offset"], storage["bytes"]))
         for other in range(s):
             a, b = lives[s], lives[other]
             start = plan["storages"][other]["offset"]
@@ -127,11 +128,13 @@ def saved_per_block(plan):
 def self_test():
     """Plans with a known mistake: each must be found, and the good one must pass."""
     def plan(**changes):
-        f = lambda value, written, storage: {"operand": "x", "value": value, "written": written, "dtype": "f32", "shape": [64], "storage": storage}
+        f = lambda value, written, storage: {"operand": "x", "value": value, "written": written, "dtype": "f32", "shape": [64],
+                                             "storage": storage}
         step = lambda *operands: {"op": "relu", "phase": "forward", "segment": 0, "operands": list(operands)}
         place = lambda offset, begin, end: {"bytes": 256, "offset": offset, "begin": begin, "end": end}
         p = {"summary": {"block_bytes": 512, "lower_bound_bytes": 512},
-             "instructions": [step(f("in", False, 0), f("%1", True, 1)), step(f("%1", False, 1), f("%2", True, 2)), step(f("%2", False, 2), f("%3", True, 1))],
+             "instructions": [step(f("in", False, 0), f("%1", True, 1)), step(f("%1", False, 1), f("%2", True, 2)),
+                              step(f("%2", False, 2), f("%3", True, 1))],
              "storages": [place(0, 0, 0), place(256, 0, 2), place(0, 1, 2)]}
         for key, value in changes.items():
             p["storages"][int(key[1])] = value
@@ -146,7 +149,7 @@ def self_test():
     assert any("needs" in x for x in found(plan(s0={"bytes": 128, "offset": 0, "begin": 0, "end": 0})))
     assert any("inside" in x for x in found(plan(s0={"bytes": 256, "offset": 512, "begin": 0, "end": 0})))
     stale = plan()
-    stale["instructions"].append({"op": "relu", "phase": "forward", "segment": 0, "operands": [dict(stale["instructions"][1]["operands"][0])]})
+    stale["instructions"].append({**stale["instructions"][1], "operands": [stale["instructions"][1]["operands"][0]]})
     assert any("taken over" in x for x in found(stale))
     assert bound_of([(0, 1, 10), (1, 2, 5), (2, 2, 7)], 3) == 15
     print("plan_bound: self-test passed")
@@ -188,7 +191,8 @@ def main():
         print("kept per block, token, width and image: " + (" ".join("%.2f" % x for x in saved.values()) or "no block found"))
         if not saved:
             problems.append("no segment with layer norm and attention: nothing to compare with --saved-per-block")
-        problems += ["segment %d keeps %.2f elements, above %g" % (s, x, a.saved_per_block) for s, x in saved.items() if not x <= a.saved_per_block]
+        problems += ["segment %d keeps %.2f elements, above %g" % (s, x, a.saved_per_block)
+                     for s, x in saved.items() if not x <= a.saved_per_block]
     for problem in problems:
         print("WRONG " + problem)
     return 1 if problems else 0

@@ -12,13 +12,15 @@
 #include <omp.h>
 #endif
 
-static const bt_attention_functions *functions_for(const bt_device *device) {
+static const bt_attention_functions *functions_for(const bt_device *device, bt_dtype dtype) {
 #if defined(__x86_64__)
-    bt_isa isa = ((const bt_cpu_device *)device)->cpu.isa;
-    if (isa == BT_ISA_AVX512) return &bt_attention_avx512;
-    if (isa == BT_ISA_AVX2) return &bt_attention_avx2;
+    const bt_cpu_features *cpu = &((const bt_cpu_device *)device)->cpu;
+    if (dtype == BT_BF16 && cpu->avx512_bf16) return &bt_attention_bf16_avx512;
+    if (cpu->isa == BT_ISA_AVX512) return &bt_attention_avx512;
+    if (cpu->isa == BT_ISA_AVX2) return &bt_attention_avx2;
 #else
     (void)device;
+    (void)dtype;
 #endif
     return &bt_attention_generic;
 }
@@ -78,7 +80,7 @@ static void check_shapes(const bt_tensor *qkv, const bt_tensor *q, const bt_tens
 
 static size_t forward_scratch_bytes(const bt_device *device, const bt_attention_args *a) {
     int64_t size = bt_shape_cols(a->o.shape) / a->heads;
-    size_t bytes = functions_for(device)->forward_bytes(a->o.shape.dim[1], a->qkv.shape.dim[1], size);
+    size_t bytes = functions_for(device, a->o.dtype)->forward_bytes(a->o.shape.dim[1], a->qkv.shape.dim[1], size);
     return bt_cpu_round_up(bytes, BT_CPU_ALIGNMENT);
 }
 
@@ -92,7 +94,7 @@ static bt_status prepare(bt_device *device, const bt_attention_args *a, bt_prepa
 
 static bt_status run(bt_device *device, const bt_attention_args *a, const bt_prepared *prepared, void *scratch) {
     (void)prepared;
-    const bt_attention_functions *functions = functions_for(device);
+    const bt_attention_functions *functions = functions_for(device, a->o.dtype);
     const size_t bytes = forward_scratch_bytes(device, a);
     const int64_t count = a->o.shape.dim[0] * a->heads;
     const int threads = bt_cpu_threads(device);
@@ -110,7 +112,7 @@ const bt_attention_kernel bt_cpu_attention = {prepare, run};
 
 static size_t backward_scratch_bytes(const bt_device *device, const bt_attention_dx_args *a) {
     int64_t size = bt_shape_cols(a->o.shape) / a->heads;
-    size_t bytes = functions_for(device)->backward_bytes(a->o.shape.dim[1], a->qkv.shape.dim[1], size);
+    size_t bytes = functions_for(device, a->o.dtype)->backward_bytes(a->o.shape.dim[1], a->qkv.shape.dim[1], size);
     return bt_cpu_round_up(bytes, BT_CPU_ALIGNMENT);
 }
 
@@ -138,7 +140,7 @@ static bt_attention_head gradient_head_of(const bt_attention_dx_args *a, int64_t
 
 static bt_status run_dx(bt_device *device, const bt_attention_dx_args *a, const bt_prepared *prepared, void *scratch) {
     (void)prepared;
-    const bt_attention_functions *functions = functions_for(device);
+    const bt_attention_functions *functions = functions_for(device, a->o.dtype);
     const size_t bytes = backward_scratch_bytes(device, a);
     const int64_t count = a->o.shape.dim[0] * a->heads;
     const int threads = bt_cpu_threads(device);

@@ -33,5 +33,6 @@ typedef struct bt_attention_functions {
 } bt_attention_functions;
 
 extern const bt_attention_functions bt_attention_generic, bt_attention_avx2, bt_attention_avx512;
+extern const bt_attention_functions bt_attention_bf16_avx512; /**< bf16 only, where bt_cpu_features.avx512_bf16 */
 
 #endif

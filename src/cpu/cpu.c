@@ -18,6 +18,7 @@ static bt_cpu_features detect(void) {
 #endif
 #ifdef BT_SIMD_EMULATED
     found.isa = BT_ISA_AVX512;
+    found.avx512_bf16 = true;
 #endif
     return found;
 }

@@ -16,11 +16,8 @@
 #define BT_GEMM_NR (2 * BT_LANES)
 #define BT_GEMM_MR (BT_LANES == 16 ? 12 : BT_LANES == 8 ? 6 : 4)
 
-/** c (MR,NR), rows c_row apart, is stored, or added to with `accumulate`. a is element (i,k) at a[i * a_row + k * a_k];
- * all MR rows must be readable. A function of its own: inlined, it would share its registers with the caller's values.
- */
-static __attribute__((noinline, unused)) void bt_gemm_tile(int64_t depth, const float *a, int64_t a_row, int64_t a_k,
-                                                           const float *b, float *c, int64_t c_row, bool accumulate) {
+BT_INLINE void bt_gemm_tile_body(int64_t depth, const float *a, int64_t a_row, int64_t a_k, const float *b, float *c,
+                                 int64_t c_row, bool accumulate, bool pairs) {
     bt_vf sum[BT_GEMM_MR][2];
 #pragma GCC unroll 12
     for (int i = 0; i < BT_GEMM_MR; i++) sum[i][0] = sum[i][1] = (bt_vf){0};
@@ -29,8 +26,8 @@ static __attribute__((noinline, unused)) void bt_gemm_tile(int64_t depth, const 
 #pragma GCC unroll 12
         for (int i = 0; i < BT_GEMM_MR; i++) {
             bt_vf ai = bt_vf_set(a[i * a_row]);
-            sum[i][0] = bt_vf_fma(ai, b0, sum[i][0]);
-            sum[i][1] = bt_vf_fma(ai, b1, sum[i][1]);
+            sum[i][0] = pairs ? bt_vf_dot_pairs(ai, b0, sum[i][0]) : bt_vf_fma(ai, b0, sum[i][0]);
+            sum[i][1] = pairs ? bt_vf_dot_pairs(ai, b1, sum[i][1]) : bt_vf_fma(ai, b1, sum[i][1]);
         }
     }
 #pragma GCC unroll 12
@@ -43,6 +40,21 @@ static __attribute__((noinline, unused)) void bt_gemm_tile(int64_t depth, const 
         bt_vf_store(row, sum[i][0]);
         bt_vf_store(row + BT_LANES, sum[i][1]);
     }
+}
+
+/** c (MR,NR), rows c_row apart, is stored, or added to with `accumulate`. a is element (i,k) at a[i * a_row + k * a_k];
+ * all MR rows must be readable. A function of its own: inlined, it would share its registers with the caller's values.
+ */
+static __attribute__((noinline, unused)) void bt_gemm_tile(int64_t depth, const float *a, int64_t a_row, int64_t a_k,
+                                                           const float *b, float *c, int64_t c_row, bool accumulate) {
+    bt_gemm_tile_body(depth, a, a_row, a_k, b, c, c_row, accumulate, false);
+}
+
+/** The same on bf16: each element of a and b is a pair of bf16 that follow each other along K, `depth` counts pairs. */
+static __attribute__((noinline, unused)) void bt_gemm_tile_pairs(int64_t depth, const float *a, int64_t a_row,
+                                                                 int64_t a_k, const float *b, float *c, int64_t c_row,
+                                                                 bool accumulate) {
+    bt_gemm_tile_body(depth, a, a_row, a_k, b, c, c_row, accumulate, true);
 }
 
 #endif

@@ -169,6 +169,23 @@ BT_INLINE bt_vf bt_vf_fma(bt_vf a, bt_vf b, bt_vf c) {
 #endif
 }
 
+/** Lanes as pairs of bf16, the first in the low half. */
+BT_INLINE bt_vf bt_vf_pairs(bt_vf first, bt_vf second) {
+    bt_vi low = __builtin_convertvector(bt_vf_to_bf16(first), bt_vi);
+    return (bt_vf)(low | __builtin_convertvector(bt_vf_to_bf16(second), bt_vi) << 16);
+}
+
+/** c + the dot product of two pairs of bf16 in each lane (vdpbf16ps: f32 sums; denormals count as 0 where it is
+ * native). */
+BT_INLINE bt_vf bt_vf_dot_pairs(bt_vf a, bt_vf b, bt_vf c) {
+#if BT_NATIVE == 16 && defined(__AVX512BF16__)
+    return _mm512_dpbf16_ps(c, (__m512bh)a, (__m512bh)b);
+#else
+    bt_vf low = bt_vf_fma((bt_vf)((bt_vi)a << 16), (bt_vf)((bt_vi)b << 16), c);
+    return bt_vf_fma((bt_vf)((bt_vi)a & ~0xffff), (bt_vf)((bt_vi)b & ~0xffff), low);
+#endif
+}
+
 /** mask ? a : b, where `mask` is the result of a comparison. */
 BT_INLINE bt_vf bt_vf_select(bt_vi mask, bt_vf a, bt_vf b) {
     return (bt_vf)((mask & (bt_vi)a) | (~mask & (bt_vi)b));

@@ -56,9 +56,10 @@ static bt_status prepare_run(trainer *t) {
     const char *run = t->config->run.dir;
     char checkpoint[1024] = "", path[1100];
     snprintf(path, sizeof path, "%s/checkpoints", run);
-    if (!t->options->resume && bt_file_exists(path))
+    if (!t->options->resume && bt_checkpoint_newest(run, checkpoint, sizeof checkpoint))
         return bt_error(BT_ERR_CONFIG, "run.dir: %s already holds a run; continue it with --resume, or choose another folder", run);
     BT_TRY(bt_file_make_folders(path));
+    *checkpoint = 0;
     if (t->options->resume) BT_TRY(restore(t, checkpoint, sizeof checkpoint));
     if (!*checkpoint) {
         BT_TRY(bt_base_save(run, t->setup.model.store));
