@@ -26,7 +26,7 @@ function(bittern_feature name target hint)
 endfunction()
 
 if(NOT BITTERN_ONEDNN STREQUAL "OFF")
-  find_path(DNNL_INCLUDE dnnl.h PATH_SUFFIXES oneapi/dnnl)
+  find_path(DNNL_INCLUDE oneapi/dnnl/dnnl.h)
   find_library(DNNL_LIBRARY dnnl)
   if(DNNL_INCLUDE AND DNNL_LIBRARY)
     add_library(bittern_dnnl INTERFACE)

@@ -97,8 +97,7 @@ static bt_status run(bt_device *device, const bt_attention_args *a, const bt_pre
     const bt_attention_functions *functions = functions_for(device, a->o.dtype);
     const size_t bytes = forward_scratch_bytes(device, a);
     const int64_t count = a->o.shape.dim[0] * a->heads;
-    const int threads = bt_cpu_threads(device);
-#pragma omp parallel for num_threads(threads) schedule(static)
+#pragma omp parallel for num_threads(bt_cpu_threads(device)) schedule(static)
     for (int64_t i = 0; i < count; i++) {
         const bt_attention_head head = head_of(&a->qkv, &a->q, &a->o, &a->lse, a->heads, a->scale, i);
         functions->forward(&head, thread_scratch(scratch, bytes));
@@ -143,8 +142,7 @@ static bt_status run_dx(bt_device *device, const bt_attention_dx_args *a, const 
     const bt_attention_functions *functions = functions_for(device, a->o.dtype);
     const size_t bytes = backward_scratch_bytes(device, a);
     const int64_t count = a->o.shape.dim[0] * a->heads;
-    const int threads = bt_cpu_threads(device);
-#pragma omp parallel for num_threads(threads) schedule(static)
+#pragma omp parallel for num_threads(bt_cpu_threads(device)) schedule(static)
     for (int64_t i = 0; i < count; i++) {
         const bt_attention_head head = gradient_head_of(a, i);
         functions->backward(&head, thread_scratch(scratch, bytes));

@@ -272,8 +272,7 @@ static bt_status dnnl_prepare(bt_product *p) {
 static void copy_addend(const bt_product *p, const bt_product_operands *x) {
     const bt_product_spec *s = &p->spec;
     const size_t element = bt_dtype_bytes(s->out), bytes = (size_t)s->n * element;
-    const int threads = p->device->threads;
-#pragma omp parallel for num_threads(threads) schedule(static)
+#pragma omp parallel for num_threads(p->device->threads) schedule(static)
     for (int64_t i = 0; i < s->m; i++)
         memcpy((char *)x->c + (size_t)(i * s->c_ld) * element, (const char *)x->add + (size_t)(i * s->add_ld) * element,
                bytes);

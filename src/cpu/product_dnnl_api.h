@@ -7,7 +7,7 @@
 #ifndef BITTERN_CPU_PRODUCT_DNNL_API_H
 #define BITTERN_CPU_PRODUCT_DNNL_API_H
 
-#include <dnnl.h>
+#include <oneapi/dnnl/dnnl.h>
 
 #include <stdbool.h>
 #include <stddef.h>

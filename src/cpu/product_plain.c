@@ -41,8 +41,7 @@ static void pack_b(const bt_product *p, const void *b, float *panels) {
     const plain_state *state = p->state;
     const bt_product_spec *s = &p->spec;
     const int64_t nr = state->gemm->nr, count = ceil_div(s->n, nr);
-    const int threads = p->device->threads;
-#pragma omp parallel for num_threads(threads) schedule(static)
+#pragma omp parallel for num_threads(p->device->threads) schedule(static)
     for (int64_t panel = 0; panel < count; panel++) {
         int64_t first = panel * nr, cols = s->n - first < nr ? s->n - first : nr;
         bt_gemm_source source = source_of_b(s, b, first, cols);
@@ -97,7 +96,7 @@ static bt_status plain_prepare(bt_product *p) {
         if (is_new) pack_b(p, s->frozen_b, state->pack->data);
     } else
         state->b_bytes = bt_cpu_round_up(panels_bytes, BT_CPU_ALIGNMENT);
-    /* Rows in place need only room for the last, partial tile; those of a product with fewer than mr rows, too. */
+    /* Rows that are read in place need room for the last, partial tile only. */
     bool in_place = s->in == BT_F32 && !s->a_trans;
     int64_t kept_rows = in_place ? state->gemm->mr : state->block_rows;
     state->a_bytes = bt_cpu_round_up((size_t)(kept_rows * s->k) * sizeof(float), BT_CPU_ALIGNMENT);
@@ -171,8 +170,7 @@ static bt_status plain_run(const bt_product *p, const bt_product_operands *opera
     const float *panels = state->pack ? state->pack->data : scratch;
     if (!state->pack) pack_b(p, operands->b, scratch);
     const int64_t blocks = state->row_blocks * state->col_blocks;
-    const int threads = p->device->threads;
-#pragma omp parallel for num_threads(threads) schedule(static)
+#pragma omp parallel for num_threads(p->device->threads) schedule(static)
     for (int64_t block = 0; block < blocks; block++) {
 #ifdef _OPENMP
         int thread = omp_get_thread_num();

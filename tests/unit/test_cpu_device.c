@@ -75,8 +75,7 @@ static void memory_is_aligned_and_zero(void **state) {
     }
     void *memory = NULL;
     assert_int_equal(cpu->alloc(device, SIZE_MAX - 1, &memory), BT_ERR_MEMORY);
-    assert_int_equal(cpu->alloc(device, SIZE_MAX / 4, &memory), BT_ERR_MEMORY);
-    assert_non_null(strstr(bt_error_message(), "no memory for a block"));
+    assert_non_null(strstr(bt_error_message(), "cannot be addressed"));
     assert_null(memory);
     cpu->close(device);
 }
