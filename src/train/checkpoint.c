@@ -147,8 +147,7 @@ static bool checkpoint_step(const char *name, long long *step) {
     return sscanf(name, "step_%8lld%c", step, &tail) == 1;
 }
 
-/** Removes checkpoints but the newest `keep`, and what killed processes left half-written. */
-static void rotate(const char *run, int keep) {
+void bt_checkpoint_rotate(const char *run, int keep) {
     char folder[PATH_BYTES], path[PATH_BYTES + 300];
     snprintf(folder, sizeof folder, "%s/checkpoints", run);
     struct dirent **names;
@@ -191,7 +190,7 @@ bt_status bt_checkpoint_save(const char *run, bt_params *store, const bt_train_s
         remove_folder(partial);
         return bt_error_prefix(status, "step %lld: the checkpoint was not saved; earlier ones are intact", (long long)state->step);
     }
-    rotate(run, keep);
+    bt_checkpoint_rotate(run, keep);
     return BT_OK;
 }
 

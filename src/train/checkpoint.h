@@ -30,6 +30,9 @@ bt_status bt_base_save(const char *run, bt_params *store) BT_MUST_CHECK;
 /** Saves a checkpoint and removes the oldest ones but `keep` (0: none is removed). `config` is the resolved configuration as text. */
 bt_status bt_checkpoint_save(const char *run, bt_params *store, const bt_train_state *state, const char *config, int keep) BT_MUST_CHECK;
 
+/** Removes checkpoints but the newest `keep` (0: none is removed), and what killed processes left half-written. */
+void bt_checkpoint_rotate(const char *run, int keep);
+
 /** The newest complete checkpoint of a run: its folder in `path`; false if there is none. */
 bool bt_checkpoint_newest(const char *run, char *path, size_t path_bytes);
 

@@ -59,6 +59,7 @@ static bt_status prepare_run(trainer *t) {
     if (!t->options->resume && bt_checkpoint_newest(run, checkpoint, sizeof checkpoint))
         return bt_error(BT_ERR_CONFIG, "run.dir: %s already holds a run; continue it with --resume, or choose another folder", run);
     BT_TRY(bt_file_make_folders(path));
+    bt_checkpoint_rotate(run, t->config->run.keep);
     *checkpoint = 0;
     if (t->options->resume) BT_TRY(restore(t, checkpoint, sizeof checkpoint));
     if (!*checkpoint) {
