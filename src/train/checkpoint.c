@@ -130,13 +130,15 @@ static bt_status write_state(const char *folder, const bt_train_state *state, co
     return status;
 }
 
+/** Removes a checkpoint's folder with whatever files are in it: a killed writer leaves temporary names too. */
 static void remove_folder(const char *path) {
-    static const char *const files[] = {"model.safetensors", "optim.safetensors", "state.json"};
     char file[PATH_BYTES + 400];
-    for (int i = 0; i < 3; i++) {
-        snprintf(file, sizeof file, "%s/%s", path, files[i]);
-        unlink(file);
+    DIR *d = opendir(path);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
+        if ((size_t)snprintf(file, sizeof file, "%s/%s", path, e->d_name) < sizeof file) unlink(file);
     }
+    if (d) closedir(d);
     rmdir(path);
 }
 
