@@ -33,6 +33,17 @@ typedef struct trainer {
 
 /* ---- start ---- */
 
+/** Fills a store that is not committed yet: the frozen weights of a run and, unless `checkpoint` is NULL, the trained ones. */
+static bt_status load_run(const char *run, const char *checkpoint, bt_params *store) {
+    char file[1200];
+    int count;
+    snprintf(file, sizeof file, "%s/base.safetensors", run);
+    if (bt_file_exists(file)) BT_TRY(bt_weights_load(file, store, 1u, &count));
+    if (!checkpoint) return BT_OK;
+    snprintf(file, sizeof file, "%s/model.safetensors", checkpoint);
+    return bt_weights_load(file, store, 2u, &count);
+}
+
 /** Fills the model from the newest checkpoint and its state; BT_ERR_CONFIG when the configuration has changed. */
 static bt_status restore(trainer *t, char *checkpoint, size_t bytes) {
     const char *run = t->config->run.dir;
@@ -40,16 +51,12 @@ static bt_status restore(trainer *t, char *checkpoint, size_t bytes) {
         bt_log_info("resume: %s has no checkpoint yet; starting from the beginning", run);
         return BT_OK;
     }
-    char *saved = NULL, file[1200];
+    char *saved = NULL;
     BT_TRY(bt_checkpoint_state(checkpoint, &t->state, &saved));
     bt_status status = bt_config_compare(checkpoint, saved, t->options->config);
     bt_memory_free(saved);
     BT_TRY(status);
-    int count;
-    snprintf(file, sizeof file, "%s/base.safetensors", run);
-    if (bt_file_exists(file)) BT_TRY(bt_weights_load(file, t->setup.model.store, 1u, &count));
-    snprintf(file, sizeof file, "%s/model.safetensors", checkpoint);
-    return bt_weights_load(file, t->setup.model.store, 2u, &count);
+    return load_run(run, checkpoint, t->setup.model.store);
 }
 
 static bt_status prepare_run(trainer *t) {
@@ -205,15 +212,11 @@ bt_status bt_eval(const bt_run_config *config, bool untrained, bool json) {
     bt_setup setup;
     bt_session session = {.device = NULL};
     BT_TRY(bt_setup_open(&setup, config));
-    char checkpoint[1024], file[1200];
-    int count;
+    char checkpoint[1024];
     bt_status status = BT_OK;
     if (!untrained && !bt_checkpoint_newest(config->run.dir, checkpoint, sizeof checkpoint))
         status = bt_error(BT_ERR_IO, "%s has no checkpoint; train it first", config->run.dir);
-    snprintf(file, sizeof file, "%s/base.safetensors", config->run.dir);
-    if (status == BT_OK && bt_file_exists(file)) status = bt_weights_load(file, setup.model.store, 1u, &count);
-    snprintf(file, sizeof file, "%s/model.safetensors", checkpoint);
-    if (status == BT_OK && !untrained) status = bt_weights_load(file, setup.model.store, 2u, &count);
+    if (status == BT_OK) status = load_run(config->run.dir, untrained ? NULL : checkpoint, setup.model.store);
     if (status == BT_OK) status = bt_params_commit(setup.model.store, setup.device);
     bt_session_options o = bt_setup_session(config, false);
     if (status == BT_OK) status = bt_session_open(&session, &setup.model, setup.device, &o);
