@@ -214,6 +214,32 @@ bt_status bt_options_set_text(bt_options *options, const char *path, const char 
     return bt_options_set(options, path, (bt_option_text){&text, -1}, origin, origin);
 }
 
+bt_status bt_options_set_flag(bt_options *options, const char *flag, const char *text) {
+    char path[64];
+    size_t length = strlen(flag);
+    int index = -1;
+    if (length < sizeof path) {
+        for (size_t k = 0; k <= length; k++) path[k] = flag[k] == '-' ? '_' : flag[k];
+        index = bt_options_find(options, path);
+    }
+    if (index < 0) {
+        const char *near = bt_text_nearest(flag, options->paths, (size_t)options->count);
+        if (!near) return bt_error(BT_ERR_USAGE, "unknown option --%s (see --help)", flag);
+        bt_text name = {0};
+        for (; *near; near++) bt_text_append(&name, "%c", *near == '_' ? '-' : *near);
+        bt_status status = bt_error(BT_ERR_USAGE, "unknown option --%s; did you mean --%s?", flag, bt_text_get(&name));
+        bt_text_free(&name);
+        return status;
+    }
+    leaf *l = &options->leaves[index];
+    bt_option given = *l->option;
+    given.fallback = text;
+    bt_status status = bt_option_parse_default(&given, &options->arena, l->value); /* splits lists as defaults are */
+    if (status == BT_ERR_CONFIG) return bt_error_prefix(BT_ERR_USAGE, "--%s", flag);
+    if (status == BT_OK) l->origin = "command line";
+    return status;
+}
+
 bt_status bt_options_check(const bt_options *options) {
     bt_text missing = {0};
     int count = 0;

@@ -132,6 +132,10 @@ bt_status bt_options_set(bt_options *options, const char *path, bt_option_text t
 bt_status bt_options_set_text(bt_options *options, const char *path, const char *text,
                               const char *origin) BT_MUST_CHECK;
 
+/** The same for a flag of a command: `--per-class` sets per_class, lists are split at commas. BT_ERR_USAGE for what no flag
+ * is called, with the nearest, or a value that does not fit. */
+bt_status bt_options_set_flag(bt_options *options, const char *flag, const char *text) BT_MUST_CHECK;
+
 /** BT_ERR_CONFIG if a required option was not set; names all that are missing. */
 bt_status bt_options_check(const bt_options *options) BT_MUST_CHECK;
 
@@ -156,5 +160,8 @@ void bt_options_markdown(const bt_option_table *table, bt_text *out);
 
 /** Appends lines for --help: "  optim.lr  a number between 0 and 10 (default 0.001): learning rate". */
 void bt_options_help(const bt_option_table *table, bt_text *out);
+
+/** The same for the flags of a command: "  --per-class  a whole number ...". */
+void bt_options_help_flags(const bt_option_table *table, bt_text *out);
 
 #endif

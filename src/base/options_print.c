@@ -83,26 +83,43 @@ void bt_options_markdown(const bt_option_table *table, bt_text *out) {
     markdown_section(table, "", NULL, out);
 }
 
+static void help_line(const bt_option *option, const char *name, bt_text *out) {
+    bt_text_append(out, "  %s  ", name);
+    bt_option_describe(option, out);
+    if (!option->fallback)
+        bt_text_append(out, " (required)");
+    else if (option->fallback[0])
+        bt_text_append(out, " (default %s)", option->fallback);
+    bt_text_append(out, ": %s\n", option->help);
+}
+
 static void help_section(const bt_option_table *table, const char *path, bt_text *out) {
     for (size_t i = 0; i < table->count; i++) {
         const bt_option *option = &table->options[i];
         bt_text name = {0};
         bt_text_append(&name, "%s%s%s", path, path[0] ? "." : "", option->name);
-        if (option->type == BT_OPTION_TYPE_SECTION) {
+        if (option->type == BT_OPTION_TYPE_SECTION)
             help_section(option->section, bt_text_get(&name), out);
-        } else {
-            bt_text_append(out, "  %s  ", bt_text_get(&name));
-            bt_option_describe(option, out);
-            if (!option->fallback)
-                bt_text_append(out, " (required)");
-            else if (option->fallback[0])
-                bt_text_append(out, " (default %s)", option->fallback);
-            bt_text_append(out, ": %s\n", option->help);
-        }
+        else
+            help_line(option, bt_text_get(&name), out);
         bt_text_free(&name);
     }
 }
 
 void bt_options_help(const bt_option_table *table, bt_text *out) {
     help_section(table, "", out);
+}
+
+void bt_options_help_flags(const bt_option_table *table, bt_text *out) {
+    for (size_t i = 0; i < table->count; i++) {
+        const bt_option *option = &table->options[i];
+        bt_text name = {0};
+        bt_text_append(&name, "--");
+        for (const char *c = option->name; *c; c++) bt_text_append(&name, "%c", *c == '_' ? '-' : *c);
+        if (option->type == BT_OPTION_TYPE_BOOL)
+            bt_text_append(out, "  %s  %s\n", bt_text_get(&name), option->help);
+        else
+            help_line(option, bt_text_get(&name), out);
+        bt_text_free(&name);
+    }
 }

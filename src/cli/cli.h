@@ -1,29 +1,35 @@
-/* Commands of `bittern`: one file each, and the table in main.c. */
+/* Commands of `bittern`: one file each; main.c has the table. A command is described by a struct, from which come the
+ * parsing of its arguments, --help and the shell's completion. */
 #ifndef BITTERN_CLI_CLI_H
 #define BITTERN_CLI_CLI_H
 
 #include "train/run_config.h"
 
+/** What stands behind the command's name, taken apart. */
+typedef struct bt_arguments {
+    const void *flags; /**< the command's struct of flags, filled; NULL if it has none */
+    int count;         /**< operands: what begins without "--", and all behind "--" */
+    const char *const *operand;
+} bt_arguments;
+
 typedef struct bt_command {
-    const char *name, *usage, *summary;
-    bt_status (*run)(int argc, char **argv); /**< the arguments behind the command's name */
-    bool takes_config;                       /**< --help lists the options of a run */
+    const char *name, *operands, *summary; /**< operands as in the usage line: "CONFIG [key=value ...]" */
+    int least, most;                       /**< how many operands; most < 0: any number */
+    const bt_option_table *flags;          /**< flat: the option per_class is the flag --per-class; NULL: none */
+    size_t flags_bytes;                    /**< of the struct that the table describes */
+    bool takes_config;                     /**< --help lists the options of a run */
+    bt_status (*run)(const bt_arguments *arguments);
 } bt_command;
 
-/** Takes a flag out of the arguments; true if it was there. */
-bool bt_cli_flag(int *argc, char **argv, const char *name);
+extern const bt_command bt_command_train, bt_command_eval, bt_command_config, bt_command_inspect, bt_command_doctor,
+    bt_command_demo;
 
-/** BT_ERR_USAGE if an argument that begins with -- is left. */
-bt_status bt_cli_no_flags(int argc, char **argv) BT_MUST_CHECK;
+/** Parses `argv` (without the command's name) and runs the command. --flag value, --flag=value; a flag of a bool stands
+ * alone. BT_ERR_USAGE names the argument that does not fit. */
+bt_status bt_command_call(const bt_command *command, int argc, char **argv);
 
-/** A configuration file with overrides: argv[0] is the file, the rest are key=value. */
-bt_status bt_cli_config(int argc, char **argv, bt_run_config *config, bt_options **options) BT_MUST_CHECK;
-
-bt_status bt_cmd_train(int argc, char **argv);
-bt_status bt_cmd_eval(int argc, char **argv);
-bt_status bt_cmd_config(int argc, char **argv);
-bt_status bt_cmd_inspect(int argc, char **argv);
-bt_status bt_cmd_doctor(int argc, char **argv);
-bt_status bt_cmd_demo(int argc, char **argv);
+/** A configuration file with overrides: operand[0] is the file, the rest are key=value. */
+bt_status bt_cli_config(const char *const *operand, int count, bt_run_config *config,
+                        bt_options **options) BT_MUST_CHECK;
 
 #endif

@@ -1,5 +1,6 @@
-/* bittern demo: a few hundred generated pictures in class folders, to try training on where there are no data. Each class is a shape in a
- * colour range on a noisy ground; position, size, turn, shade and ground vary. PPM where the build has no libpng.
+/* bittern demo: a few hundred generated pictures in class folders, to try training on where there are no data. Each
+ * class is a shape in a colour range on a noisy ground; position, size, turn, shade and ground vary. PPM where the
+ * build has no libpng.
  */
 #include "base/file.h"
 #include "cli/cli.h"
@@ -20,12 +21,18 @@ static const char *const names[CLASSES] = {"disc", "ring", "square", "cross", "s
 static bool inside(int shape, double x, double y) {
     double r = sqrt(x * x + y * y), ax = fabs(x), ay = fabs(y);
     switch (shape) {
-    case 0: return r < 1;
-    case 1: return r < 1 && r > 0.55;
-    case 2: return ax < 0.85 && ay < 0.85;
-    case 3: return (ax < 0.3 && ay < 1) || (ay < 0.3 && ax < 1);
-    case 4: return r < 1 && (int)floor((y + 4) * 3) % 2 == 0;
-    default: return y < 0.75 && y > -1 + 2.1 * ax;
+    case 0:
+        return r < 1;
+    case 1:
+        return r < 1 && r > 0.55;
+    case 2:
+        return ax < 0.85 && ay < 0.85;
+    case 3:
+        return (ax < 0.3 && ay < 1) || (ay < 0.3 && ax < 1);
+    case 4:
+        return r < 1 && (int)floor((y + 4) * 3) % 2 == 0;
+    default:
+        return y < 0.75 && y > -1 + 2.1 * ax;
     }
 }
 
@@ -72,27 +79,28 @@ static bt_status make(const char *folder, int per_class, int size, uint64_t seed
         }
     }
     free(pixels);
-    if (status == BT_OK) printf("%d pictures of %d x %d in %d classes under %s\n", CLASSES * per_class, size, size, CLASSES, folder);
+    if (status == BT_OK)
+        printf("%d pictures of %d x %d in %d classes under %s\n", CLASSES * per_class, size, size, CLASSES, folder);
     return status;
 }
 
-bt_status bt_cmd_demo(int argc, char **argv) {
-    long values[] = {80, 48, 1};
-    const char *const flags[] = {"--per-class", "--size", "--seed"};
-    const char *folder = NULL;
-    for (int i = 0; i < argc; i++) {
-        int k = 0;
-        while (k < 3 && strcmp(argv[i], flags[k]) != 0) k++;
-        if (k < 3) {
-            char *end = NULL;
-            if (i + 1 == argc || ((values[k] = strtol(argv[++i], &end, 10)), *end) || values[k] < (k == 2 ? 0 : 4) || values[k] > 100000)
-                return bt_error(BT_ERR_USAGE, "%s needs a number from %d to 100000", flags[k], k == 2 ? 0 : 4);
-        } else if (argv[i][0] == '-' || folder) {
-            return bt_error(BT_ERR_USAGE, "unknown argument %s (see --help)", argv[i]);
-        } else {
-            folder = argv[i];
-        }
-    }
-    if (!folder) return bt_error(BT_ERR_USAGE, "the folder is missing (see --help)");
-    return make(folder, (int)values[0], (int)values[1], (uint64_t)values[2]);
+typedef struct demo_flags {
+    int per_class, size;
+    int64_t seed;
+} demo_flags;
+
+static const bt_option demo_options[] = {
+    BT_OPTION_INT(demo_flags, per_class, "80", 1, 100000, "pictures of each class"),
+    BT_OPTION_INT(demo_flags, size, "48", 4, 4096, "pixels of a side"),
+    BT_OPTION_I64(demo_flags, seed, "1", 0, 9e15, "another seed, other pictures"),
+};
+static const bt_option_table demo_table = BT_OPTION_TABLE("bittern demo", demo_options);
+
+static bt_status demo(const bt_arguments *a) {
+    const demo_flags *flags = a->flags;
+    return make(a->operand[0], flags->per_class, flags->size, (uint64_t)flags->seed);
 }
+
+const bt_command bt_command_demo = {
+    "demo", "FOLDER", "generates a small set of pictures to try things on", 1, 1, &demo_table, sizeof(demo_flags),
+    false,  demo};

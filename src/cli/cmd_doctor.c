@@ -14,17 +14,20 @@ static void device_line(const char *name) {
     char text[256];
     backend->describe(device, text, sizeof text);
     printf("%-6s yes: %s\n", name, text);
-    printf("%-6s bf16: %s\n", "", backend->fast_dtype(device, BT_BF16) ? "at its own speed" : "emulated (right, but slower than f32)");
+    printf("%-6s bf16: %s\n", "",
+           backend->fast_dtype(device, BT_BF16) ? "at its own speed" : "emulated (right, but slower than f32)");
     backend->close(device);
 }
 
 static void library_line(const char *name, bool present, const char *use, const char *package) {
-    if (present) printf("%-6s yes: %s\n", name, use);
-    else printf("%-6s no: %s needs %s at build time\n", name, use, package);
+    if (present)
+        printf("%-6s yes: %s\n", name, use);
+    else
+        printf("%-6s no: %s needs %s at build time\n", name, use, package);
 }
 
-bt_status bt_cmd_doctor(int argc, char **argv) {
-    BT_TRY(bt_cli_no_flags(argc, argv));
+static bt_status doctor(const bt_arguments *a) {
+    (void)a;
     printf("bittern %s\n", BITTERN_VERSION);
     device_line("cpu");
     device_line("cuda");
@@ -45,3 +48,6 @@ bt_status bt_cmd_doctor(int argc, char **argv) {
 #endif
     return BT_OK;
 }
+
+const bt_command bt_command_doctor = {"doctor", "",    "what this machine and this build can do", 0, 0, NULL, 0,
+                                      false,    doctor};

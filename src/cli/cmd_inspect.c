@@ -25,10 +25,10 @@ static bt_status print_plan(const bt_session *session, bool json) {
     return status;
 }
 
-static bt_status inspect_plan(int argc, char **argv, bool json) {
+static bt_status inspect_plan(int count, const char *const *operand, bool json) {
     bt_run_config config;
     bt_options *options;
-    BT_TRY(bt_cli_config(argc, argv, &config, &options));
+    BT_TRY(bt_cli_config(operand, count, &config, &options));
     bt_setup setup;
     bt_session session = {.device = NULL};
     bt_status status = bt_setup_open(&setup, &config);
@@ -67,14 +67,27 @@ static bt_status list_tensors(const char *path) {
     return BT_OK;
 }
 
-bt_status bt_cmd_inspect(int argc, char **argv) {
-    bool json = bt_cli_flag(&argc, argv, "--json");
-    BT_TRY(bt_cli_no_flags(argc, argv));
-    if (argc < 1) return bt_error(BT_ERR_USAGE, "what to inspect is missing: plan CONFIG, models, or a .safetensors file");
-    if (strcmp(argv[0], "plan") == 0) return inspect_plan(argc - 1, argv + 1, json);
-    if (strcmp(argv[0], "models") == 0) {
+typedef struct inspect_flags {
+    bool json;
+} inspect_flags;
+
+static const bt_option inspect_options[] = {
+    BT_OPTION_BOOL(inspect_flags, json, "false", "prints one JSON object (plan)"),
+};
+static const bt_option_table inspect_table = BT_OPTION_TABLE("bittern inspect", inspect_options);
+
+static bt_status inspect(const bt_arguments *a) {
+    const inspect_flags *flags = a->flags;
+    if (strcmp(a->operand[0], "plan") == 0) {
+        if (a->count < 2) return bt_error(BT_ERR_USAGE, "a configuration file is missing: bittern inspect plan CONFIG");
+        return inspect_plan(a->count - 1, a->operand + 1, flags->json);
+    }
+    if (strcmp(a->operand[0], "models") == 0) {
         list_models();
         return BT_OK;
     }
-    return list_tensors(argv[0]);
+    return list_tensors(a->operand[0]);
 }
+
+const bt_command bt_command_inspect = {"inspect", "plan CONFIG [key=value ...] | models | FILE.safetensors",
+                                       "a step's program, known towers, a weight file", 1, -1, &inspect_table, sizeof(inspect_flags), false, inspect};

@@ -1,4 +1,5 @@
 /* bittern train, eval, config. */
+#include "base/file.h"
 #include "cli/cli.h"
 #include "formats/config.h"
 #include "train/interrupt.h"
@@ -7,11 +8,21 @@
 #include <stdio.h>
 #include <string.h>
 
-bt_status bt_cmd_train(int argc, char **argv) {
-    bt_train_options train = {.resume = bt_cli_flag(&argc, argv, "--resume")};
+typedef struct train_flags {
+    bool resume;
+} train_flags;
+
+static const bt_option train_options[] = {
+    BT_OPTION_BOOL(train_flags, resume, "false", "goes on from the newest checkpoint, to the same bits"),
+};
+static const bt_option_table train_table = BT_OPTION_TABLE("bittern train", train_options);
+
+static bt_status train(const bt_arguments *a) {
+    const train_flags *flags = a->flags;
+    bt_train_options train = {.resume = flags->resume};
     bt_run_config config;
     bt_options *options;
-    BT_TRY(bt_cli_config(argc, argv, &config, &options));
+    BT_TRY(bt_cli_config(a->operand, a->count, &config, &options));
     bt_text json = {0}, yaml = {0};
     bt_status status = bt_run_config_json(options, &json);
     bt_options_dump(options, &yaml);
@@ -28,31 +39,74 @@ bt_status bt_cmd_train(int argc, char **argv) {
     return status;
 }
 
-bt_status bt_cmd_eval(int argc, char **argv) {
-    bool untrained = bt_cli_flag(&argc, argv, "--untrained"), json = bt_cli_flag(&argc, argv, "--json");
-    if (argc < 1) return bt_error(BT_ERR_USAGE, "the run's folder is missing (see --help)");
-    char path[1024];
-    if ((size_t)snprintf(path, sizeof path, "%s/config.yaml", argv[0]) >= sizeof path) return bt_error(BT_ERR_USAGE, "the run's path is too long");
-    const char *run = argv[0];
-    argv[0] = path;
+const bt_command bt_command_train = {"train",
+                                     "CONFIG [key=value ...]",
+                                     "trains, evaluates, writes a run directory",
+                                     1,
+                                     -1,
+                                     &train_table,
+                                     sizeof(train_flags),
+                                     true,
+                                     train};
+
+typedef struct eval_flags {
+    bool untrained, json;
+} eval_flags;
+
+static const bt_option eval_options[] = {
+    BT_OPTION_BOOL(eval_flags, untrained, "false", "scores the weights that the run began with"),
+    BT_OPTION_BOOL(eval_flags, json, "false", "prints one JSON object"),
+};
+static const bt_option_table eval_table = BT_OPTION_TABLE("bittern eval", eval_options);
+
+static bt_status eval(const bt_arguments *a) {
+    const eval_flags *flags = a->flags;
+    const char *run = a->operand[0];
+    bt_text path = {0};
+    bt_text_append(&path, "%s/config.yaml", run);
     bt_run_config config;
-    bt_options *options;
-    BT_TRY(bt_cli_config(argc, argv, &config, &options));
-    config.run.dir = run; /* the folder may have been moved */
-    config.model.weights = "";
-    bt_status status = bt_eval(&config, untrained, json);
+    bt_options *options = NULL;
+    bt_status status = bt_text_status(&path);
+    if (status == BT_OK && !bt_file_exists(bt_text_get(&path)))
+        status =
+            bt_error(BT_ERR_IO, "%s is no run's folder: it has no config.yaml; bittern train makes one (run.dir)", run);
+    if (status == BT_OK)
+        status =
+            bt_config_load(&bt_run_config_table, &config, bt_text_get(&path), a->operand + 1, a->count - 1, &options);
+    if (status == BT_OK) status = bt_run_config_check(&config, options);
+    if (status == BT_OK) {
+        config.run.dir = run; /* the folder may have been moved */
+        config.model.weights = "";
+        status = bt_eval(&config, flags->untrained, flags->json);
+    }
     bt_options_free(options);
+    bt_text_free(&path);
     return status;
 }
 
-bt_status bt_cmd_config(int argc, char **argv) {
+const bt_command bt_command_eval = {
+    "eval", "RUN [key=value ...]", "scores of a run's newest checkpoint", 1, -1, &eval_table, sizeof(eval_flags), true,
+    eval};
+
+typedef struct config_flags {
+    bool reference;
+} config_flags;
+
+static const bt_option config_options[] = {
+    BT_OPTION_BOOL(config_flags, reference, "false", "prints all options as Markdown (docs/options.md)"),
+};
+static const bt_option_table config_table = BT_OPTION_TABLE("bittern config", config_options);
+
+static bt_status config(const bt_arguments *a) {
+    const config_flags *flags = a->flags;
     bt_text text = {0};
-    if (bt_cli_flag(&argc, argv, "--reference")) {
+    if (flags->reference) {
         bt_options_markdown(&bt_run_config_table, &text);
     } else {
+        if (a->count < 1) return bt_error(BT_ERR_USAGE, "a configuration file is missing: bittern config CONFIG");
         bt_run_config config;
         bt_options *options;
-        BT_TRY(bt_cli_config(argc, argv, &config, &options));
+        BT_TRY(bt_cli_config(a->operand, a->count, &config, &options));
         bt_options_dump(options, &text);
         bt_options_free(options);
     }
@@ -61,3 +115,13 @@ bt_status bt_cmd_config(int argc, char **argv) {
     bt_text_free(&text);
     return status;
 }
+
+const bt_command bt_command_config = {"config",
+                                      "CONFIG [key=value ...]",
+                                      "the resolved configuration with the origin of each value",
+                                      0,
+                                      -1,
+                                      &config_table,
+                                      sizeof(config_flags),
+                                      true,
+                                      config};

@@ -1,65 +1,73 @@
-/* bittern: the table of commands. */
-#include "cli/cli.h"
-
+/* bittern: the table of commands, help, completion. */
 #include "base/text.h"
-#include "formats/config.h"
+#include "cli/cli.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static const bt_command commands[] = {
-    {"train", "bittern train CONFIG [key=value ...] [--resume]", "trains, evaluates, writes a run directory", bt_cmd_train, true},
-    {"eval", "bittern eval RUN [key=value ...] [--untrained] [--json]", "scores of a run's newest checkpoint", bt_cmd_eval, true},
-    {"config", "bittern config CONFIG [key=value ...] | --reference", "the resolved configuration with the origin of each value", bt_cmd_config, true},
-    {"inspect", "bittern inspect plan CONFIG [key=value ...] [--json] | models | FILE.safetensors", "a step's program, known towers, a weight file",
-     bt_cmd_inspect, false},
-    {"doctor", "bittern doctor", "what this machine and this build can do", bt_cmd_doctor, false},
-    {"demo", "bittern demo FOLDER [--per-class N] [--size PIXELS] [--seed N]", "generates a small set of pictures to try things on", bt_cmd_demo, false},
-};
+static const bt_command *const commands[] = {&bt_command_train,   &bt_command_eval,   &bt_command_config,
+                                             &bt_command_inspect, &bt_command_doctor, &bt_command_demo};
 enum { COUNT = sizeof commands / sizeof commands[0] };
-
-bool bt_cli_flag(int *argc, char **argv, const char *name) {
-    for (int i = 0; i < *argc; i++)
-        if (strcmp(argv[i], name) == 0) {
-            memmove(argv + i, argv + i + 1, (size_t)(*argc - i - 1) * sizeof *argv);
-            --*argc;
-            return true;
-        }
-    return false;
-}
-
-bt_status bt_cli_no_flags(int argc, char **argv) {
-    for (int i = 0; i < argc; i++)
-        if (strncmp(argv[i], "--", 2) == 0) return bt_error(BT_ERR_USAGE, "unknown option %s (see --help)", argv[i]);
-    return BT_OK;
-}
-
-bt_status bt_cli_config(int argc, char **argv, bt_run_config *config, bt_options **options) {
-    BT_TRY(bt_cli_no_flags(argc, argv));
-    if (argc < 1) return bt_error(BT_ERR_USAGE, "a configuration file is missing (see --help)");
-    BT_TRY(bt_config_load(&bt_run_config_table, config, argv[0], (const char *const *)argv + 1, argc - 1, options));
-    bt_status status = bt_run_config_check(config, *options);
-    if (status != BT_OK) {
-        bt_options_free(*options);
-        *options = NULL;
-    }
-    return status;
-}
 
 static void print_usage(FILE *to) {
     fprintf(to, "usage: bittern COMMAND ...\n\n");
-    for (int i = 0; i < COUNT; i++) fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].summary);
-    fprintf(to, "\nbittern COMMAND --help tells more. Exit codes: 0 good, 1 failed, 2 usage, 3 configuration, 4 file, 5 format, 6 memory,\n"
-                "7 unsupported, 8 shape, 9 numeric, 10 device, 11 interrupted (state saved).\n");
+    for (int i = 0; i < COUNT; i++) fprintf(to, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
+    fprintf(to, "\nbittern COMMAND --help tells more; bittern completion prints completion for bash and zsh.\n"
+                "Exit codes: 0 good, 1 failed, 2 usage, 3 configuration, 4 file, 5 format, 6 memory, 7 unsupported, 8 "
+                "shape, 9 numeric,\n"
+                "10 device, 11 interrupted (state saved).\n");
 }
 
-static void print_help(const bt_command *c) {
-    printf("usage: %s\n%s\n", c->usage, c->summary);
-    if (!c->takes_config) return;
+static int print_help(const bt_command *c) {
     bt_text text = {0};
-    bt_options_help(&bt_run_config_table, &text);
-    printf("\noptions of a configuration, in the file or as key=value:\n%s", bt_text_get(&text));
+    bt_text_append(&text, "usage: bittern %s %s%s\n%s\n", c->name, c->operands, c->flags ? " [options]" : "",
+                   c->summary);
+    if (c->flags) bt_text_append(&text, "\noptions:\n");
+    if (c->flags) bt_options_help_flags(c->flags, &text);
+    if (c->takes_config) bt_text_append(&text, "\noptions of a configuration, in the file or as key=value:\n");
+    if (c->takes_config) bt_options_help(&bt_run_config_table, &text);
+    fputs(bt_text_get(&text), stdout);
     bt_text_free(&text);
+    return 0;
+}
+
+/** Words of each command, for bash; zsh reads the same by bashcompinit. */
+static int print_completion(void) {
+    printf("# eval \"$(bittern completion)\"\n"
+           "[ -n \"${ZSH_VERSION:-}\" ] && autoload -U +X bashcompinit && bashcompinit\n"
+           "_bittern() {\n    local words=\n    if [ \"$COMP_CWORD\" -eq 1 ]; then\n        words='");
+    for (int i = 0; i < COUNT; i++) printf("%s ", commands[i]->name);
+    printf("completion --help --version'\n    else\n        case ${COMP_WORDS[1]} in\n");
+    for (int i = 0; i < COUNT; i++) {
+        const bt_option_table *flags = commands[i]->flags;
+        printf("        %s) words='--help", commands[i]->name);
+        for (size_t k = 0; flags && k < flags->count; k++) {
+            printf(" --");
+            for (const char *c = flags->options[k].name; *c; c++) putchar(*c == '_' ? '-' : *c);
+        }
+        printf("' ;;\n");
+    }
+    printf("        esac\n    fi\n    COMPREPLY=($(compgen -W \"$words\" -- \"${COMP_WORDS[COMP_CWORD]}\"))\n}\n"
+           "complete -o default -F _bittern bittern\n");
+    return 0;
+}
+
+static const bt_command *find(const char *name) {
+    const char *names[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        names[i] = commands[i]->name;
+        if (strcmp(name, names[i]) == 0) return commands[i];
+    }
+    const char *nearest = bt_text_nearest(name, names, COUNT);
+    fprintf(stderr, "bittern: no command \"%s\"%s%s%s\n", name, nearest ? "; did you mean \"" : "; see bittern --help",
+            nearest ? nearest : "", nearest ? "\"?" : "");
+    return NULL;
+}
+
+static bool asks_for_help(int argc, char **argv) {
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--help") == 0) return true;
+    return false;
 }
 
 int main(int argc, char **argv) {
@@ -68,22 +76,11 @@ int main(int argc, char **argv) {
         return argc < 2 ? BT_ERR_USAGE : 0;
     }
     if (strcmp(argv[1], "--version") == 0) return printf("bittern %s\n", BITTERN_VERSION) < 0;
-    const char *names[COUNT];
-    for (int i = 0; i < COUNT; i++) {
-        names[i] = commands[i].name;
-        if (strcmp(argv[1], commands[i].name) != 0) continue;
-        argc -= 2;
-        argv += 2;
-        if (bt_cli_flag(&argc, argv, "--help")) {
-            print_help(&commands[i]);
-            return 0;
-        }
-        bt_status status = commands[i].run(argc, argv);
-        if (status != BT_OK) fprintf(stderr, "bittern: %s\n", bt_error_message());
-        return (int)status;
-    }
-    const char *nearest = bt_text_nearest(argv[1], names, COUNT);
-    fprintf(stderr, "bittern: no command \"%s\"%s%s%s\n", argv[1], nearest ? "; did you mean \"" : "; see bittern --help", nearest ? nearest : "",
-            nearest ? "\"?" : "");
-    return BT_ERR_USAGE;
+    if (strcmp(argv[1], "completion") == 0) return print_completion();
+    const bt_command *command = find(argv[1]);
+    if (!command) return BT_ERR_USAGE;
+    if (asks_for_help(argc - 2, argv + 2)) return print_help(command);
+    bt_status status = bt_command_call(command, argc - 2, argv + 2);
+    if (status != BT_OK) fprintf(stderr, "bittern: %s\n", bt_error_message());
+    return (int)status;
 }

@@ -11,23 +11,9 @@ static int attention_products(const bt_tensor *qkv, const bt_tensor *o, int head
     return count;
 }
 
-int bt_cost_products(bt_op op, const void *args, bt_product_shape out[BT_MAX_PRODUCTS]) {
+/** Products of the frozen weight, then of the adapter. */
+static int adapted_products(bt_op op, const void *args, bt_product_shape *out) {
     switch (op) {
-    case BT_OP_linear: {
-        const bt_linear_args *a = args;
-        out[0] = (bt_product_shape){1, rows(&a->y), cols(&a->y), cols(&a->x)};
-        return 1;
-    }
-    case BT_OP_linear_dx: {
-        const bt_linear_dx_args *a = args;
-        out[0] = (bt_product_shape){1, rows(&a->dy), cols(&a->dx), cols(&a->dy)};
-        return 1;
-    }
-    case BT_OP_linear_dw: {
-        const bt_linear_dw_args *a = args;
-        out[0] = (bt_product_shape){1, cols(&a->dy), cols(&a->x), rows(&a->dy)};
-        return 1;
-    }
     case BT_OP_lora_linear: {
         const bt_lora_linear_args *a = args;
         out[0] = (bt_product_shape){1, rows(&a->y), cols(&a->y), cols(&a->x)};
@@ -52,6 +38,27 @@ int bt_cost_products(bt_op op, const void *args, bt_product_shape out[BT_MAX_PRO
         out[1] = (bt_product_shape){1, rows(&a->dbb), cols(&a->dbb), rows(&a->dy)};
         return 2;
     }
+    default: return 0;
+    }
+}
+
+int bt_cost_products(bt_op op, const void *args, bt_product_shape out[BT_MAX_PRODUCTS]) {
+    switch (op) {
+    case BT_OP_linear: {
+        const bt_linear_args *a = args;
+        out[0] = (bt_product_shape){1, rows(&a->y), cols(&a->y), cols(&a->x)};
+        return 1;
+    }
+    case BT_OP_linear_dx: {
+        const bt_linear_dx_args *a = args;
+        out[0] = (bt_product_shape){1, rows(&a->dy), cols(&a->dx), cols(&a->dy)};
+        return 1;
+    }
+    case BT_OP_linear_dw: {
+        const bt_linear_dw_args *a = args;
+        out[0] = (bt_product_shape){1, cols(&a->dy), cols(&a->x), rows(&a->dy)};
+        return 1;
+    }
     case BT_OP_attention: {
         const bt_attention_args *a = args;
         return attention_products(&a->qkv, &a->o, a->heads, 2, out);
@@ -70,7 +77,7 @@ int bt_cost_products(bt_op op, const void *args, bt_product_shape out[BT_MAX_PRO
         out[0] = (bt_product_shape){a->groups, rows(&a->x) / a->groups, cols(&a->x), cols(&a->x)};
         return 1;
     }
-    default: return 0;
+    default: return adapted_products(op, args, out);
     }
 }
 

@@ -126,8 +126,8 @@ static bt_status log_step(trainer *t, const bt_step_result *r, double lr, bool h
     char terms[128] = "";
     for (int i = 0; i < r->terms && r->terms > 1; i++)
         snprintf(terms + strlen(terms), sizeof terms - strlen(terms), " %s %.4f", r->name[i], (double)r->value[i]);
-    bt_log_info("step %lld/%lld epoch %lld%s loss %.4f%s lr %.2e  %.1f views/s, waiting %.0f %%, %.0f s left", (long long)t->state.step, (long long)t->total,
-                (long long)t->state.epoch, head_only ? " (head)" : "", r->loss, terms, lr, rate, share * 100, left);
+    bt_log_info("step %lld/%lld epoch %lld/%d%s loss %.4f%s lr %.2e  %.1f views/s, waiting %.0f %%, %.0f s left", (long long)t->state.step,
+                (long long)t->total, (long long)((t->state.step - 1) / t->batches) + 1, t->config->train.epochs, head_only ? " (head)" : "", r->loss, terms, lr, rate, share * 100, left);
     t->interval_start = now;
     t->interval_images = 0;
     t->interval_wait = wait;

@@ -307,6 +307,53 @@ static void failed_allocations(void **state) {
     }
 }
 
+typedef struct command {
+    int per_class;
+    bool json;
+    bt_int_list bits;
+} command;
+
+static const bt_option command_options[] = {
+    BT_OPTION_INT(command, per_class, "80", 1, 100, "pictures of each class"),
+    BT_OPTION_BOOL(command, json, "false", "prints JSON"),
+    BT_OPTION_INTS(command, bits, "16", 1, 4096, "lengths of codes"),
+};
+static const bt_option_table command_table = BT_OPTION_TABLE("command", command_options);
+
+static void flags(void **state) {
+    (void)state;
+    command c;
+    bt_options *o;
+    check_ok(bt_options_new(&command_table, &c, &o));
+    check_ok(bt_options_set_flag(o, "per-class", "3"));
+    check_ok(bt_options_set_flag(o, "json", "true"));
+    check_ok(bt_options_set_flag(o, "bits", "16,32, 64"));
+    assert_int_equal(c.per_class, 3);
+    assert_true(c.json);
+    assert_int_equal(c.bits.count, 3);
+    assert_int_equal(c.bits.items[2], 64);
+    assert_string_equal(bt_options_origin(o, 0), "command line");
+    check_message(bt_options_set_flag(o, "per-class", "101"), BT_ERR_USAGE,
+                  "--per-class: found \"101\", expected a whole number between 1 and 100");
+    check_message(bt_options_set_flag(o, "bits", "16,x"), BT_ERR_USAGE,
+                  "--bits: item 2: found \"x\", expected a whole number between 1 and 4096");
+    check_message(bt_options_set_flag(o, "per-clas", "1"), BT_ERR_USAGE,
+                  "unknown option --per-clas; did you mean --per-class?");
+    check_message(bt_options_set_flag(o, "zebra", "1"), BT_ERR_USAGE, "unknown option --zebra (see --help)");
+    char endless[200];
+    memset(endless, 'a', sizeof endless - 1);
+    endless[sizeof endless - 1] = 0;
+    check_error(bt_options_set_flag(o, endless, "1"), BT_ERR_USAGE, "unknown option --aaa");
+    assert_int_equal(c.per_class, 3); /* failures leave the struct */
+    bt_text help = {0};
+    bt_options_help_flags(&command_table, &help);
+    assert_non_null(strstr(bt_text_get(&help),
+                           "  --per-class  a whole number between 1 and 100 (default 80): pictures of each class\n"));
+    assert_non_null(strstr(bt_text_get(&help), "  --json  prints JSON\n"));
+    bt_text_free(&help);
+    bt_options_free(o);
+}
+
 #define WITH_OPTIONS(test) cmocka_unit_test_setup_teardown(test, bind, unbind)
 
 int main(void) {
@@ -320,6 +367,7 @@ int main(void) {
         WITH_OPTIONS(required),
         WITH_OPTIONS(own_checks),
         WITH_OPTIONS(dump),
+        cmocka_unit_test(flags),
         cmocka_unit_test(ambiguous_keys),
         cmocka_unit_test(reference),
         cmocka_unit_test(contradicting_tables_abort),

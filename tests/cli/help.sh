@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Arguments: every command's help, wrong flags answered with what is meant, completion, and the option reference that is up to date.
+#   help.sh BITTERN SOURCE_FOLDER
+root=$2
+. "$(dirname "$0")/common.sh"
+
+answer() { # what, exit code, part of the message, arguments...
+    local what=$1 code=$2 text=$3 out rc=0
+    shift 3
+    out=$("$bittern" "$@" 2>&1) || rc=$?
+    [ "$rc" -eq "$code" ] && [[ $out == *"$text"* ]]
+    check "$what: exit code $rc, \"$out\"" $?
+}
+
+commands=$("$bittern" --help | sed -n 's/^  \([a-z]*\) .*/\1/p')
+[ "$(wc -w <<<"$commands")" -ge 6 ]
+check "the list of commands: $commands" $?
+for command in $commands; do
+    answer "help of $command" 0 "usage: bittern $command" "$command" --help
+    grep -q "  $command) words='--help" <("$bittern" completion)
+    check "completion of $command" $?
+done
+bash -n <("$bittern" completion)
+check "completion is a script" $?
+
+answer "no command" 2 "usage: bittern COMMAND"
+answer "unknown command" 2 'no command "trian"; did you mean "train"?' trian
+answer "unknown flag" 2 "unknown option --jsn; did you mean --json?" eval --jsn "$scratch"
+answer "unknown flag with a dash" 2 "unknown option --per-clas; did you mean --per-class?" demo x --per-clas 3
+answer "flag out of range" 2 '--per-class: found "0", expected a whole number between 1 and 100000' demo x --per-class 0
+answer "flag without its value" 2 "--size needs a value: pixels of a side" demo x --size
+answer "value of a flag that stands alone" 2 '--json: found "tru", expected true or false' eval "$scratch" --json=tru
+answer "too few operands" 2 "the arguments are missing: usage: bittern demo FOLDER" demo
+answer "too many operands" 2 'argument "b" is too much; usage: bittern demo FOLDER' demo a b
+answer "flags of a command without any" 2 "unknown option --json (bittern doctor --help)" doctor --json
+answer "no run" 4 "is no run's folder: it has no config.yaml" eval "$scratch/nothing"
+answer "flags end at --" 4 "cannot open --resume" train -- --resume
+
+diff <("$bittern" config --reference) "$root/docs/options.md" >"$scratch/diff"
+check "docs/options.md is what bittern config --reference prints: $(head -n 3 "$scratch/diff")" $?
+finish
