@@ -39,12 +39,17 @@ bt_status bt_metrics_open(bt_metrics *out, const char *run, int64_t step) {
     char path[1100];
     snprintf(path, sizeof path, "%s/metrics.jsonl", run);
     if (bt_file_exists(path)) BT_TRY(drop_later(path, step));
-    return bt_jsonl_open(path, false, &out->log);
+    *out = (bt_metrics){.log = NULL};
+    BT_TRY(bt_jsonl_open(path, false, &out->log));
+    bt_status status = bt_event_file_open(run, step > 0 ? step + 1 : 0, &out->events);
+    if (status != BT_OK) bt_metrics_close(out);
+    return status;
 }
 
 void bt_metrics_close(bt_metrics *metrics) {
     if (metrics->log) bt_jsonl_close(metrics->log);
-    metrics->log = NULL;
+    bt_event_file_close(metrics->events);
+    *metrics = (bt_metrics){.log = NULL};
 }
 
 static bt_status append(bt_metrics *metrics, bt_json_writer *w) {
@@ -67,7 +72,14 @@ bt_status bt_metrics_step(bt_metrics *metrics, const bt_train_state *state, cons
     bt_json_member_number(&w, "lr", lr);
     bt_json_member_number(&w, "views_per_s", views_per_s);
     bt_json_member_number(&w, "waiting", waiting);
-    return append(metrics, &w);
+    BT_TRY(append(metrics, &w));
+    bt_event_scalar scalars[BT_MAX_TERMS + 4] = {{"train/loss", r->loss}, {"train/lr", lr}, {"speed/views_per_s", views_per_s}, {"speed/waiting", waiting}};
+    char tags[BT_MAX_TERMS][48];
+    for (int i = 0; i < r->terms; i++) {
+        snprintf(tags[i], sizeof tags[i], "train/%s", r->name[i]);
+        scalars[4 + i] = (bt_event_scalar){tags[i], (double)r->value[i]};
+    }
+    return bt_event_file_append(metrics->events, state->step, scalars, 4 + r->terms);
 }
 
 /* ---- scores ---- */
@@ -95,7 +107,12 @@ bt_status bt_metrics_scores(bt_metrics *metrics, const bt_train_state *state, co
     bt_json_member_string(&w, "when", when);
     bt_json_member_integer(&w, "step", state->step);
     write_scores(&w, e);
-    return append(metrics, &w);
+    BT_TRY(append(metrics, &w));
+    bt_event_scalar scalars[3] = {{"scores/map_continuous", e->cosine.papers}};
+    int count = 1;
+    if (e->has_codes) scalars[count++] = (bt_event_scalar){"scores/map_binary", e->asymmetric.papers};
+    if (e->accuracy >= 0) scalars[count++] = (bt_event_scalar){"scores/accuracy", e->accuracy};
+    return bt_event_file_append(metrics->events, state->step, scalars, count);
 }
 
 static void describe(const bt_evaluation *e, char *text, size_t bytes) {

@@ -1,16 +1,18 @@
-/* RUN/metrics.jsonl: one object a line, kind "step" or "scores". */
+/* Metrics of a run: RUN/metrics.jsonl, one object a line, kind "step" or "scores"; and the same numbers as a TensorBoard event file. */
 #ifndef BITTERN_TRAIN_METRICS_H
 #define BITTERN_TRAIN_METRICS_H
 
+#include "formats/event_file.h"
 #include "formats/json.h"
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
 
 typedef struct bt_metrics {
     bt_jsonl *log;
+    bt_event_file *events;
 } bt_metrics;
 
-/** Opens for appending; lines of steps behind `step` are dropped: a resumed run writes them again. */
+/** Opens for appending; lines of steps behind `step` are dropped: a resumed run writes them again. The event file is a new one. */
 bt_status bt_metrics_open(bt_metrics *out, const char *run, int64_t step) BT_MUST_CHECK;
 void bt_metrics_close(bt_metrics *metrics);
 
