@@ -18,6 +18,11 @@ foreach(row "ONEDNN|bittern_dnnl" "LAPACK|bittern_lapack" "PNG|PkgConfig::BITTER
   endif()
 endforeach()
 target_compile_definitions(bittern_objects PRIVATE BITTERN_VERSION="${PROJECT_VERSION}")
+set(build_info ${CMAKE_BINARY_DIR}/generated/build_info.h)
+add_custom_target(bittern_build_info BYPRODUCTS ${build_info} COMMAND ${CMAKE_COMMAND} -DSOURCE=${CMAKE_SOURCE_DIR} -DOUT=${build_info}
+  "-DCOMPILER=${CMAKE_C_COMPILER_ID} ${CMAKE_C_COMPILER_VERSION} ${CMAKE_BUILD_TYPE}" -P ${CMAKE_SOURCE_DIR}/cmake/build_info.cmake VERBATIM)
+add_dependencies(bittern_objects bittern_build_info)
+set_property(SOURCE ${CMAKE_SOURCE_DIR}/src/base/build.c APPEND PROPERTY INCLUDE_DIRECTORIES ${CMAKE_BINARY_DIR}/generated)
 
 # Kernels for wider vectors are separate files, chosen at run time.
 file(GLOB avx2_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cpu/*_avx2.c)
@@ -53,7 +58,6 @@ file(GLOB cli_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cli/*.c)
 add_executable(bittern-cli ${cli_sources} ${cuda_objects})
 set_target_properties(bittern-cli PROPERTIES OUTPUT_NAME bittern)
 target_link_libraries(bittern-cli PRIVATE bittern_objects)
-target_compile_definitions(bittern-cli PRIVATE BITTERN_VERSION="${PROJECT_VERSION}")
 file(GLOB bench_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/benchmarks/*.c)
 add_executable(bittern-bench ${bench_sources} ${cuda_objects})
 target_link_libraries(bittern-bench PRIVATE bittern_objects)

@@ -1,4 +1,5 @@
 /* bittern doctor: what this machine and this build can do. */
+#include "base/build.h"
 #include "cli/cli.h"
 #include "tensor/backend.h"
 
@@ -28,7 +29,7 @@ static void library_line(const char *name, bool present, const char *use, const 
 
 static bt_status doctor(const bt_arguments *a) {
     (void)a;
-    printf("bittern %s\n", BITTERN_VERSION);
+    printf("bittern %s, commit %s, %s\n", bt_build_version, bt_build_commit, bt_build_compiler);
     device_line("cpu");
     device_line("cuda");
 #ifdef BITTERN_WITH_PNG

@@ -1,4 +1,5 @@
 /* bittern: the table of commands, help, completion. */
+#include "base/build.h"
 #include "base/text.h"
 #include "cli/cli.h"
 
@@ -75,7 +76,7 @@ int main(int argc, char **argv) {
         print_usage(argc < 2 ? stderr : stdout);
         return argc < 2 ? BT_ERR_USAGE : 0;
     }
-    if (strcmp(argv[1], "--version") == 0) return printf("bittern %s\n", BITTERN_VERSION) < 0;
+    if (strcmp(argv[1], "--version") == 0) return printf("bittern %s (%s)\n", bt_build_version, bt_build_commit) < 0;
     if (strcmp(argv[1], "completion") == 0) return print_completion();
     const bt_command *command = find(argv[1]);
     if (!command) return BT_ERR_USAGE;

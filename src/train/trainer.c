@@ -10,6 +10,7 @@
 #include "train/evaluate.h"
 #include "train/interrupt.h"
 #include "train/metrics.h"
+#include "train/provenance.h"
 #include "train/schedule.h"
 #include "train/setup.h"
 
@@ -79,6 +80,7 @@ static bt_status prepare_run(trainer *t) {
     bt_session_options o = bt_setup_session(t->config, true);
     BT_TRY(bt_session_open(&t->session, &t->setup.model, t->setup.device, &o));
     memcpy(t->session.updates, t->state.updates, sizeof t->state.updates);
+    BT_TRY(bt_provenance_append(run, t->setup.device, t->state.step));
     return bt_metrics_open(&t->metrics, run, t->state.step);
 }
 
