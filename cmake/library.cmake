@@ -1,14 +1,22 @@
 # libbittern (shared, only bt_* exported), the objects it is made of (tests link those), and the commands.
 set(sources "")
-foreach(module base tensor formats cpu program nn loss data retrieval method train)
+foreach(module base tensor formats cpu program nn loss data report retrieval method train)
   file(GLOB found CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${module}/*.c)
   list(APPEND sources ${found})
 endforeach()
 
-add_library(bittern_objects OBJECT ${sources})
+# The Fen is drawn with cairo throughout: without it, one file says so in place of the module.
+if(BITTERN_WITH_CAIRO)
+  file(GLOB fen_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/fen/*.c)
+  list(FILTER fen_sources EXCLUDE REGEX "fen_absent\\.c$")
+else()
+  set(fen_sources ${CMAKE_SOURCE_DIR}/src/fen/fen_absent.c)
+endif()
+
+add_library(bittern_objects OBJECT ${sources} ${fen_sources})
 target_link_libraries(bittern_objects PUBLIC bittern_flags)
 foreach(row "ONEDNN|bittern_dnnl" "LAPACK|bittern_lapack" "PNG|PkgConfig::BITTERN_PC_PNG" "JPEG|PkgConfig::BITTERN_PC_JPEG"
-        "YAML|PkgConfig::BITTERN_PC_YAML")
+        "YAML|PkgConfig::BITTERN_PC_YAML" "CAIRO|PkgConfig::BITTERN_PC_CAIRO")
   string(REPLACE "|" ";" row "${row}")
   list(GET row 0 name)
   list(GET row 1 target)
