@@ -1,65 +1,40 @@
-/* bittern-bench: command line and shared measuring. */
+/* bittern-bench: command line, and the model that it describes. */
 #include "bench.h"
-
-#include "base/thread.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+bt_status bt_bench_check(const bt_bench_options *o, bt_dtype *dtype) {
+    *dtype = strcmp(o->dtype, "bf16") == 0 ? BT_BF16 : BT_F32;
+    if (*dtype == BT_F32 && strcmp(o->dtype, "f32") != 0) return bt_error(BT_ERR_USAGE, "--dtype: found \"%s\", expected f32 or bf16", o->dtype);
+    if (o->batch % 2 || o->batch < 4) return bt_error(BT_ERR_USAGE, "--batch: found %d, expected an even number of at least 4 (two views)", o->batch);
+    return BT_OK;
 }
 
-double bt_bench_median(double *values, int count) {
-    qsort(values, (size_t)count, sizeof *values, ascending);
-    return values[count / 2];
+bt_status bt_bench_model(const bt_bench_options *o, bt_dtype dtype, bt_model *out) {
+    bt_vit_config vit;
+    if (!bt_vit_named(o->model, &vit)) return bt_error(BT_ERR_USAGE, "unknown model \"%s\"; see src/nn/vit.c", o->model);
+    vit.image = o->image;
+    BT_TRY(bt_vit_check(&vit));
+    bt_vit_training training = {.lora = {.rank = o->rank, .alpha = (float)o->rank}, .decay = 1e-2f, .seed = 1};
+    BT_TRY(bt_lora_parse_targets(o->targets, &training.lora.targets));
+    bt_method_config method = {.views = 2, .bits = o->bits, .align_weight = 1, .rate_weight = 0.1f, .rate_eps = 0.05f};
+    bt_model_init(out, &bt_method_crovca, &method, &vit, &training, dtype);
+    return BT_OK;
 }
 
-void bt_bench_resident(size_t *now, size_t *peak) {
-    *now = *peak = 0;
-    FILE *f = fopen("/proc/self/status", "r");
-    char line[256];
-    while (f && fgets(line, sizeof line, f)) {
-        size_t kilobytes;
-        if (sscanf(line, "VmRSS: %zu", &kilobytes) == 1) *now = kilobytes * 1024;
-        if (sscanf(line, "VmHWM: %zu", &kilobytes) == 1) *peak = kilobytes * 1024;
-    }
-    if (f) fclose(f);
-}
-
-double bt_bench_product_rate(bt_device *device, bt_dtype dtype, int64_t m, int64_t n, int64_t k) {
-    const bt_backend *b = device->backend;
-    size_t e = bt_dtype_bytes(dtype);
-    void *x = NULL, *w = NULL, *y = NULL, *scratch = NULL;
-    double seconds[9], rate = 0;
-    bt_prepared prepared = {0};
-    if (b->alloc(device, (size_t)(m * k) * e, &x) == BT_OK && b->alloc(device, (size_t)(n * k) * e, &w) == BT_OK &&
-        b->alloc(device, (size_t)(m * n) * e, &y) == BT_OK) {
-        bt_linear_args args = {.x = bt_tensor_of(x, dtype, bt_shape2(m, k)), .w = bt_tensor_of(w, dtype, bt_shape2(n, k)),
-                               .y = bt_tensor_of(y, dtype, bt_shape2(m, n))};
-        args.w.flags = BT_FROZEN;
-        bool good = b->kernels->linear->prepare(device, &args, &prepared) == BT_OK &&
-                    (!prepared.scratch_bytes || b->alloc(device, prepared.scratch_bytes, &scratch) == BT_OK);
-        for (int i = -2; good && i < 9; i++) {
-            double start = bt_clock_seconds();
-            good = b->kernels->linear->run(device, &args, &prepared, scratch) == BT_OK && b->synchronize(device) == BT_OK;
-            if (i >= 0) seconds[i] = bt_clock_seconds() - start;
-        }
-        if (good) rate = 2.0 * (double)m * (double)n * (double)k / bt_bench_median(seconds, 9);
-    }
-    if (prepared.release) prepared.release(prepared.state);
-    void *all[] = {x, w, y, scratch};
-    for (int i = 0; i < 4; i++)
-        if (all[i]) b->free(device, all[i]);
-    return rate;
+bt_session_options bt_bench_session(const bt_bench_options *o, bt_dtype dtype, bool step) {
+    return (bt_session_options){.compute = dtype, .recompute = BT_RECOMPUTE_CHEAP, .batch = step ? o->batch / 2 : 0,
+                                .embed_batch = step ? 0 : o->batch, .float_images = true, .train_tower = true,
+                                .adamw = {0.9, 0.999, 1e-8, 0}};
 }
 
 static const char *const usage =
     "usage: bittern-bench NAME [options]\n"
     "  vit   forward and LoRA step of a ViT: images/s, memory, and the bound from this machine's own product rate\n"
     "  ops   every operation: seconds, FLOP/s, bytes/s\n"
+    "  shapes  every distinct matrix product and attention of these two programs by itself, and the floor they add up to\n"
     "options\n"
     "  --model NAME       vit_small_patch14_dinov2\n"
     "  --image PIXELS     224\n"
@@ -115,7 +90,8 @@ int main(int argc, char **argv) {
     if (status == BT_OK) {
         if (strcmp(argv[1], "vit") == 0) status = bt_bench_vit(&o);
         else if (strcmp(argv[1], "ops") == 0) status = bt_bench_ops(&o);
-        else status = bt_error(BT_ERR_USAGE, "no benchmark \"%s\"; there are vit and ops", argv[1]);
+        else if (strcmp(argv[1], "shapes") == 0) status = bt_bench_shapes(&o);
+        else status = bt_error(BT_ERR_USAGE, "no benchmark \"%s\"; there are vit, ops and shapes", argv[1]);
     }
     if (status != BT_OK) fprintf(stderr, "bittern-bench: %s\n", bt_error_message());
     return (int)status;

@@ -3,7 +3,8 @@
 #define BITTERN_BENCH_H
 
 #include "formats/json.h"
-#include "tensor/backend.h"
+#include "measure.h"
+#include "train/session.h"
 
 typedef struct bt_bench_options {
     const char *model, *device, *dtype, *targets, *op;
@@ -13,14 +14,15 @@ typedef struct bt_bench_options {
 
 bt_status bt_bench_vit(const bt_bench_options *o) BT_MUST_CHECK;
 bt_status bt_bench_ops(const bt_bench_options *o) BT_MUST_CHECK;
+bt_status bt_bench_shapes(const bt_bench_options *o) BT_MUST_CHECK;
 
-/** Median of `count` values, which are sorted in place. */
-double bt_bench_median(double *values, int count);
+/** --dtype, and --batch as a step of two views has it. */
+bt_status bt_bench_check(const bt_bench_options *o, bt_dtype *dtype) BT_MUST_CHECK;
 
-/** Achieved FLOP/s of y = x w^T with x (m,k), frozen w (n,k) on the device: median of a few runs. 0 with a message if refused. */
-double bt_bench_product_rate(bt_device *device, bt_dtype dtype, int64_t m, int64_t n, int64_t k);
+/** The model of a CroVCA LoRA step with two views, not committed. `out` owns memory on success (bt_model_release). */
+bt_status bt_bench_model(const bt_bench_options *o, bt_dtype dtype, bt_model *out) BT_MUST_CHECK;
 
-/** Resident memory of this process in bytes, now and at its peak (VmRSS, VmHWM). */
-void bt_bench_resident(size_t *now, size_t *peak);
+/** Session options of its forward (all of --batch at once) or of its step (half of it in each view). */
+bt_session_options bt_bench_session(const bt_bench_options *o, bt_dtype dtype, bool step);
 
 #endif

@@ -31,7 +31,11 @@ static double rate_of(rates *r, const bt_product_shape *s) {
     for (int i = 0; i < r->count; i++)
         if (r->list[i].m == s->m && r->list[i].n == s->n && r->list[i].k == s->k) return r->list[i].rate;
     if (r->count == 64) return 0;
-    double rate = bt_bench_product_rate(r->device, r->dtype, s->m, s->n, s->k);
+    bt_bench_product p = {.role = BT_BENCH_FORWARD, .dtype = r->dtype, .m = s->m, .n = s->n, .k = s->k, .frozen = true};
+    double seconds, best;
+    int candidate;
+    bool good = bt_bench_product_seconds(r->device, &p, 9, &seconds, &best, &candidate) == BT_OK;
+    double rate = good ? 2.0 * (double)s->m * (double)s->n * (double)s->k / best : 0;
     r->list[r->count++] = (measured){s->m, s->n, s->k, rate};
     return rate;
 }
@@ -117,18 +121,6 @@ static bt_status print_profile(bt_session *s, const bt_step_batch *batch) {
     return status;
 }
 
-static bt_status open_model(const bt_bench_options *o, bt_dtype dtype, bt_device *device, bt_model *model) {
-    bt_vit_config vit;
-    if (!bt_vit_named(o->model, &vit)) return bt_error(BT_ERR_USAGE, "unknown model \"%s\"; see src/nn/vit.c", o->model);
-    vit.image = o->image;
-    BT_TRY(bt_vit_check(&vit));
-    bt_vit_training training = {.lora = {.rank = o->rank, .alpha = (float)o->rank}, .decay = 1e-2f, .seed = 1};
-    BT_TRY(bt_lora_parse_targets(o->targets, &training.lora.targets));
-    bt_method_config method = {.views = 2, .bits = o->bits, .align_weight = 1, .rate_weight = 0.1f, .rate_eps = 0.05f};
-    bt_model_init(model, &bt_method_crovca, &method, &vit, &training, dtype);
-    return bt_params_commit(model->store, device);
-}
-
 typedef struct figures {
     double forward, step, forward_bound, step_bound, forward_flops, step_flops;
     size_t start_bytes, peak_bytes;
@@ -176,16 +168,14 @@ static void print_figures(const bt_bench_options *o, bt_device *device, const fi
 /** Forward first, in a session of its own, as the yardstick does; then the step, whose peak memory counts. */
 static bt_status measure(const bt_bench_options *o, bt_model *model, bt_device *device, bt_dtype dtype, const float *images, figures *f) {
     bt_session forward, step;
-    bt_session_options so = {.compute = dtype, .recompute = BT_RECOMPUTE_CHEAP, .embed_batch = o->batch, .float_images = true,
-                             .train_tower = true, .adamw = {0.9f, 0.999f, 1e-8f, 0}};
+    bt_session_options so = bt_bench_session(o, dtype, false);
     size_t now;
     rates r = {.device = device, .dtype = dtype};
     BT_TRY(bt_session_open(&forward, model, device, &so));
     bt_status status = median_forward(&forward, images, o->iterations, &f->forward);
     bt_session_close(&forward);
     BT_TRY(status);
-    so.embed_batch = 0;
-    so.batch = o->batch / 2;
+    so = bt_bench_session(o, dtype, true);
     BT_TRY(bt_session_open(&step, model, device, &so));
     bt_step_batch batch = {.images = images};
     status = median_step(&step, &batch, o->iterations, &f->step);
@@ -195,8 +185,7 @@ static bt_status measure(const bt_bench_options *o, bt_model *model, bt_device *
     f->step_bound = bound_seconds(&r, step.plan[BT_PROGRAM_STEP], &f->step_flops);
     bt_session_close(&step);
     BT_TRY(status);
-    so.embed_batch = o->batch;
-    so.batch = 0;
+    so = bt_bench_session(o, dtype, false);
     BT_TRY(bt_session_open(&forward, model, device, &so));
     f->forward_bound = bound_seconds(&r, forward.plan[BT_PROGRAM_EMBED], &f->forward_flops);
     bt_session_close(&forward);
@@ -204,9 +193,8 @@ static bt_status measure(const bt_bench_options *o, bt_model *model, bt_device *
 }
 
 bt_status bt_bench_vit(const bt_bench_options *o) {
-    bt_dtype dtype = strcmp(o->dtype, "bf16") == 0 ? BT_BF16 : BT_F32;
-    if (dtype == BT_F32 && strcmp(o->dtype, "f32") != 0) return bt_error(BT_ERR_USAGE, "--dtype: found \"%s\", expected f32 or bf16", o->dtype);
-    if (o->batch % 2 || o->batch < 4) return bt_error(BT_ERR_USAGE, "--batch: found %d, expected an even number of at least 4 (two views)", o->batch);
+    bt_dtype dtype;
+    BT_TRY(bt_bench_check(o, &dtype));
     const bt_backend *backend = bt_backend_named(o->device);
     if (!backend) return BT_ERR_UNSUPPORTED;
     size_t count = (size_t)o->batch * 3 * (size_t)o->image * (size_t)o->image;
@@ -221,7 +209,8 @@ bt_status bt_bench_vit(const bt_bench_options *o) {
     if (status == BT_OK) {
         bt_bench_resident(&f.start_bytes, &peak);
         bt_model model = {.store = NULL};
-        status = open_model(o, dtype, device, &model);
+        status = bt_bench_model(o, dtype, &model);
+        if (status == BT_OK) status = bt_params_commit(model.store, device);
         if (status == BT_OK) status = measure(o, &model, device, dtype, images, &f);
         if (status == BT_OK) print_figures(o, device, &f);
         bt_model_release(&model);

@@ -24,10 +24,15 @@ static bt_value logits(bt_program *p, const bt_model *m, bt_value e) {
     return bt_linear(p, e, bt_param(p, m->store, m->class_w), bt_param(p, m->store, m->class_b), 0);
 }
 
-static int loss(bt_program *p, const bt_model *m, bt_value e, int batch, bt_loss_term terms[BT_MAX_TERMS]) {
-    bt_value labels = bt_input(p, "class", BT_I32, bt_shape1(batch));
-    terms[0] = (bt_loss_term){"cross_entropy", bt_cross_entropy(p, logits(p, m, e), labels), 1};
+static int terms(const bt_method_config *c, bt_loss_term out[BT_MAX_TERMS]) {
+    (void)c;
+    out[0] = (bt_loss_term){"cross_entropy", 1};
     return 1;
+}
+
+static void loss(bt_program *p, const bt_model *m, bt_value e, int batch, bt_value value[BT_MAX_TERMS]) {
+    bt_value labels = bt_input(p, "class", BT_I32, bt_shape1(batch));
+    value[0] = bt_cross_entropy(p, logits(p, m, e), labels);
 }
 
 static void embed(bt_program *p, const bt_model *m, bt_value e) {
@@ -35,4 +40,4 @@ static void embed(bt_program *p, const bt_model *m, bt_value e) {
     bt_output(p, "logits", logits(p, m, e));
 }
 
-const bt_method bt_method_classify = {"classify", "softmax cross entropy on the class token", check, declare, loss, embed};
+const bt_method bt_method_classify = {"classify", "softmax cross entropy on the class token", check, declare, terms, loss, embed};

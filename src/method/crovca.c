@@ -25,15 +25,19 @@ static void declare(bt_model *m, float decay, uint64_t seed) {
     bt_hashcoder_init(&m->hash, m->store, &head, BT_GROUP_HEAD, decay, seed);
 }
 
-static int loss(bt_program *p, const bt_model *m, bt_value e, int batch, bt_loss_term terms[BT_MAX_TERMS]) {
+static int terms(const bt_method_config *c, bt_loss_term out[BT_MAX_TERMS]) {
+    out[0] = (bt_loss_term){"align", c->align_weight};
+    out[1] = (bt_loss_term){"rate", c->rate_weight};
+    return c->rate_weight == 0 ? 1 : 2;
+}
+
+static void loss(bt_program *p, const bt_model *m, bt_value e, int batch, bt_value value[BT_MAX_TERMS]) {
     const bt_method_config *c = &m->config;
     bt_value z = bt_hashcoder_forward(p, m->store, &m->hash, e, c->views), targets = 0;
     if (c->given_targets) targets = bt_input(p, "targets", BT_U8, bt_shape2((int64_t)c->views * batch, c->bits));
     else if (c->supervised) targets = bt_prototype_targets(p, z, bt_input(p, "labels", BT_U8, bt_shape2(batch, c->classes)), c->views);
-    terms[0] = (bt_loss_term){"align", bt_code_align(p, z, targets, c->views), c->align_weight};
-    if (c->rate_weight == 0) return 1;
-    terms[1] = (bt_loss_term){"rate", bt_loss_rate(p, z, c->views, c->rate_eps), c->rate_weight};
-    return 2;
+    value[0] = bt_code_align(p, z, targets, c->views);
+    if (c->rate_weight != 0) value[1] = bt_loss_rate(p, z, c->views, c->rate_eps);
 }
 
 static void embed(bt_program *p, const bt_model *m, bt_value e) {
@@ -43,4 +47,4 @@ static void embed(bt_program *p, const bt_model *m, bt_value e) {
     bt_output(p, "bits", bt_sign_pack(p, z));
 }
 
-const bt_method bt_method_crovca = {"crovca", "binary codes by cross-view code alignment and coding rate", check, declare, loss, embed};
+const bt_method bt_method_crovca = {"crovca", "binary codes by cross-view code alignment and coding rate", check, declare, terms, loss, embed};

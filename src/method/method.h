@@ -34,10 +34,9 @@ typedef struct bt_model {
     int class_w, class_b;  /**< classify */
 } bt_model;
 
-/** One term of the loss: total = sum of weight * value. */
+/** One term of the loss: total = sum of weight * value. Training programs have each value as an output of this name. */
 typedef struct bt_loss_term {
     const char *name;
-    bt_value value;
     float weight;
 } bt_loss_term;
 
@@ -49,8 +48,11 @@ struct bt_method {
     bt_status (*check)(const bt_method_config *config, int batch);
     /** Declares the head. */
     void (*declare)(bt_model *model, float decay, uint64_t seed);
-    /** Records head and loss on embeddings e (views*N, width) of a training program, with the inputs it needs beside them. */
-    int (*loss)(bt_program *p, const bt_model *model, bt_value e, int batch, bt_loss_term terms[BT_MAX_TERMS]);
+    /** The terms of the loss; returns how many. */
+    int (*terms)(const bt_method_config *config, bt_loss_term terms[BT_MAX_TERMS]);
+    /** Records head and loss on embeddings e (views*N, width) of a training program, with the inputs it needs beside them: the
+     *  value (1) of each term, in their order. */
+    void (*loss)(bt_program *p, const bt_model *model, bt_value e, int batch, bt_value value[BT_MAX_TERMS]);
     /** Records the head on embeddings e (N, width) of an inference program, with its outputs. */
     void (*embed)(bt_program *p, const bt_model *model, bt_value e);
 };

@@ -26,11 +26,13 @@ static bt_value tower(bt_program *p, const bt_model *m, const bt_step_options *o
 /** Head and loss on e, the backward, and the terms as outputs. */
 static void loss_and_backward(bt_program *p, const bt_model *m, const bt_step_options *o, bt_value e) {
     bt_loss_term terms[BT_MAX_TERMS];
-    int count = m->method->loss(p, m, e, o->batch, terms);
+    bt_value value[BT_MAX_TERMS];
     bt_root roots[BT_MAX_TERMS];
+    int count = m->method->terms(&m->config, terms);
+    m->method->loss(p, m, e, o->batch, value);
     for (int i = 0; i < count; i++) {
-        bt_output(p, terms[i].name, terms[i].value);
-        roots[i] = (bt_root){.value = terms[i].value, .weight = terms[i].weight};
+        bt_output(p, terms[i].name, value[i]);
+        roots[i] = (bt_root){.value = value[i], .weight = terms[i].weight};
     }
     bt_differentiate(p, roots, count, o->groups);
 }

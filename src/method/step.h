@@ -5,6 +5,7 @@
  *   head      loss on all embeddings; gradients of the head; output "de", the gradient of the embeddings
  *   backward  each chunk again, forward and backward from its rows of "de"; gradients add up
  *   update    clipping, AdamW
+ * or, for the head alone: encode (its groups leave out the tower, so no dropout is drawn), head, update.
  * Adapter dropout is keyed by sample, so the second forward of a chunk equals the first.
  */
 #ifndef BITTERN_METHOD_STEP_H

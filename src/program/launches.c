@@ -1,16 +1,42 @@
-/* Kernels and library calls that the CUDA backend issues for an instruction: what a launch-bound step is made of. A test compares it
- * with the host runtime's count (tests/cuda_host). Strides and shapes are those that programs make: contiguous. */
+/* Kernels and library calls that the CUDA backend issues for an instruction: what a launch-bound step is made of. tests/device compares
+ * this with what the backend issues; tables that only tests make (rows with a stride of their own) are counted too. */
 #include "program/plan.h"
 
 /** Parts of an adapter at equal distances are one batched product, others one each. */
-static int part_products(int parts, const int64_t column[3], int64_t width) {
-    bool even = parts < 3 || column[2] - column[1] == column[1] - column[0];
-    for (int k = 1; k < parts; k++) even = even && column[k] - column[k - 1] >= width;
-    return even ? 1 : parts;
+static int part_products(const bt_lora_parts *p) { return bt_lora_distance(p) ? 1 : p->count; }
+
+/** cuBLASLt takes a bias of the output's dtype: the f32 one is rounded by a kernel first. */
+static int rounded_bias(const bt_tensor *b, const bt_tensor *y) { return bt_present(b) && y->dtype == BT_BF16; }
+
+/** cuSOLVER takes contiguous matrices: others are copied. */
+static int copied(const bt_tensor *t) { return t->ld != bt_shape_cols(t->shape); }
+
+static int adapter_launches(bt_op op, const void *args) {
+    switch (op) {
+    case BT_OP_lora_linear: {
+        const bt_lora_linear_args *a = args;
+        return 2 + part_products(&a->parts) + (a->dropout > 0) + rounded_bias(&a->b, &a->y);
+    }
+    case BT_OP_lora_du: {
+        const bt_lora_du_args *a = args;
+        return part_products(&a->parts);
+    }
+    case BT_OP_lora_linear_dx: return 2 + (((const bt_lora_linear_dx_args *)args)->dropout > 0);
+    default: {
+        const bt_lora_dw_args *a = args;
+        return 1 + part_products(&a->parts) + (a->dropout > 0);
+    }
+    }
 }
 
 int bt_cost_launches(bt_op op, const void *args) {
     switch (op) {
+    case BT_OP_lora_linear:
+    case BT_OP_lora_du:
+    case BT_OP_lora_linear_dx:
+    case BT_OP_lora_dw: return adapter_launches(op, args);
+    case BT_OP_linear: return 1 + rounded_bias(&((const bt_linear_args *)args)->b, &((const bt_linear_args *)args)->y);
+    case BT_OP_linear_dw: return 1 + 2 * bt_present(&((const bt_linear_dw_args *)args)->db);
     case BT_OP_layer_norm_dw:
     case BT_OP_batch_norm_dw:
     case BT_OP_code_align:
@@ -20,21 +46,13 @@ int bt_cost_launches(bt_op op, const void *args) {
     case BT_OP_add_dscale:
     case BT_OP_attention_dx: return 2;
     case BT_OP_batch_norm: return 1 + (((const bt_batch_norm_args *)args)->update != 0);
-    case BT_OP_coding_rate: return 3 + ((const bt_coding_rate_args *)args)->groups; /* one factorisation a view */
-    case BT_OP_coding_rate_dx: return 1 + ((const bt_coding_rate_dx_args *)args)->groups;
-    case BT_OP_linear_dw: return 1 + 2 * bt_present(&((const bt_linear_dw_args *)args)->db);
-    case BT_OP_lora_linear: {
-        const bt_lora_linear_args *a = args;
-        return 2 + part_products(a->parts, a->part_column, a->part_width) + (a->dropout > 0);
+    case BT_OP_coding_rate: { /* Gram matrices, identity, a factorisation a view, pivots, logarithms */
+        const bt_coding_rate_args *a = args;
+        return 4 + a->groups + copied(&a->chol);
     }
-    case BT_OP_lora_du: {
-        const bt_lora_du_args *a = args;
-        return part_products(a->parts, a->part_column, a->part_width);
-    }
-    case BT_OP_lora_linear_dx: return 2 + (((const bt_lora_linear_dx_args *)args)->dropout > 0);
-    case BT_OP_lora_dw: {
-        const bt_lora_dw_args *a = args;
-        return 1 + part_products(a->parts, a->part_column, a->part_width) + (a->dropout > 0);
+    case BT_OP_coding_rate_dx: {
+        const bt_coding_rate_dx_args *a = args;
+        return 1 + a->groups + copied(&a->chol) + copied(&a->dx);
     }
     default: return 1;
     }
