@@ -2,7 +2,6 @@
 # licences and reasons.
 find_package(PkgConfig QUIET)
 find_package(Threads REQUIRED)
-find_package(OpenMP COMPONENTS C)
 
 # bittern_feature(NAME target "package that would switch it on"): target exists or not.
 function(bittern_feature name target hint)
@@ -24,6 +23,28 @@ function(bittern_feature name target hint)
     message(STATUS "bittern: ${name} off (${why})")
   endif()
 endfunction()
+
+if(NOT BITTERN_OPENMP STREQUAL "OFF")
+  find_package(OpenMP QUIET COMPONENTS C)
+endif()
+bittern_feature(OPENMP OpenMP::OpenMP_C "a compiler with OpenMP")
+
+# Kernels for wider vectors, chosen at run time: flags that only compilers for x86-64 take. Elsewhere, and without, vectors of four lanes
+# do (SSE2, NEON, or what the compiler makes of them).
+set(BITTERN_AVX2_FLAGS -mavx2 -mfma -mf16c)
+set(BITTERN_AVX512_FLAGS -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512bf16 -mfma)
+if(NOT BITTERN_SIMD STREQUAL "OFF")
+  include(CheckCSourceCompiles)
+  string(JOIN " " CMAKE_REQUIRED_FLAGS ${BITTERN_AVX2_FLAGS} ${BITTERN_AVX512_FLAGS})
+  check_c_source_compiles("#include <immintrin.h>
+    int main(void) { __m512 x = _mm512_setzero_ps(); return (int)sizeof _mm512_dpbf16_ps(x, (__m512bh)x, (__m512bh)x); }"
+    BITTERN_SIMD_COMPILES)
+  unset(CMAKE_REQUIRED_FLAGS)
+  if(BITTERN_SIMD_COMPILES)
+    add_library(bittern_simd INTERFACE)
+  endif()
+endif()
+bittern_feature(SIMD bittern_simd "an x86-64 compiler that knows AVX-512 BF16 (GCC 10, Clang 9)")
 
 if(NOT BITTERN_ONEDNN STREQUAL "OFF")
   find_path(DNNL_INCLUDE oneapi/dnnl/dnnl.h)

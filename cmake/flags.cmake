@@ -15,7 +15,12 @@ if(BITTERN_SANITIZE)
   target_link_options(bittern_flags INTERFACE ${sanitize})
 endif()
 target_link_libraries(bittern_flags INTERFACE Threads::Threads m)
-if(OpenMP_C_FOUND)
+if(BITTERN_WITH_OPENMP)
   target_compile_options(bittern_flags INTERFACE $<$<COMPILE_LANGUAGE:C>:${OpenMP_C_FLAGS}>)
   target_link_libraries(bittern_flags INTERFACE ${OpenMP_C_LIBRARIES})
+else() # one thread; where the compiler can, loops marked `omp simd` still become vectors
+  include(CheckCCompilerFlag)
+  check_c_compiler_flag(-fopenmp-simd BITTERN_OPENMP_SIMD)
+  target_compile_options(bittern_flags INTERFACE
+    $<$<COMPILE_LANGUAGE:C>:-Wno-unknown-pragmas $<$<BOOL:${BITTERN_OPENMP_SIMD}>:-fopenmp-simd>>)
 endif()

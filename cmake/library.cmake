@@ -4,6 +4,9 @@ foreach(module base tensor formats cpu program nn loss data report retrieval met
   file(GLOB found CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${module}/*.c)
   list(APPEND sources ${found})
 endforeach()
+if(NOT BITTERN_WITH_SIMD)
+  list(FILTER sources EXCLUDE REGEX "_avx(2|512)\\.c$")
+endif()
 
 # The Fen is drawn with cairo throughout: without it, one file says so in place of the module.
 if(BITTERN_WITH_CAIRO)
@@ -25,7 +28,8 @@ foreach(row "ONEDNN|bittern_dnnl" "LAPACK|bittern_lapack" "PNG|PkgConfig::BITTER
     target_link_libraries(bittern_objects PUBLIC ${target})
   endif()
 endforeach()
-target_compile_definitions(bittern_objects PRIVATE BITTERN_VERSION="${PROJECT_VERSION}")
+target_compile_definitions(bittern_objects PRIVATE BITTERN_VERSION="${PROJECT_VERSION}"
+  $<$<BOOL:${BITTERN_WITH_SIMD}>:BITTERN_WITH_SIMD>)
 set(build_info ${CMAKE_BINARY_DIR}/generated/build_info.h)
 add_custom_target(bittern_build_info BYPRODUCTS ${build_info} COMMAND ${CMAKE_COMMAND} -DSOURCE=${CMAKE_SOURCE_DIR} -DOUT=${build_info}
   "-DCOMPILER=${CMAKE_C_COMPILER_ID} ${CMAKE_C_COMPILER_VERSION} ${CMAKE_BUILD_TYPE}" -P ${CMAKE_SOURCE_DIR}/cmake/build_info.cmake VERBATIM)
@@ -35,9 +39,8 @@ set_property(SOURCE ${CMAKE_SOURCE_DIR}/src/base/build.c APPEND PROPERTY INCLUDE
 # Kernels for wider vectors are separate files, chosen at run time.
 file(GLOB avx2_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cpu/*_avx2.c)
 file(GLOB avx512_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cpu/*_avx512.c)
-set_source_files_properties(${avx2_sources} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma;-mf16c")
-set_source_files_properties(${avx512_sources} PROPERTIES COMPILE_OPTIONS
-  "-mavx512f;-mavx512bw;-mavx512vl;-mavx512dq;-mavx512bf16;-mfma")
+set_source_files_properties(${avx2_sources} PROPERTIES COMPILE_OPTIONS "${BITTERN_AVX2_FLAGS}")
+set_source_files_properties(${avx512_sources} PROPERTIES COMPILE_OPTIONS "${BITTERN_AVX512_FLAGS}")
 
 # The lanes of these loops stay in registers only where short loops are unrolled whole.
 file(GLOB vector_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cpu/vector*.c)

@@ -1,9 +1,10 @@
 /* AdamW (arXiv 1711.05101) over flat f32 vectors, in the order in which PyTorch computes it:
  *
  *   g = grad min(1, max_norm / (sqrt(sum) + 1e-6))                      with sum and max_norm > 0
- *   p := p (1 - lr decay),  m := beta1 m + (1 - beta1) g,  v := beta2 v + (1 - beta2) g^2
+ *   p := p (1 - lr decay),  m := m + (g - m)(1 - beta1),  v := beta2 v + (1 - beta2) g^2
  *   p := p - step_size m / (sqrt(v) / bias2_sqrt + eps)
  *
+ * Its scalars are Python's doubles, rounded once each where they meet a tensor; so are these.
  * Rates are read from the step block by the segment's group; elements outside of all segments are left alone. One
  * launch for all parameters: a thread takes four elements, the block finds the segment of its first element by
  * bisection (the same addresses in every thread: one broadcast a step) and each thread walks on from there. 28 bytes a
@@ -16,20 +17,20 @@ namespace {
 constexpr int THREADS = 256, PER_THREAD = 4;
 
 struct adamw_rule {
-    float beta1, beta2, eps, clip;
+    float one_less_beta1, beta2, one_less_beta2, eps, clip;
     float keep, step_size, bias2_sqrt; /* of the segment; keep = 1 - lr decay */
 };
 
 BT_DEVICE void update(float &p, float &m, float &v, float g, const adamw_rule &r) {
     g *= r.clip;
     p *= r.keep;
-    m = r.beta1 * m + (1.0f - r.beta1) * g;
-    v = r.beta2 * v + (1.0f - r.beta2) * g * g;
+    m += (g - m) * r.one_less_beta1;
+    v = r.beta2 * v + r.one_less_beta2 * g * g;
     p -= r.step_size * (m / (sqrtf(v) / r.bias2_sqrt + r.eps));
 }
 
 BT_DEVICE void set_segment(adamw_rule &r, const bt_adamw_segment &s, const bt_step *step) {
-    r.keep = 1.0f - step->lr[s.group] * s.decay;
+    r.keep = (float)(1.0 - (double)step->lr[s.group] * (double)s.decay);
     r.step_size = step->step_size[s.group];
     r.bias2_sqrt = step->bias2_sqrt[s.group];
 }
@@ -101,7 +102,8 @@ bt_status run(bt_device *device, const bt_adamw_args *a, const bt_prepared *, vo
     const float *grad = bt_data<float>(a->grad), *sum = bt_data<float>(a->sum);
     const bt_adamw_segment *segments = bt_data<bt_adamw_segment>(a->segments);
     adamw_rule r = {};
-    r.beta1 = a->beta1, r.beta2 = a->beta2, r.eps = a->eps;
+    r.one_less_beta1 = (float)(1.0 - a->beta1), r.one_less_beta2 = (float)(1.0 - a->beta2);
+    r.beta2 = (float)a->beta2, r.eps = (float)a->eps;
     const uintptr_t addresses = (uintptr_t)param | (uintptr_t)m | (uintptr_t)v | (uintptr_t)grad;
     if (addresses % 16 == 0)
         return BT_LAUNCH((adamw_update<true>), grid, THREADS, 0, bt_cuda_stream(device), param, grad, m, v, segments,

@@ -80,36 +80,29 @@ __global__ void __launch_bounds__(32 * forward_warps<T>, bt_attention_blocks<D>)
     attention_forward(bt_head_rows<T> o, float *lse, bt_head_rows<const T> q, bt_head_rows<const T> k,
                       bt_head_rows<const T> v, bt_attention_work work) {
     typedef bt_attention_tile<T, D> tile;
-    constexpr int piece = tile::stage_rows;
     BT_SHARED_DYNAMIC(T, arena);
-    const int warp = (int)(threadIdx.x / 32), warps = (int)(blockDim.x / 32);
-    T *own = arena + warp * tile::elements, *scratches = arena + warps * tile::elements;
-    T *scratch = scratches + warp * tile::scratch_elements;
+    const bt_attention_memory<T, D, 1> memory(arena);
     const bt_attention_place at = bt_attention_locate(work);
-    const bt_attention_stream<T, D, RESIDENT> keys = {
-        work, at, k, v, scratches + warps * tile::scratch_elements, bt_tiles_of(k.count) * BT_TILE_ROWS};
+    const bt_attention_stream<T, D, RESIDENT> keys = {work, at,           k,
+                                                      v,    memory.other, bt_tiles_of(k.count) * BT_TILE_ROWS};
     const float scale_log2 = work.scale * BT_LOG2_E;
     const int last = bt_attention_last_tile<RESIDENT>(work, at, q.count);
 
     keys.begin();
-    for (int t = at.first_tile + warp; t < last; t += warps) {
-        bt_load_own_rows<T, D>(own, q, NULL, q, work, at, t * BT_TILE_ROWS);
-        const bt_own_rows<T, D> rows(own);
+    for (int t = at.first_tile + memory.warp; t < last; t += memory.warps) {
+        bt_load_own_rows<T, D>(memory.own, q, NULL, q, work, at, t * BT_TILE_ROWS);
+        const bt_own_rows<T, D> rows(memory.own);
         softmax_state<D> state = {{}, {-INFINITY, -INFINITY}, {0.0f, 0.0f}};
         for (int stage = 0; stage < keys.stages(); stage++) {
             keys.arrive(stage);
             const T *kt = keys.first_tile(stage), *vt = keys.second_tile(stage);
-            const int valid = k.count - stage * tile::stage_rows, count = keys.rows_of(stage);
-            int r = 0;
-#pragma unroll 1
-            for (; r + piece <= count; r += piece)
-                attend<T, D, piece>(state, rows, kt + r * tile::ld, vt + r * tile::ld, valid - r, scale_log2, scratch);
-#pragma unroll 1
-            for (; r < count; r += BT_TILE_ROWS)
-                attend<T, D, BT_TILE_ROWS>(state, rows, kt + r * tile::ld, vt + r * tile::ld, valid - r, scale_log2,
-                                           scratch);
+            const int valid = k.count - stage * tile::stage_rows;
+            bt_walk_rows<tile::stage_rows>(keys.rows_of(stage), [&](int r, auto taken) {
+                attend<T, D, decltype(taken)::count>(state, rows, kt + r * tile::ld, vt + r * tile::ld, valid - r,
+                                                     scale_log2, memory.scratch);
+            });
         }
-        finish_rows<T, D>(state, o, lse, work, at, t * BT_TILE_ROWS, own);
+        finish_rows<T, D>(state, o, lse, work, at, t * BT_TILE_ROWS, memory.own);
     }
 }
 

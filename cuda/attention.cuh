@@ -146,6 +146,21 @@ BT_DEVICE void bt_store_rows(const bt_head_rows<T> &rows, const bt_attention_wor
     __syncwarp(); /* the tile may be loaded again */
 }
 
+/** A warp's share of the block's dynamic shared memory: TILES tiles for its own rows and its scratch. The other side
+ * lies behind the shares of all warps. */
+template <typename T, int D, int TILES> struct bt_attention_memory {
+    int warp, warps;
+    T *own, *scratch, *other;
+
+    __device__ explicit bt_attention_memory(T *arena) : warp((int)(threadIdx.x / 32)), warps((int)(blockDim.x / 32)) {
+        typedef bt_attention_tile<T, D> tile;
+        T *scratches = arena + TILES * warps * tile::elements;
+        own = arena + TILES * warp * tile::elements;
+        scratch = scratches + warp * tile::scratch_elements;
+        other = scratches + warps * tile::scratch_elements;
+    }
+};
+
 /** The other side: two matrices of a head in shared memory, walked over by all warps of the block. */
 template <typename T, int D, bool RESIDENT> struct bt_attention_stream {
     static constexpr int ld = bt_attention_tile<T, D>::ld, stage_rows = bt_attention_tile<T, D>::stage_rows;
@@ -187,6 +202,18 @@ template <typename T, int D, bool RESIDENT> struct bt_attention_stream {
         if (stage + 1 < stages()) load(stage + 1);
     }
 };
+
+/** How many rows of the other side a step takes, as a type. */
+template <int COUNT> struct bt_step_rows { static constexpr int count = COUNT; };
+
+/** step(r, bt_step_rows) for rows r.. of the `count` rows of a stage: PIECE at a time, then tiles. */
+template <int PIECE, typename Step> BT_DEVICE void bt_walk_rows(int count, const Step &step) {
+    int r = 0;
+#pragma unroll 1
+    for (; r + PIECE <= count; r += PIECE) step(r, bt_step_rows<PIECE>());
+#pragma unroll 1
+    for (; r < count; r += BT_TILE_ROWS) step(r, bt_step_rows<BT_TILE_ROWS>());
+}
 
 /** A warp's own 16 rows as the left operand of a product: fragments for bf16, the tile itself for f32. */
 template <typename T, int D> struct bt_own_rows;

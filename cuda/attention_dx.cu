@@ -90,19 +90,17 @@ __global__ void __launch_bounds__(32 * dq_warps<T>, bt_attention_blocks<D>)
     attention_dq(bt_head_rows<T> dq, row_statistics statistics, bt_head_rows<const T> dy, bt_head_rows<const T> o,
                  bt_head_rows<const T> q, bt_head_rows<const T> k, bt_head_rows<const T> v, bt_attention_work work) {
     typedef bt_attention_tile<T, D> tile;
-    constexpr int piece = backward_piece<D>;
     BT_SHARED_DYNAMIC(T, arena);
-    const int warp = (int)(threadIdx.x / 32), warps = (int)(blockDim.x / 32);
-    T *q_tile = arena + 2 * warp * tile::elements, *dy_tile = q_tile + tile::elements;
-    T *scratches = arena + 2 * warps * tile::elements, *scratch = scratches + warp * tile::scratch_elements;
+    const bt_attention_memory<T, D, 2> memory(arena);
+    T *q_tile = memory.own, *dy_tile = q_tile + tile::elements;
     const bt_attention_place at = bt_attention_locate(work);
-    const bt_attention_stream<T, D, RESIDENT> keys = {
-        work, at, k, v, scratches + warps * tile::scratch_elements, bt_tiles_of(k.count) * BT_TILE_ROWS};
+    const bt_attention_stream<T, D, RESIDENT> keys = {work, at,           k,
+                                                      v,    memory.other, bt_tiles_of(k.count) * BT_TILE_ROWS};
     const float scale_log2 = work.scale * BT_LOG2_E, factor[2] = {work.scale, work.scale};
     const int last = bt_attention_last_tile<RESIDENT>(work, at, q.count);
 
     keys.begin();
-    for (int t = at.first_tile + warp; t < last; t += warps) {
+    for (int t = at.first_tile + memory.warp; t < last; t += memory.warps) {
         const int first = t * BT_TILE_ROWS;
         bt_load_own_rows<T, D>(q_tile, q, dy_tile, dy, work, at, first);
         float lse_log2[2], delta[2], sum[D / 8][4] = {};
@@ -111,16 +109,11 @@ __global__ void __launch_bounds__(32 * dq_warps<T>, bt_attention_blocks<D>)
         for (int stage = 0; stage < keys.stages(); stage++) {
             keys.arrive(stage);
             const T *kt = keys.first_tile(stage), *vt = keys.second_tile(stage);
-            const int valid = k.count - stage * tile::stage_rows, count = keys.rows_of(stage);
-            int r = 0;
-#pragma unroll 1
-            for (; r + piece <= count; r += piece)
-                add_dq<T, D, piece>(sum, q_rows, dy_rows, kt + r * tile::ld, vt + r * tile::ld, lse_log2, delta,
-                                    valid - r, scale_log2, scratch);
-#pragma unroll 1
-            for (; r < count; r += BT_TILE_ROWS)
-                add_dq<T, D, BT_TILE_ROWS>(sum, q_rows, dy_rows, kt + r * tile::ld, vt + r * tile::ld, lse_log2, delta,
-                                           valid - r, scale_log2, scratch);
+            const int valid = k.count - stage * tile::stage_rows;
+            bt_walk_rows<backward_piece<D>>(keys.rows_of(stage), [&](int r, auto taken) {
+                add_dq<T, D, decltype(taken)::count>(sum, q_rows, dy_rows, kt + r * tile::ld, vt + r * tile::ld,
+                                                     lse_log2, delta, valid - r, scale_log2, memory.scratch);
+            });
         }
         if (dq.data != NULL) bt_store_rows<T, D>(dq, work, at, first, sum, factor, q_tile);
         __syncwarp(); /* dy_tile may be loaded again */
@@ -171,14 +164,12 @@ __global__ void __launch_bounds__(32 * dkv_warps<T>, bt_attention_blocks<D>)
     attention_dkv(bt_head_rows<T> dk, bt_head_rows<T> dv, row_statistics statistics, bt_head_rows<const T> dy,
                   bt_head_rows<const T> q, bt_head_rows<const T> k, bt_head_rows<const T> v, bt_attention_work work) {
     typedef bt_attention_tile<T, D> tile;
-    constexpr int piece = backward_piece<D>;
     BT_SHARED_DYNAMIC(T, arena);
-    const int warp = (int)(threadIdx.x / 32), warps = (int)(blockDim.x / 32);
-    T *k_tile = arena + 2 * warp * tile::elements, *v_tile = k_tile + tile::elements;
-    T *scratches = arena + 2 * warps * tile::elements, *scratch = scratches + warp * tile::scratch_elements;
+    const bt_attention_memory<T, D, 2> memory(arena);
+    T *k_tile = memory.own, *v_tile = k_tile + tile::elements;
     const bt_attention_place at = bt_attention_locate(work);
-    const bt_attention_stream<T, D, RESIDENT> queries = {
-        work, at, q, dy, scratches + warps * tile::scratch_elements, bt_tiles_of(q.count) * BT_TILE_ROWS};
+    const bt_attention_stream<T, D, RESIDENT> queries = {work, at,           q,
+                                                         dy,   memory.other, bt_tiles_of(q.count) * BT_TILE_ROWS};
     const int held = RESIDENT ? queries.padded : tile::stage_rows; /* rows whose statistics lie together */
     float *numbers = reinterpret_cast<float *>(queries.memory + (RESIDENT ? 2 : 4) * held * tile::ld);
     const float scale_log2 = work.scale * BT_LOG2_E, dk_factor[2] = {work.scale, work.scale},
@@ -187,7 +178,7 @@ __global__ void __launch_bounds__(32 * dkv_warps<T>, bt_attention_blocks<D>)
 
     load_statistics(numbers, numbers + held, statistics, queries, 0);
     queries.begin();
-    for (int t = at.first_tile + warp; t < last; t += warps) {
+    for (int t = at.first_tile + memory.warp; t < last; t += memory.warps) {
         const int first = t * BT_TILE_ROWS;
         bt_load_own_rows<T, D>(k_tile, k, v_tile, v, work, at, first);
         const bt_own_rows<T, D> k_rows(k_tile);
@@ -200,16 +191,11 @@ __global__ void __launch_bounds__(32 * dkv_warps<T>, bt_attention_blocks<D>)
                 load_statistics(next, next + held, statistics, queries, stage + 1);
             }
             const T *qt = queries.first_tile(stage), *dyt = queries.second_tile(stage);
-            const int count = queries.rows_of(stage);
-            int r = 0;
-#pragma unroll 1
-            for (; r + piece <= count; r += piece)
-                add_dkv<T, D, piece>(dk_sum, dv_sum, k_rows, v_tile, qt + r * tile::ld, dyt + r * tile::ld,
-                                     lse_log2 + r, delta + r, scale_log2, scratch);
-#pragma unroll 1
-            for (; r < count; r += BT_TILE_ROWS)
-                add_dkv<T, D, BT_TILE_ROWS>(dk_sum, dv_sum, k_rows, v_tile, qt + r * tile::ld, dyt + r * tile::ld,
-                                            lse_log2 + r, delta + r, scale_log2, scratch);
+            bt_walk_rows<backward_piece<D>>(queries.rows_of(stage), [&](int r, auto taken) {
+                add_dkv<T, D, decltype(taken)::count>(dk_sum, dv_sum, k_rows, v_tile, qt + r * tile::ld,
+                                                      dyt + r * tile::ld, lse_log2 + r, delta + r, scale_log2,
+                                                      memory.scratch);
+            });
         }
         bt_store_rows<T, D>(dk, work, at, first, dk_sum, dk_factor, k_tile);
         bt_store_rows<T, D>(dv, work, at, first, dv_sum, dv_factor, v_tile);

@@ -48,6 +48,7 @@ bt_status bt_cholesky_factor(bt_device *device, int64_t batch, int64_t order, fl
     float *workspace = reinterpret_cast<float *>(static_cast<char *>(scratch) + states_bytes(batch));
     int floats = 0;
     BT_TRY(workspace_floats(device, order, &floats));
+    bt_cuda_launch_count += batch;
     for (int64_t matrix = 0; matrix < batch; matrix++)
         BT_TRY(bt_cuda_check_solver(cusolverDnSpotrf(solver, CUBLAS_FILL_MODE_UPPER, (int)order,
                                                      a + matrix * order * order, (int)order, workspace, floats,
@@ -60,6 +61,7 @@ bt_status bt_cholesky_solve(bt_device *device, int64_t batch, int64_t order, int
                             float *x, void *scratch) {
     cusolverDnHandle_t solver = bt_cuda_of(device)->libraries->solver;
     BT_ASSERT(rows <= INT32_MAX);
+    bt_cuda_launch_count += batch;
     for (int64_t matrix = 0; matrix < batch; matrix++)
         BT_TRY(bt_cuda_check_solver(
             cusolverDnSpotrs(solver, CUBLAS_FILL_MODE_UPPER, (int)order, (int)rows, factor + matrix * order * order,

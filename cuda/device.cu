@@ -87,18 +87,21 @@ static void cuda_free(bt_device *, void *memory) {
 
 bt_status bt_cuda_clear(bt_device *device, void *memory, size_t bytes) {
     if (bytes == 0) return BT_OK;
+    bt_cuda_launch_count++;
     return bt_cuda_check(cudaMemsetAsync(memory, 0, bytes, bt_cuda_stream(device)), "clearing memory");
 }
 
 bt_status bt_cuda_clear_rows(bt_device *device, void *memory, size_t pitch_bytes, size_t row_bytes, size_t rows) {
     if (rows == 0 || row_bytes == 0) return BT_OK;
     if (pitch_bytes == row_bytes || rows == 1) return bt_cuda_clear(device, memory, rows * row_bytes);
+    bt_cuda_launch_count++;
     return bt_cuda_check(cudaMemset2DAsync(memory, pitch_bytes, 0, row_bytes, rows, bt_cuda_stream(device)),
                          "clearing memory");
 }
 
 bt_status bt_cuda_copy(bt_device *device, void *to, const void *from, size_t bytes) {
     if (bytes == 0) return BT_OK;
+    bt_cuda_launch_count++;
     return bt_cuda_check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, bt_cuda_stream(device)),
                          "copying memory");
 }
@@ -227,12 +230,16 @@ static bool cuda_fast_dtype(bt_device *, bt_dtype dtype) {
     return dtype == BT_F32 || dtype == BT_BF16;
 }
 
+static void cuda_set_candidate(bt_device *base, int index) {
+    bt_cuda_of(base)->candidate = index;
+}
+
 static const bt_kernels kernels = {
 #define BT_OP(family, name, operands, attributes, aliases, effect) &bt_cuda_##name,
 #include "tensor/ops.def"
 #undef BT_OP
 };
 
-const bt_backend bt_cuda_backend = {"cuda",        &kernels,         cuda_open,     cuda_close,
-                                    cuda_alloc,    cuda_free,        cuda_upload,   cuda_download,
-                                    cuda_set_step, cuda_synchronize, cuda_describe, cuda_fast_dtype};
+const bt_backend bt_cuda_backend = {"cuda",        &kernels,        cuda_open,         cuda_close,    cuda_alloc,
+                                    cuda_free,     cuda_upload,     cuda_download,     cuda_set_step, cuda_synchronize,
+                                    cuda_describe, cuda_fast_dtype, cuda_set_candidate};

@@ -14,6 +14,7 @@ struct bt_cuda_device {
     int index;           /* CUDA ordinal */
     int multiprocessors;
     size_t shared_bytes; /* most dynamic shared memory a block may ask for */
+    int candidate;       /* bt_backend.set_candidate */
     bt_cuda_libraries *libraries;
 };
 

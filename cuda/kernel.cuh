@@ -48,7 +48,8 @@
 
 /** Counts the launch and turns cudaGetLastError into a status. */
 bt_status bt_cuda_launched(const char *kernel);
-/** How many kernels of ours were launched by this process (tests). */
+/** What this process has issued to its stream besides transfers: kernels of ours, library calls, memsets and copies,
+ * one each (tests hold bt_cost_launches to it). */
 extern int64_t bt_cuda_launch_count;
 bt_status bt_cuda_allow_shared(const void *kernel, const char *name, size_t shared_bytes);
 

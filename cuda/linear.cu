@@ -14,11 +14,7 @@ bt_status prepare_forward(bt_device *device, const bt_linear_args *a, bt_prepare
     BT_TRY(bt_cuda_require_same("linear", "add", a->add, a->x));
     BT_TRY(bt_cuda_require_same("linear", "y", a->y, a->x));
     BT_TRY(bt_cuda_require("linear", "b", a->b, BT_F32));
-    const bt_product product = bt_linear_product(a->x, a->w, a->b, a->add, a->y);
-    bt_linear_plans *plans;
-    BT_TRY(bt_linear_plans_new(&plans));
-    return bt_linear_finish(bt_product_prepare(device, &product, &plans->plan[0], &plans->product_scratch_bytes), plans,
-                            out);
+    return bt_linear_prepare(device, {bt_linear_product(a->x, a->w, a->b, a->add, a->y)}, 0, out);
 }
 
 bt_status run_forward(bt_device *device, const bt_linear_args *a, const bt_prepared *prepared, void *scratch) {
@@ -31,11 +27,7 @@ bt_status prepare_dx(bt_device *device, const bt_linear_dx_args *a, bt_prepared 
     BT_TRY(bt_cuda_require_same("linear_dx", "w", a->w, a->dy));
     BT_TRY(bt_cuda_require_same("linear_dx", "add", a->add, a->dy));
     BT_TRY(bt_cuda_require_same("linear_dx", "dx", a->dx, a->dy));
-    const bt_product product = bt_linear_dx_product(a->dy, a->w, a->add, a->dx);
-    bt_linear_plans *plans;
-    BT_TRY(bt_linear_plans_new(&plans));
-    return bt_linear_finish(bt_product_prepare(device, &product, &plans->plan[0], &plans->product_scratch_bytes), plans,
-                            out);
+    return bt_linear_prepare(device, {bt_linear_dx_product(a->dy, a->w, a->add, a->dx)}, 0, out);
 }
 
 bt_status run_dx(bt_device *device, const bt_linear_dx_args *a, const bt_prepared *prepared, void *scratch) {
@@ -72,13 +64,9 @@ bt_status prepare_dw(bt_device *device, const bt_linear_dw_args *a, bt_prepared 
     BT_TRY(bt_cuda_require_same("linear_dw", "x", a->x, a->dy));
     BT_TRY(bt_cuda_require("linear_dw", "dw", a->dw, BT_F32));
     BT_TRY(bt_cuda_require("linear_dw", "db", a->db, BT_F32));
-    const bt_product product = bt_linear_dw_product(a->dy, a->x, a->dw, a->accumulate);
-    bt_linear_plans *plans;
-    BT_TRY(bt_linear_plans_new(&plans));
-    if (bt_present(&a->db))
-        plans->own_scratch_bytes = bt_column_scratch_bytes(bt_shape_rows(a->dy.shape), bt_shape_cols(a->dy.shape), 1);
-    return bt_linear_finish(bt_product_prepare(device, &product, &plans->plan[0], &plans->product_scratch_bytes), plans,
-                            out);
+    const size_t sums_bytes =
+        bt_present(&a->db) ? bt_column_scratch_bytes(bt_shape_rows(a->dy.shape), bt_shape_cols(a->dy.shape), 1) : 0;
+    return bt_linear_prepare(device, {bt_linear_dw_product(a->dy, a->x, a->dw, a->accumulate)}, sums_bytes, out);
 }
 
 bt_status run_dw(bt_device *device, const bt_linear_dw_args *a, const bt_prepared *prepared, void *scratch) {

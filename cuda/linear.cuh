@@ -8,12 +8,12 @@
 
 #include <stdlib.h>
 
-/** bt_prepared.state of an instruction: its products in the order they run; unused ones are NULL. */
+constexpr int BT_LINEAR_PRODUCTS = 3;
+
+/** bt_prepared.state of an instruction: its products as they were given to bt_linear_prepare; the rest is NULL. */
 struct bt_linear_plans {
-    bt_product_plan *plan[3];
-    bool parts_batched;       /* one launch serves all parts of an adapter */
-    size_t own_scratch_bytes; /* of the scratch, what follows product_scratch_bytes */
-    size_t product_scratch_bytes;
+    bt_product_plan *plan[BT_LINEAR_PRODUCTS];
+    size_t product_scratch_bytes; /* the instruction's own scratch follows */
 };
 
 inline void bt_linear_release(void *state) {
@@ -22,19 +22,24 @@ inline void bt_linear_release(void *state) {
     free(plans);
 }
 
-inline bt_status bt_linear_plans_new(bt_linear_plans **out) {
-    *out = static_cast<bt_linear_plans *>(calloc(1, sizeof(bt_linear_plans)));
-    return *out ? BT_OK : bt_error(BT_ERR_MEMORY, "linear on cuda: no memory for a plan");
-}
-
-/** Hands the plans over to `out`, or releases them and passes the failure on. */
-inline bt_status bt_linear_finish(bt_status status, bt_linear_plans *plans, bt_prepared *out) {
-    if (status != BT_OK) {
-        bt_linear_release(plans);
-        return status;
+/** Plans the products of an instruction as the state of `out`. They run one after the other and share scratch;
+ * own_scratch_bytes of the instruction's lie behind it. */
+template <int COUNT>
+bt_status bt_linear_prepare(bt_device *device, const bt_product (&products)[COUNT], size_t own_scratch_bytes,
+                            bt_prepared *out) {
+    static_assert(COUNT <= BT_LINEAR_PRODUCTS, "room for the plans");
+    bt_linear_plans *plans = static_cast<bt_linear_plans *>(calloc(1, sizeof *plans));
+    if (!plans) return bt_error(BT_ERR_MEMORY, "linear on cuda: no memory for a plan");
+    for (int i = 0; i < COUNT; i++) {
+        const bt_status status =
+            bt_product_prepare(device, &products[i], &plans->plan[i], &plans->product_scratch_bytes);
+        if (status != BT_OK) {
+            bt_linear_release(plans);
+            return status;
+        }
     }
     plans->product_scratch_bytes = (plans->product_scratch_bytes + 255) / 256 * 256;
-    out->scratch_bytes = plans->product_scratch_bytes + plans->own_scratch_bytes;
+    out->scratch_bytes = plans->product_scratch_bytes + own_scratch_bytes;
     out->state = plans;
     out->release = bt_linear_release;
     return BT_OK;

@@ -97,110 +97,59 @@ bt_status check_dropout(const char *operation, const bt_tensor &x, const bt_tens
 
 const bt_tensor NO_TENSOR = {};
 
+size_t dropped_bytes(const bt_tensor &x, float dropout) {
+    return dropout > 0.0f ? (size_t)bt_shape_count(x.shape) * bt_dtype_bytes(x.dtype) : 0;
+}
+
+/** drop(x) as it lies in the instruction's scratch: contiguous. Without dropout x itself. */
+bt_tensor dropped_at(void *scratch, const bt_tensor &x, float dropout) {
+    return dropout > 0.0f ? bt_tensor_of(scratch, x.dtype, x.shape) : x;
+}
+
+/** *data = drop(x), made in the instruction's scratch if there is dropout. For the operations whose x is read through
+ * it.
+ */
+template <typename Args>
+bt_status make_dropped(bt_device *device, const Args *a, const bt_prepared *prepared, void *scratch,
+                       const void **data) {
+    const bt_tensor x = dropped_at(bt_linear_own_scratch(prepared, scratch), a->x, a->dropout);
+    *data = x.data;
+    return a->dropout > 0.0f ? drop(device, x, a->x, NO_TENSOR, a->ids, a->dropout, a->stream) : BT_OK;
+}
+
 /* ---- the parts of an adapter ---- */
 
-/** Where the parts of an adapter lie, the same attributes of three operations. */
-struct adapter {
-    int parts;
-    int64_t rank, width; /* R, W */
-    const int64_t *column;
-    bool batched;     /* all parts in one product: equal distances, no overlap */
-    int64_t distance; /* from part to part in y */
-};
-
-template <typename Args> adapter adapter_of(const Args *a) {
-    adapter p = {a->parts, a->rank, a->part_width, a->part_column, true, 0};
-    if (p.parts > 1) p.distance = p.column[1] - p.column[0];
-    for (int k = 1; k < p.parts; k++)
-        p.batched = p.batched && p.distance >= p.width && p.column[k] - p.column[k - 1] == p.distance;
-    return p;
-}
-
 /** Alignment of the parts within y, u and bb. */
-int part_alignment(const adapter &p, bt_dtype dtype) {
-    const uint64_t element_bytes = bt_dtype_bytes(dtype);
-    uint64_t distances = (uint64_t)p.rank | (uint64_t)(p.width * p.rank);
-    if (p.parts == 1) distances = 0;
-    for (int k = 0; k < p.parts; k++) distances |= (uint64_t)p.column[k];
-    return bt_alignment_of(distances * element_bytes);
+int part_alignment(const bt_lora_parts &l, bt_dtype dtype) {
+    uint64_t distances = l.count == 1 ? 0 : (uint64_t)l.rank | (uint64_t)(l.width * l.rank);
+    for (int k = 0; k < l.count; k++) distances |= (uint64_t)l.column[k];
+    return bt_alignment_of(distances * bt_dtype_bytes(dtype));
 }
 
-void *element(const bt_tensor &t, int64_t index) {
-    return static_cast<unsigned char *>(t.data) + (size_t)index * bt_dtype_bytes(t.dtype);
+/** Products that serve all parts: one batched product, or one each. */
+int part_products(const bt_lora_parts &l) {
+    return bt_lora_distance(&l) != 0 ? 1 : l.count;
 }
 
-/** y_p += scale u_p bb_p^T */
-bt_product update_product(const bt_lora_linear_args *a, const adapter &p) {
-    bt_product q = {};
-    q.m = bt_shape_rows(a->y.shape), q.n = p.width, q.k = p.rank;
-    q.dtype = q.out_dtype = a->y.dtype;
-    q.transpose_b = true;
-    q.lda = a->u.ld, q.ldb = a->bb.ld, q.ldd = a->y.ld;
-    q.alpha = a->scale, q.beta = 1.0f;
-    if (p.batched) {
-        q.batch = p.parts;
-        q.stride_a = p.rank, q.stride_b = p.width * a->bb.ld, q.stride_c = q.stride_d = p.distance;
+/** The product `q` of one part, scaled, for all parts. Strides are those from part to part in its operands a, b and d.
+ */
+bt_product for_parts(bt_product q, const bt_lora_parts &l, int64_t stride_a, int64_t stride_b, int64_t stride_d) {
+    q.alpha = l.scale;
+    q.alignment_bytes = bt_least_alignment(q.alignment_bytes, part_alignment(l, q.dtype));
+    if (bt_lora_distance(&l) != 0) {
+        q.batch = l.count;
+        q.stride_a = stride_a, q.stride_b = stride_b, q.stride_c = q.stride_d = stride_d;
     }
-    q.alignment_bytes = bt_least_alignment(bt_row_alignment(a->u), bt_row_alignment(a->bb), bt_row_alignment(a->y),
-                                           part_alignment(p, a->y.dtype));
-    return q;
-}
-
-/** du_p = scale dy_p bb_p */
-bt_product du_product(const bt_lora_du_args *a, const adapter &p) {
-    bt_product q = {};
-    q.m = bt_shape_rows(a->dy.shape), q.n = p.rank, q.k = p.width;
-    q.dtype = q.out_dtype = a->dy.dtype;
-    q.lda = a->dy.ld, q.ldb = a->bb.ld, q.ldd = a->du.ld;
-    q.alpha = a->scale;
-    if (p.batched) {
-        q.batch = p.parts;
-        q.stride_a = p.distance, q.stride_b = p.width * a->bb.ld, q.stride_c = q.stride_d = p.rank;
-    }
-    q.alignment_bytes = bt_least_alignment(bt_row_alignment(a->dy), bt_row_alignment(a->bb), bt_row_alignment(a->du),
-                                           part_alignment(p, a->dy.dtype));
-    return q;
-}
-
-/** dbb_p = scale dy_p^T u_p */
-bt_product dbb_product(const bt_lora_dw_args *a, const adapter &p) {
-    bt_product q = {};
-    q.m = p.width, q.n = p.rank, q.k = bt_shape_rows(a->dy.shape);
-    q.dtype = a->dy.dtype, q.out_dtype = BT_F32;
-    q.transpose_a = true;
-    q.lda = a->dy.ld, q.ldb = a->u.ld, q.ldd = a->dbb.ld;
-    q.alpha = a->scale, q.beta = a->accumulate ? 1.0f : 0.0f;
-    if (p.batched) {
-        q.batch = p.parts;
-        q.stride_a = p.distance, q.stride_b = p.rank, q.stride_c = q.stride_d = p.width * a->dbb.ld;
-    }
-    q.alignment_bytes = bt_least_alignment(bt_row_alignment(a->dy), bt_row_alignment(a->u), bt_row_alignment(a->dbb),
-                                           part_alignment(p, a->dy.dtype));
     return q;
 }
 
 /* ---- forward ---- */
 
-/** u = x a^T; the layout of drop(x), contiguous, when there is dropout. */
-bt_product u_product(const bt_lora_linear_args *a) {
-    bt_tensor x = a->x;
-    if (a->dropout > 0.0f) x = bt_tensor_of(NULL, x.dtype, x.shape);
-    return bt_linear_product(x, a->a, NO_TENSOR, NO_TENSOR, a->u);
-}
-
-size_t dropped_bytes(const bt_tensor &x, float dropout) {
-    return dropout > 0.0f ? (size_t)bt_shape_count(x.shape) * bt_dtype_bytes(x.dtype) : 0;
-}
-
-bt_status plan_forward(bt_device *device, const bt_lora_linear_args *a, bt_linear_plans *plans) {
-    const adapter p = adapter_of(a);
-    const bt_product u = u_product(a), y = bt_linear_product(a->x, a->w, a->b, a->add, a->y);
-    const bt_product update = update_product(a, p);
-    plans->parts_batched = p.batched;
-    plans->own_scratch_bytes = dropped_bytes(a->x, a->dropout);
-    BT_TRY(bt_product_prepare(device, &u, &plans->plan[0], &plans->product_scratch_bytes));
-    BT_TRY(bt_product_prepare(device, &y, &plans->plan[1], &plans->product_scratch_bytes));
-    return bt_product_prepare(device, &update, &plans->plan[2], &plans->product_scratch_bytes);
+/** y_p += scale u_p bb_p^T */
+bt_product update_product(const bt_lora_linear_args *a) {
+    const bt_lora_part part = bt_lora_part_of(&a->parts, 0, &a->u, &a->bb, &a->y);
+    return for_parts(bt_linear_product(part.u, part.bb, NO_TENSOR, part.y, part.y), a->parts, a->parts.rank,
+                     a->parts.width * a->bb.ld, bt_lora_distance(&a->parts));
 }
 
 bt_status prepare_forward(bt_device *device, const bt_lora_linear_args *a, bt_prepared *out) {
@@ -213,66 +162,54 @@ bt_status prepare_forward(bt_device *device, const bt_lora_linear_args *a, bt_pr
     BT_TRY(bt_cuda_require_same("lora_linear", "u", a->u, a->x));
     BT_TRY(bt_cuda_require("lora_linear", "b", a->b, BT_F32));
     BT_TRY(check_dropout("lora_linear", a->x, a->ids, a->dropout));
-    bt_linear_plans *plans;
-    BT_TRY(bt_linear_plans_new(&plans));
-    return bt_linear_finish(plan_forward(device, a, plans), plans, out);
+    const bt_tensor x = dropped_at(NULL, a->x, a->dropout);
+    return bt_linear_prepare(device,
+                             {bt_linear_product(x, a->a, NO_TENSOR, NO_TENSOR, a->u),
+                              bt_linear_product(a->x, a->w, a->b, a->add, a->y), update_product(a)},
+                             dropped_bytes(a->x, a->dropout), out);
 }
 
 bt_status run_forward(bt_device *device, const bt_lora_linear_args *a, const bt_prepared *prepared, void *scratch) {
     const bt_linear_plans *plans = bt_linear_plans_of(prepared);
-    const void *x = a->x.data;
-    if (a->dropout > 0.0f) {
-        const bt_tensor dropped = bt_tensor_of(bt_linear_own_scratch(prepared, scratch), a->x.dtype, a->x.shape);
-        BT_TRY(drop(device, dropped, a->x, NO_TENSOR, a->ids, a->dropout, a->stream));
-        x = dropped.data;
-    }
+    const void *x;
+    BT_TRY(make_dropped(device, a, prepared, scratch, &x));
     BT_TRY(bt_product_run(device, plans->plan[0], a->u.data, x, a->a.data, NULL, NULL, scratch));
     BT_TRY(bt_product_run(device, plans->plan[1], a->y.data, a->x.data, a->w.data, bt_data<void>(a->add),
                           bt_data<float>(a->b), scratch));
-    for (int p = 0; p < (plans->parts_batched ? 1 : a->parts); p++) {
-        void *y = element(a->y, a->part_column[p]);
-        BT_TRY(bt_product_run(device, plans->plan[2], y, element(a->u, (int64_t)p * a->rank),
-                              element(a->bb, p * a->part_width * a->bb.ld), y, NULL, scratch));
+    for (int p = 0; p < part_products(a->parts); p++) {
+        const bt_lora_part part = bt_lora_part_of(&a->parts, p, &a->u, &a->bb, &a->y);
+        BT_TRY(
+            bt_product_run(device, plans->plan[2], part.y.data, part.u.data, part.bb.data, part.y.data, NULL, scratch));
     }
     return BT_OK;
 }
 
 /* ---- backward ---- */
 
+/** du_p = scale dy_p bb_p */
+bt_product du_product(const bt_lora_du_args *a) {
+    const bt_lora_part part = bt_lora_part_of(&a->parts, 0, &a->du, &a->bb, &a->dy);
+    return for_parts(bt_linear_dx_product(part.y, part.bb, NO_TENSOR, part.u), a->parts, bt_lora_distance(&a->parts),
+                     a->parts.width * a->bb.ld, a->parts.rank);
+}
+
 bt_status prepare_du(bt_device *device, const bt_lora_du_args *a, bt_prepared *out) {
     BT_TRY(bt_cuda_require_compute("lora_du", "dy", a->dy));
     BT_TRY(bt_cuda_require_same("lora_du", "bb", a->bb, a->dy));
     BT_TRY(bt_cuda_require_same("lora_du", "du", a->du, a->dy));
-    const adapter p = adapter_of(a);
-    const bt_product product = du_product(a, p);
-    bt_linear_plans *plans;
-    BT_TRY(bt_linear_plans_new(&plans));
-    plans->parts_batched = p.batched;
-    return bt_linear_finish(bt_product_prepare(device, &product, &plans->plan[0], &plans->product_scratch_bytes), plans,
-                            out);
+    return bt_linear_prepare(device, {du_product(a)}, 0, out);
 }
 
 bt_status run_du(bt_device *device, const bt_lora_du_args *a, const bt_prepared *prepared, void *scratch) {
-    const bt_linear_plans *plans = bt_linear_plans_of(prepared);
-    for (int p = 0; p < (plans->parts_batched ? 1 : a->parts); p++)
-        BT_TRY(bt_product_run(device, plans->plan[0], element(a->du, (int64_t)p * a->rank),
-                              element(a->dy, a->part_column[p]), element(a->bb, p * a->part_width * a->bb.ld), NULL,
-                              NULL, scratch));
+    for (int p = 0; p < part_products(a->parts); p++) {
+        const bt_lora_part part = bt_lora_part_of(&a->parts, p, &a->du, &a->bb, &a->dy);
+        BT_TRY(bt_product_run(device, bt_linear_plans_of(prepared)->plan[0], part.u.data, part.y.data, part.bb.data,
+                              NULL, NULL, scratch));
+    }
     return BT_OK;
 }
 
 /** Without dropout: dx = dy w + add, then dx += du a. With it: t = du a, t = drop'(t) + add, dx = dy w + t. */
-bt_status plan_dx(bt_device *device, const bt_lora_linear_dx_args *a, bt_linear_plans *plans) {
-    const bool dropout = a->dropout > 0.0f;
-    const bt_tensor t = bt_tensor_of(NULL, a->dx.dtype, a->dx.shape);
-    const bt_product adapter_product =
-        dropout ? bt_linear_dx_product(a->du, a->a, NO_TENSOR, t) : bt_linear_dx_product(a->du, a->a, a->dx, a->dx);
-    const bt_product frozen = bt_linear_dx_product(a->dy, a->w, dropout ? t : a->add, a->dx);
-    plans->own_scratch_bytes = dropped_bytes(a->dx, a->dropout);
-    BT_TRY(bt_product_prepare(device, &adapter_product, &plans->plan[0], &plans->product_scratch_bytes));
-    return bt_product_prepare(device, &frozen, &plans->plan[1], &plans->product_scratch_bytes);
-}
-
 bt_status prepare_dx(bt_device *device, const bt_lora_linear_dx_args *a, bt_prepared *out) {
     BT_TRY(bt_cuda_require_compute("lora_linear_dx", "dy", a->dy));
     BT_TRY(bt_cuda_require_same("lora_linear_dx", "w", a->w, a->dy));
@@ -281,9 +218,12 @@ bt_status prepare_dx(bt_device *device, const bt_lora_linear_dx_args *a, bt_prep
     BT_TRY(bt_cuda_require_same("lora_linear_dx", "add", a->add, a->dy));
     BT_TRY(bt_cuda_require_same("lora_linear_dx", "dx", a->dx, a->dy));
     BT_TRY(check_dropout("lora_linear_dx", a->dx, a->ids, a->dropout));
-    bt_linear_plans *plans;
-    BT_TRY(bt_linear_plans_new(&plans));
-    return bt_linear_finish(plan_dx(device, a, plans), plans, out);
+    const bool dropout = a->dropout > 0.0f;
+    const bt_tensor t = dropped_at(NULL, a->dx, a->dropout);
+    return bt_linear_prepare(device,
+                             {bt_linear_dx_product(a->du, a->a, dropout ? NO_TENSOR : a->dx, t),
+                              bt_linear_dx_product(a->dy, a->w, dropout ? t : a->add, a->dx)},
+                             dropped_bytes(a->dx, a->dropout), out);
 }
 
 bt_status run_dx(bt_device *device, const bt_lora_linear_dx_args *a, const bt_prepared *prepared, void *scratch) {
@@ -299,15 +239,11 @@ bt_status run_dx(bt_device *device, const bt_lora_linear_dx_args *a, const bt_pr
     return bt_product_run(device, plans->plan[0], a->dx.data, a->du.data, a->a.data, a->dx.data, NULL, scratch);
 }
 
-bt_status plan_dw(bt_device *device, const bt_lora_dw_args *a, bt_linear_plans *plans) {
-    const adapter p = adapter_of(a);
-    bt_tensor x = a->x;
-    if (a->dropout > 0.0f) x = bt_tensor_of(NULL, x.dtype, x.shape);
-    const bt_product da = bt_linear_dw_product(a->du, x, a->da, a->accumulate), dbb = dbb_product(a, p);
-    plans->parts_batched = p.batched;
-    plans->own_scratch_bytes = dropped_bytes(a->x, a->dropout);
-    BT_TRY(bt_product_prepare(device, &da, &plans->plan[0], &plans->product_scratch_bytes));
-    return bt_product_prepare(device, &dbb, &plans->plan[1], &plans->product_scratch_bytes);
+/** dbb_p = scale dy_p^T u_p */
+bt_product dbb_product(const bt_lora_dw_args *a) {
+    const bt_lora_part part = bt_lora_part_of(&a->parts, 0, &a->u, &a->dbb, &a->dy);
+    return for_parts(bt_linear_dw_product(part.y, part.u, part.bb, a->accumulate), a->parts,
+                     bt_lora_distance(&a->parts), a->parts.rank, a->parts.width * a->dbb.ld);
 }
 
 bt_status prepare_dw(bt_device *device, const bt_lora_dw_args *a, bt_prepared *out) {
@@ -318,24 +254,20 @@ bt_status prepare_dw(bt_device *device, const bt_lora_dw_args *a, bt_prepared *o
     BT_TRY(bt_cuda_require("lora_dw", "da", a->da, BT_F32));
     BT_TRY(bt_cuda_require("lora_dw", "dbb", a->dbb, BT_F32));
     BT_TRY(check_dropout("lora_dw", a->x, a->ids, a->dropout));
-    bt_linear_plans *plans;
-    BT_TRY(bt_linear_plans_new(&plans));
-    return bt_linear_finish(plan_dw(device, a, plans), plans, out);
+    const bt_tensor x = dropped_at(NULL, a->x, a->dropout);
+    return bt_linear_prepare(device, {bt_linear_dw_product(a->du, x, a->da, a->accumulate), dbb_product(a)},
+                             dropped_bytes(a->x, a->dropout), out);
 }
 
 bt_status run_dw(bt_device *device, const bt_lora_dw_args *a, const bt_prepared *prepared, void *scratch) {
     const bt_linear_plans *plans = bt_linear_plans_of(prepared);
-    const void *x = a->x.data;
-    if (a->dropout > 0.0f) {
-        const bt_tensor dropped = bt_tensor_of(bt_linear_own_scratch(prepared, scratch), a->x.dtype, a->x.shape);
-        BT_TRY(drop(device, dropped, a->x, NO_TENSOR, a->ids, a->dropout, a->stream));
-        x = dropped.data;
-    }
+    const void *x;
+    BT_TRY(make_dropped(device, a, prepared, scratch, &x));
     BT_TRY(bt_product_run(device, plans->plan[0], a->da.data, a->du.data, x, a->da.data, NULL, scratch));
-    for (int p = 0; p < (plans->parts_batched ? 1 : a->parts); p++) {
-        void *dbb = element(a->dbb, p * a->part_width * a->dbb.ld);
-        BT_TRY(bt_product_run(device, plans->plan[1], dbb, element(a->dy, a->part_column[p]),
-                              element(a->u, (int64_t)p * a->rank), dbb, NULL, scratch));
+    for (int p = 0; p < part_products(a->parts); p++) {
+        const bt_lora_part part = bt_lora_part_of(&a->parts, p, &a->u, &a->dbb, &a->dy);
+        BT_TRY(bt_product_run(device, plans->plan[1], part.bb.data, part.y.data, part.u.data, part.bb.data, NULL,
+                              scratch));
     }
     return BT_OK;
 }

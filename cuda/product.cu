@@ -24,6 +24,7 @@ namespace {
 
 constexpr int DEFAULT_ALIGNMENT = 16;
 constexpr int BIAS_THREADS = 256;
+constexpr int MOST_CANDIDATES = 32;
 
 bool rounds_bias(const bt_product &p) {
     return p.bias && p.out_dtype == BT_BF16;
@@ -95,20 +96,23 @@ bt_status choose(bt_device *device, bt_product_plan *plan, int alignment_bytes, 
     const bt_product &p = plan->product;
     cublasLtMatmulPreferenceOpaque_t preference;
     BT_TRY(limit(&preference, alignment_bytes));
-    cublasLtMatmulHeuristicResult_t result = {};
+    cublasLtMatmulHeuristicResult_t result[MOST_CANDIDATES] = {};
+    const int wanted = bt_cuda_of(device)->candidate;
     int found = 0;
-    const cublasStatus_t code =
-        cublasLtMatmulAlgoGetHeuristic(bt_cuda_of(device)->libraries->blas, &plan->operation, &plan->left, &plan->right,
-                                       &plan->c, &plan->d, &preference, 1, &result, &found);
-    if (code != CUBLAS_STATUS_SUCCESS || found == 0 || result.state != CUBLAS_STATUS_SUCCESS)
-        return bt_error(
-            BT_ERR_UNSUPPORTED,
-            "cuda: cuBLASLt has no algorithm for the product (%lld,%lld)x(%lld,%lld), %s to %s, row strides "
-            "%lld %lld %lld, batch %lld, alignment %d bytes: %s",
-            (long long)p.m, (long long)p.k, (long long)p.k, (long long)p.n, bt_dtype_name(p.dtype),
-            bt_dtype_name(p.out_dtype), (long long)p.lda, (long long)p.ldb, (long long)p.ldd, (long long)p.batch,
-            alignment_bytes, cublasLtGetStatusName(code));
-    *algorithm = result.algo;
+    cublasStatus_t code = CUBLAS_STATUS_NOT_SUPPORTED;
+    if (wanted < MOST_CANDIDATES)
+        code =
+            cublasLtMatmulAlgoGetHeuristic(bt_cuda_of(device)->libraries->blas, &plan->operation, &plan->left,
+                                           &plan->right, &plan->c, &plan->d, &preference, wanted + 1, result, &found);
+    if (code != CUBLAS_STATUS_SUCCESS || found <= wanted || result[wanted].state != CUBLAS_STATUS_SUCCESS)
+        return bt_error(BT_ERR_UNSUPPORTED,
+                        "cuda: cuBLASLt has no algorithm (candidate %d) for the product (%lld,%lld)x(%lld,%lld), %s to "
+                        "%s, row strides "
+                        "%lld %lld %lld, batch %lld, alignment %d bytes: %s",
+                        wanted, (long long)p.m, (long long)p.k, (long long)p.k, (long long)p.n, bt_dtype_name(p.dtype),
+                        bt_dtype_name(p.out_dtype), (long long)p.lda, (long long)p.ldb, (long long)p.ldd,
+                        (long long)p.batch, alignment_bytes, cublasLtGetStatusName(code));
+    *algorithm = result[wanted].algo;
     return BT_OK;
 }
 
@@ -171,6 +175,7 @@ bt_status bt_product_run(bt_device *device, const bt_product_plan *plan, void *d
                         "cuda: cuBLASLt needs the operands of this product at multiples of %d bytes",
                         p.alignment_bytes);
     const cublasLtMatmulAlgo_t *algorithm = promised ? &mine.algorithm : &mine.unaligned;
+    bt_cuda_launch_count++;
     const cublasStatus_t code = cublasLtMatmul(
         libraries->blas, &mine.operation, &p.alpha, b, &mine.left, a, &mine.right, &p.beta, p.beta == 0.0f ? d : c,
         &mine.c, d, &mine.d, algorithm, libraries->workspace, BT_PRODUCT_WORKSPACE_BYTES, bt_cuda_stream(device));

@@ -5,8 +5,8 @@
  *   targets = 1[s_n > 0]; a positive divisor does not move the sign, so s_n is left a sum.
  *
  * A threshold at 0 turns the last bit of a sum into a whole target: the sums are in double precision, in the order of
- * the samples and of the classes, so that devices agree. A warp reads 32 labels at once and visits only those that are
- * set.
+ * samples, views and classes, exactly as on the processor, so that devices agree. A warp reads 32 labels at once and
+ * visits only those that are set.
  */
 #include "operands.cuh"
 

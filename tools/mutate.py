@@ -30,22 +30,34 @@ AREAS = [
     Area("cpu", 4, ["src/cpu/*.c", "src/cpu/*_simd.h", "src/cpu/vmath.h"], ["*/cpu.c", "*/device.c", "*/product_dnnl_api.c"]),
     # device, product and cholesky wrap NVIDIA's libraries: they are not compiled for the host.
     Area("cuda", 4, ["cuda/*.cu", "cuda/*.cuh"], ["*/device.cu*", "*/product.cu*", "*/cholesky.cu*", "*/libraries.cuh", "*/kernel.cuh"]),
-    Area("program", 4, ["src/program/%s.c" % s for s in ("ops_*", "differentiate", "lifetimes", "place", "params", "optimizer")],
+    Area("program", 4, ["src/program/%s.c" % s for s in ("ops_*", "program", "differentiate", "plan", "lifetimes", "place", "params", "optimizer")],
          ["*/ops_info.c"]),
     Area("model", 2, ["src/nn/*.c", "src/loss/*.c", "src/method/*.c"], []),
-    Area("formats", 3, ["src/formats/%s*.c" % s for s in ("safetensors", "json", "yaml", "config")], []),
+    Area("formats", 3, ["src/formats/*.c"], []),
     Area("data", 2, ["src/data/*.c"], []),
     Area("retrieval", 1, ["src/retrieval/*.c"], []),
 ]
 # Unit tests by the beginning of a file's name; those that the build lacks are left out.
 UNIT = {
-    "formats": {"safetensors": ["test_safetensors"], "json": ["test_json", "test_safetensors"], "yaml": ["test_yaml", "test_options"],
-                "config": ["test_config", "test_yaml", "test_options"]},
+    "formats": {"safetensors": ["test_safetensors"], "jsonl": ["test_jsonl"], "json": ["test_json", "test_safetensors"],
+                "yaml": ["test_yaml", "test_options"], "config": ["test_yaml", "test_options"],
+                "image": ["test_image"], "png": ["test_image"], "jpeg": ["test_image"], "ppm": ["test_image"], "npy": ["test_npy"],
+                "event": ["test_event_file"]},
     "data": {"": ["test_transform", "test_image_folder", "test_random", "test_loader"]},
-    "retrieval": {"": ["test_scores"]},
-    "program": {"": ["test_program", "test_params"]},
-    "model": {"": ["test_program"]},
-    "cpu": {"vector": ["test_vector"], "vmath": ["test_vector"]},
+    "retrieval": {"": ["test_scores", "test_ranking", "test_evaluation", "test_bits", "test_knn_probe", "test_linalg", "test_training_free"]},
+    "program": {"": ["test_record", "test_differentiate", "test_program", "test_params", "test_plan"]},
+    "model": {"": ["test_nn", "test_program"]},
+    "cpu": {"vector": ["test_vector"], "vmath": ["test_vector"], "product": ["test_product"], "gemm": ["test_product"]},
+}
+# tests/fuzz: the target that feeds a parser, by the beginning of the file's name.
+FUZZ = {"safetensors": "safetensors", "jsonl": "jsonl", "json_": "json", "yaml": "config", "config": "config", "png": "png", "jpeg": "jpeg",
+        "ppm": "ppm", "image": "ppm", "npy": "npy"}
+# tests/cli/<name>.sh PROGRAM SOURCE_FOLDER ARGUMENTS: what only the whole command shows. They come last.
+COMMANDS = {
+    "formats": [("bad_input",)],
+    "data": [("bad_input",), ("resume", "2")],
+    "program": [("plan",), ("resume", "2")],
+    "model": [("bad_input",), ("plan",), ("resume", "2")],
 }
 
 
@@ -136,12 +148,20 @@ def breaks_of_file(area, tree, path):
             yield Break(area.name, kind, path, number, line, line[:start] + new + line[end:])
 
 
+def not_run_here():
+    """Patterns of files whose instructions this machine lacks."""
+    with open("/proc/cpuinfo", encoding="utf-8") as f:
+        flags = set(re.findall(r"\bavx\w+", f.read()))
+    return ["*_%s.c" % name for name, flag in (("avx2", "avx2"), ("avx512", "avx512bw"), ("bf16_avx512", "avx512_bf16")) if flag not in flags]
+
+
 def all_breaks(tree, only):
+    absent = not_run_here()
     found = collections.defaultdict(lambda: collections.defaultdict(list))
     for area in AREAS:
         paths = sorted({os.path.relpath(p, tree) for pattern in area.files for p in glob.glob(os.path.join(tree, pattern))})
         for path in paths:
-            if any(fnmatch.fnmatch(path, p) for p in area.left_out) or (only and only not in path and not fnmatch.fnmatch(path, only)):
+            if any(fnmatch.fnmatch(path, p) for p in area.left_out + absent) or (only and only not in path and not fnmatch.fnmatch(path, only)):
                 continue
             for b in breaks_of_file(area, tree, path):
                 found[area.name][b.kind].append(b)
@@ -168,14 +188,37 @@ def draws(found, seed):
                     del found[area.name]
 
 
+def earlier_survivors(tree, path):
+    """Breaks that survived an earlier run (its --json), on the lines where their code is now."""
+    with open(path, encoding="utf-8") as f:
+        for verdict in map(json.loads, f):
+            if verdict.pop("verdict") != "survived":
+                continue
+            verdict.pop("by")
+            b = Break(**verdict)
+            with open(os.path.join(tree, b.path), encoding="utf-8") as source:
+                places = [n for n, line in enumerate(source.read().split("\n"), 1) if line == b.before]
+            if places:
+                yield b._replace(line=min(places, key=lambda n: abs(n - b.line)))
+            else:
+                print("gone     %s:%d: %s" % (b.path, b.line, b.before.strip()), flush=True)
+
+
 # These are included nearly everywhere: whatever they include does not belong to all operations.
 EVERYWHERE = {"cpu", "device", "kernel", "operands"}
+NOT_SANITIZED = {"test_ops_cuda_host", "test_ops_cpu", "test_parity"}  # they guard their memory themselves, or take half an hour
 MANY_OPS = 8  # from here on the whole table is run instead
 
 
 # ---- who should notice ------------------------------------------------------------------------------------------------------
 
-Test = collections.namedtuple("Test", "target arguments environment")
+Test = collections.namedtuple("Test", "target arguments environment script sanitized", defaults=["", False])
+
+
+def told(test):
+    """The test in a few words."""
+    words = [*(v for _, v in test.environment), test.target, os.path.basename(test.script), *test.arguments]
+    return " ".join(filter(None, words)) + (" (sanitizers)" if test.sanitized else "")
 
 
 class Tests:
@@ -217,14 +260,21 @@ class Tests:
                 found += [Test(t, (), ()) for t in targets]
         if b.area in ("cpu", "cuda"):
             ops = self.ops_of("src/cpu" if b.area == "cpu" else "cuda", b.path)
-            filters = [("--op", op) for op in ops] if 0 < len(ops) < MANY_OPS else [()]
+            filters = [("--stop", "--op", op) for op in ops] if 0 < len(ops) < MANY_OPS else [("--stop",)]
             if b.area == "cuda":
                 found += [Test("test_ops_cuda_host", f, ()) for f in filters]
             else:
                 found += [Test("test_ops_cpu", f, ()) for f in filters]
                 found += [Test("test_ops_cpu", (*f, "--threads", "3"), (("BITTERN_CPU", "generic"),)) for f in filters]
         if b.area in ("program", "model") and os.path.isdir(self.fixtures):
-            found.append(Test("test_parity", (self.fixtures,), ()))
+            found += [Test("test_parity", (self.fixtures, dtype), ()) for dtype in ("f32", "bf16")]
+        if b.area == "formats":
+            found += [Test("fuzz_" + subject, ("--count", "4000", os.path.join(self.tree, "tests/fuzz/corpus", subject)), ())
+                      for prefix, subject in FUZZ.items() if name.startswith(prefix)]
+        for name, *arguments in COMMANDS.get(b.area, []):
+            found.append(Test("bittern", (self.tree, *arguments), (), os.path.join(self.tree, "tests/cli/%s.sh" % name)))
+        # What reads, writes or keeps memory that it should not may well pass otherwise. Slow, so only few get there.
+        found += [t._replace(sanitized=True) for t in found if not (t.script or t.environment or t.target in NOT_SANITIZED)]
         return [t for t in found if t.target in self.targets]
 
 
@@ -233,23 +283,33 @@ class Judge:
         self.o = options
         self.tests = Tests(options.tree, options.build, options.fixtures)
         self.healthy = {}   # Test -> seconds, or None: fails on the true code
-        self.digests = {}   # target -> digest of the true program
+        self.digests = {}   # path of a program -> digest when it is built from the true code
 
-    def build(self, targets):
-        return subprocess.run(["ninja", "-C", self.o.build, "-j", str(self.o.jobs), *sorted(targets)], stdout=subprocess.DEVNULL,
+    def folder(self, test):
+        return self.o.sanitized if test.sanitized else self.o.build
+
+    def program(self, test, kind=""):
+        return os.path.join(self.folder(test), kind, test.target)
+
+    def build(self, folder, targets):
+        return subprocess.run(["ninja", "-C", folder, "-j", str(self.o.jobs), *sorted(targets)], stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL).returncode == 0
 
-    def digest(self, target):
-        with open(os.path.join(self.o.build, target), "rb") as f:
+    @staticmethod
+    def digest(path):
+        with open(path, "rb") as f:
             return hashlib.sha256(f.read()).hexdigest()
 
     def passes(self, program, test, limit):
         """True, False, or None where the limit was reached."""
         def confine():
-            resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+            if not test.sanitized:  # whose shadow memory is huge
+                resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        child = subprocess.Popen([program, *test.arguments], cwd=self.o.build, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                 env={**os.environ, **dict(test.environment)}, start_new_session=True, preexec_fn=confine)
+        command = ["bash", test.script, program] if test.script else [program]
+        child = subprocess.Popen([*command, *test.arguments], cwd=self.folder(test), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                 env={"OMP_WAIT_POLICY": "passive", **os.environ, **dict(test.environment)}, start_new_session=True,
+                                 preexec_fn=confine)
         try:
             return child.wait(limit) in (0, 77)
         except subprocess.TimeoutExpired:
@@ -257,32 +317,49 @@ class Judge:
             child.wait()
             return None
 
-    def keep_true(self, targets):
+    def keep_true(self, tests):
         """Builds the true programs once and keeps copies, so that a test can be tried on them at any time."""
-        new = [t for t in targets if t not in self.digests]
-        if new and not self.build(new):
-            sys.exit("mutate: the unbroken tree does not build; see: ninja -C %s" % self.o.build)
-        for target in new:
-            self.digests[target] = self.digest(target)
-            os.makedirs(os.path.join(self.o.build, "true"), exist_ok=True)
-            shutil.copy2(os.path.join(self.o.build, target), os.path.join(self.o.build, "true", target))
+        new = {t for t in tests if self.program(t) not in self.digests}
+        for folder in {self.folder(t) for t in new}:
+            if not self.build(folder, {t.target for t in new if self.folder(t) == folder}):
+                sys.exit("mutate: the unbroken tree does not build; see: ninja -C %s" % folder)
+        for t in new:
+            self.digests[self.program(t)] = self.digest(self.program(t))
+            os.makedirs(os.path.join(self.folder(t), "true"), exist_ok=True)
+            shutil.copy2(self.program(t), self.program(t, "true"))
 
     def is_healthy(self, test):
         if test not in self.healthy:
             start = time.monotonic()
-            good = self.passes(os.path.join(self.o.build, "true", test.target), test, self.o.limit)
+            good = self.passes(self.program(test, "true"), test, self.o.limit)
             self.healthy[test] = time.monotonic() - start if good else None
             if not good:
-                print("left out: %s %s fails on the unbroken tree" % (test.target, " ".join(test.arguments)), flush=True)
+                print("left out: %s fails on the unbroken tree" % told(test), flush=True)
         return self.healthy[test] is not None
 
+    def changed(self, test):
+        return self.digest(self.program(test)) != self.digests[self.program(test)]
+
+    def verdict(self, tests):
+        """Of a broken tree by these tests, which are in one folder: ("caught" | "survived" | "none", what noticed or why it is no mutant)."""
+        if not self.build(self.folder(tests[0]), {t.target for t in tests}):
+            return "none", "does not build"
+        if not any(map(self.changed, tests)):
+            return "none", "same programs"
+        judges = 0
+        for test in filter(self.is_healthy, filter(self.changed, tests)):
+            judges += 1
+            good = self.passes(self.program(test), test, max(20, 5 * self.healthy[test]))
+            if not good:
+                return "caught", told(test) + (" (time limit)" if good is None else "")
+        return ("survived", "") if judges else ("none", "no test is near")
+
     def judge(self, b):
-        """("caught" | "survived" | "none", what noticed or why it is no mutant)."""
         tests = self.tests.of(b)
-        if not tests:
+        plain, sanitized = [t for t in tests if not t.sanitized], [t for t in tests if t.sanitized and self.o.sanitized]
+        if not plain:
             return "none", "no test is near"
-        targets = {t.target for t in tests}
-        self.keep_true(targets)
+        self.keep_true(plain)
         path = os.path.join(self.o.tree, b.path)
         with open(path, encoding="utf-8") as f:
             text = f.read()
@@ -290,23 +367,22 @@ class Judge:
         assert lines[b.line - 1] == b.before
         lines[b.line - 1] = b.after
         try:
-            with open(path, "w", encoding="utf-8") as f:
-                f.write("\n".join(lines))
-            if not self.build(targets):
-                return "none", "does not build"
-            if all(self.digest(t) == self.digests[t] for t in targets):
-                return "none", "same programs"
-            tests = [t for t in tests if self.digest(t.target) != self.digests[t.target]]
-            judges = 0
-            for test in filter(self.is_healthy, tests):
-                judges += 1
-                good = self.passes(os.path.join(self.o.build, test.target), test, max(10, 8 * self.healthy[test]))
-                if not good:
-                    return "caught", " ".join([test.target, *test.arguments[:2]]) + (" (time limit)" if good is None else "")
-            return ("survived", "") if judges else ("none", "no test is near")
+            self.write(path, "\n".join(lines))
+            verdict = self.verdict(plain)
+            if verdict[0] == "survived" and sanitized:
+                self.write(path, text)
+                self.keep_true(sanitized)
+                self.write(path, "\n".join(lines))
+                second = self.verdict(sanitized)
+                verdict = second if second[0] == "caught" else verdict
+            return verdict
         finally:
-            with open(path, "w", encoding="utf-8") as f:
-                f.write(text)
+            self.write(path, text)
+
+    @staticmethod
+    def write(path, text):
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
 
 
 def report(results):
@@ -329,6 +405,7 @@ def main():
     p = argparse.ArgumentParser(prog="tools/mutate.sh", description=__doc__.split("\n")[0])
     p.add_argument("--tree", required=True, help="scratch copy with the mark .mutation-scratch (given by mutate.sh)")
     p.add_argument("--build", required=True, help="its build folder (given by mutate.sh)")
+    p.add_argument("--sanitized", default="", help="build folder with sanitizers, or none (given by mutate.sh)")
     p.add_argument("--fixtures", default="", help="fixtures of the parity tests (given by mutate.sh)")
     p.add_argument("--jobs", type=int, default=os.cpu_count())
     p.add_argument("--count", type=int, default=200, help="mutants to judge")
@@ -337,6 +414,7 @@ def main():
     p.add_argument("--limit", type=float, default=300, help="seconds for one test on the unbroken tree")
     p.add_argument("--minutes", type=float, help="stop drawing after this time")
     p.add_argument("--json", help="write one object per verdict to this file")
+    p.add_argument("--again", metavar="JSON", help="judge the survivors of an earlier run instead of drawing")
     p.add_argument("--list", action="store_true", help="print what could be broken, and change nothing")
     options = p.parse_args()
     if not os.path.isfile(os.path.join(options.tree, ".mutation-scratch")):
@@ -350,7 +428,7 @@ def main():
         return 0
     judge = Judge(options)
     results, refused, start = [], 0, time.monotonic()
-    for b in draws(found, options.seed):
+    for b in earlier_survivors(options.tree, options.again) if options.again else draws(found, options.seed):
         if len(results) == options.count or (options.minutes and time.monotonic() - start > 60 * options.minutes):
             break
         verdict, why = judge.judge(b)

@@ -3,10 +3,12 @@
 #
 #   tools/mutate.sh [--scratch FOLDER] [--jobs N] [options of mutate.py]
 #   tools/mutate.sh --list --only src/cpu/gelu     what could be broken there
-#   tools/mutate.sh --count 200 --seed 1           the full draw
+#   tools/mutate.sh --count 200 --seed 1 --json x  the full draw, its verdicts kept in a file
+#   tools/mutate.sh --again x                      its survivors, judged by tests that were added since
 #
-# The working tree is copied to FOLDER/tree (default /tmp/bittern_mutants) and built in FOLDER/build; only the copy is
-# changed. Both are kept, so a second run compiles little. mutate.py draws, builds and judges; see there.
+# The working tree is copied to FOLDER/tree (default /tmp/bittern_mutants) and built in FOLDER/build and, with sanitizers,
+# in FOLDER/sanitized; only the copy is changed. All are kept, so a second run compiles little. mutate.py draws, builds and
+# judges; see there.
 # Exit code: 0 at least 90 % caught, 1 fewer, 2 the set-up failed.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -20,8 +22,8 @@ while [ $# -gt 0 ]; do
         *) options+=("$1") && shift ;;
     esac
 done
-tree=$scratch/tree build=$scratch/build
-mkdir -p "$tree" "$build"
+tree=$scratch/tree build=$scratch/build sanitized=$scratch/sanitized
+mkdir -p "$tree" "$build" "$sanitized"
 
 case $(realpath "$scratch")/ in
     "$root"/*) echo "mutate: --scratch $scratch lies inside the working tree" >&2 && exit 2 ;;
@@ -45,12 +47,13 @@ refresh() {
 }
 
 # A break may leave a variable unused: that must not count as "does not compile". Arguments of other types must.
-configure() {
-    local launcher=()
+configure() { # build folder, options
+    local folder=$1 launcher=()
+    shift
     if command -v ccache >/dev/null; then
         launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
     fi
-    cmake -S "$tree" -B "$build" -G Ninja -DBITTERN_CUDA=OFF -DBITTERN_WERROR=OFF \
+    cmake -S "$tree" -B "$folder" -G Ninja -DBITTERN_CUDA=OFF -DBITTERN_WERROR=OFF "$@" \
         "-DCMAKE_C_FLAGS=-Werror=incompatible-pointer-types -Werror=int-conversion" "${launcher[@]}" >"$scratch/configure.log" 2>&1 ||
         { tail -n 20 "$scratch/configure.log" >&2 && exit 2; }
 }
@@ -72,7 +75,8 @@ fixtures() {
 }
 
 refresh
-configure
+configure "$build"
+configure "$sanitized" -DBITTERN_SANITIZE=address,undefined -DBITTERN_CUDA_HOST=OFF
 fixtures
-exec python3 "$root/tools/mutate.py" --tree "$tree" --build "$build" --fixtures "$scratch/fixtures" --jobs "$jobs" \
+exec python3 "$root/tools/mutate.py" --tree "$tree" --build "$build" --sanitized "$sanitized" --fixtures "$scratch/fixtures" --jobs "$jobs" \
     ${options[@]+"${options[@]}"}

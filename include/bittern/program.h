@@ -154,7 +154,7 @@ void bt_differentiate(bt_program *p, const bt_root *roots, int count, uint32_t g
 /** Appends, for the groups in the mask: the squared norm if max_norm > 0, the AdamW update, and the refresh of the compute
  *  copies. Call after bt_differentiate. */
 typedef struct bt_adamw_options {
-    float beta1, beta2, eps;
+    double beta1, beta2, eps;
     float max_norm; /**< 0: no clipping */
 } bt_adamw_options;
 void bt_adamw_update(bt_program *p, bt_params *store, uint32_t groups, const bt_adamw_options *options);

@@ -69,7 +69,17 @@ bt_status bt_command_call(const bt_command *c, int argc, char **argv) {
 }
 
 bt_status bt_cli_config(const char *const *operand, int count, bt_run_config *config, bt_options **options) {
-    BT_TRY(bt_config_load(&bt_run_config_table, config, operand[0], operand + 1, count - 1, options));
+    BT_TRY(bt_cli_partial_config(operand, count, config, options));
+    bt_status status = bt_options_check(*options);
+    if (status != BT_OK) {
+        bt_options_free(*options);
+        *options = NULL;
+    }
+    return status;
+}
+
+bt_status bt_cli_partial_config(const char *const *operand, int count, bt_run_config *config, bt_options **options) {
+    BT_TRY(bt_config_read(&bt_run_config_table, config, operand[0], operand + 1, count - 1, options));
     bt_status status = bt_run_config_check(config, *options);
     if (status != BT_OK) {
         bt_options_free(*options);

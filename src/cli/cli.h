@@ -22,7 +22,7 @@ typedef struct bt_command {
 } bt_command;
 
 extern const bt_command bt_command_train, bt_command_eval, bt_command_config, bt_command_inspect, bt_command_doctor,
-    bt_command_demo;
+    bt_command_demo, bt_command_hash, bt_command_fen;
 
 /** Parses `argv` (without the command's name) and runs the command. --flag value, --flag=value; a flag of a bool stands
  * alone. BT_ERR_USAGE names the argument that does not fit. */
@@ -31,5 +31,9 @@ bt_status bt_command_call(const bt_command *command, int argc, char **argv);
 /** A configuration file with overrides: operand[0] is the file, the rest are key=value. */
 bt_status bt_cli_config(const char *const *operand, int count, bt_run_config *config,
                         bt_options **options) BT_MUST_CHECK;
+
+/** The same for a command that needs a part of it: required options may be missing ("" or 0). */
+bt_status bt_cli_partial_config(const char *const *operand, int count, bt_run_config *config,
+                                bt_options **options) BT_MUST_CHECK;
 
 #endif

@@ -47,6 +47,11 @@ static bt_status doctor(const bt_arguments *a) {
 #else
     library_line("yaml", false, "reading configuration files", "libyaml-dev");
 #endif
+#ifdef BITTERN_WITH_CAIRO
+    library_line("cairo", true, "plots as PNG, the Fen", "libcairo2-dev");
+#else
+    library_line("cairo", false, "plots as PNG and the Fen", "libcairo2-dev");
+#endif
     return BT_OK;
 }
 

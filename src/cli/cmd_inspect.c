@@ -8,8 +8,14 @@
 #include <stdio.h>
 #include <string.h>
 
+/** The step, or where it runs in chunks its largest program. */
+static const bt_plan *main_plan(const bt_session *session) {
+    if (!session->options.chunk) return session->plan[BT_PROGRAM_STEP];
+    return session->plan[session->options.train_tower ? BT_PROGRAM_BACKWARD : BT_PROGRAM_HEAD_ENCODE];
+}
+
 static bt_status print_plan(const bt_session *session, bool json) {
-    const bt_plan *plan = session->plan[session->options.chunk ? BT_PROGRAM_BACKWARD : BT_PROGRAM_STEP];
+    const bt_plan *plan = main_plan(session);
     bt_text text = {0};
     bt_status status;
     if (json) {
@@ -25,21 +31,55 @@ static bt_status print_plan(const bt_session *session, bool json) {
     return status;
 }
 
+/** Classes of the data, or an assumed number where they are not there. */
+static int class_count(const bt_run_config *c, bt_text *notes) {
+    enum { ASSUMED = 100 };
+    bt_image_folder folder;
+    if (*c->data.root && bt_image_folder_open(c->data.root, &folder) == BT_OK) {
+        int count = (int)folder.class_count;
+        bt_image_folder_free(&folder);
+        return count;
+    }
+    bt_text_append(notes, "data not available, %d classes assumed: %s\n", ASSUMED, *c->data.root ? bt_error_message() : "data.root is not set");
+    return ASSUMED;
+}
+
+/** The device; NULL for cuda where this build or machine has none. */
+static bt_status open_device(const bt_run_config *c, bt_text *notes, bt_device **device) {
+    *device = NULL;
+    const bt_backend *backend = bt_backend_named(c->run.device);
+    bt_status status = backend ? backend->open(&(bt_device_options){.threads = c->run.threads}, device) : BT_ERR_UNSUPPORTED;
+    if (status != BT_ERR_UNSUPPORTED || strcmp(c->run.device, "cuda") != 0) return status;
+    bt_text_append(notes, "scratch not available, the block is without it: %s\n", bt_error_message());
+    return BT_OK;
+}
+
+static bt_status plan_and_print(bt_model *model, bt_device *device, const bt_run_config *c, bool json) {
+    bt_session session;
+    bt_session_options o = bt_setup_session(c, true);
+    if (device) BT_TRY(bt_params_commit(model->store, device));
+    BT_TRY(bt_session_open(&session, model, device, &o));
+    bt_status status = print_plan(&session, json);
+    bt_session_close(&session);
+    return status;
+}
+
+/** Needs neither data nor weights. Notes on what is assumed go behind the table, or beside JSON to standard error. */
 static bt_status inspect_plan(int count, const char *const *operand, bool json) {
     bt_run_config config;
     bt_options *options;
-    BT_TRY(bt_cli_config(operand, count, &config, &options));
-    bt_setup setup;
-    bt_session session = {.device = NULL};
-    bt_status status = bt_setup_open(&setup, &config);
-    if (status == BT_OK) {
-        status = bt_params_commit(setup.model.store, setup.device);
-        bt_session_options o = bt_setup_session(&config, true);
-        if (status == BT_OK) status = bt_session_open(&session, &setup.model, setup.device, &o);
-        if (status == BT_OK) status = print_plan(&session, json);
-        if (session.device) bt_session_close(&session);
-        bt_setup_close(&setup);
-    }
+    BT_TRY(bt_cli_partial_config(operand, count, &config, &options));
+    bt_model model = {.store = NULL};
+    bt_device *device = NULL;
+    bt_text notes = {0};
+    bt_status status = bt_setup_model(&model, &config, class_count(&config, &notes));
+    if (status == BT_OK) status = open_device(&config, &notes, &device);
+    if (status == BT_OK) status = plan_and_print(&model, device, &config, json);
+    if (status == BT_OK) status = bt_text_status(&notes);
+    if (status == BT_OK) fputs(bt_text_get(&notes), json ? stderr : stdout);
+    bt_model_release(&model);
+    if (device) device->backend->close(device);
+    bt_text_free(&notes);
     bt_options_free(options);
     return status;
 }

@@ -1,6 +1,7 @@
 /* AdamW (arXiv 1711.05101) over flat f32 vectors, in PyTorch's order of operations. For each element of a segment:
  *   p (1 - lr decay),   m += (g - m)(1 - beta1),   v = v beta2 + (1 - beta2) g^2,
  *   p -= step_size m / (sqrt(v) / bias2_sqrt + eps)
+ * Its scalars are Python's doubles, rounded once each where they meet a tensor; so are these.
  * with lr, step_size, bias2_sqrt of the segment's group in the step block. Clipping scales g by min(1, max_norm / (norm
  * + 1e-6)); a norm that is not a number passes on, so that the fault is seen. */
 #include "cpu/rows.h"
@@ -28,10 +29,10 @@ static bt_adamw_rates rates_of(const context *c, const bt_adamw_segment *segment
     BT_ASSERT(segment->group >= 0 && segment->group < BT_GROUPS);
     return (bt_adamw_rates){.grad_scale = c->grad_scale,
                             .decay_factor = (float)(1.0 - (double)step->lr[segment->group] * (double)segment->decay),
-                            .one_less_beta1 = (float)(1.0 - (double)a->beta1),
-                            .beta2 = a->beta2,
-                            .one_less_beta2 = (float)(1.0 - (double)a->beta2),
-                            .eps = a->eps,
+                            .one_less_beta1 = (float)(1.0 - a->beta1),
+                            .beta2 = (float)a->beta2,
+                            .one_less_beta2 = (float)(1.0 - a->beta2),
+                            .eps = (float)a->eps,
                             .step_size = step->step_size[segment->group],
                             .bias2_sqrt = step->bias2_sqrt[segment->group]};
 }

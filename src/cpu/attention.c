@@ -13,7 +13,7 @@
 #endif
 
 static const bt_attention_functions *functions_for(const bt_device *device, bt_dtype dtype) {
-#if defined(__x86_64__)
+#ifdef BITTERN_WITH_SIMD
     const bt_cpu_features *cpu = &((const bt_cpu_device *)device)->cpu;
     if (dtype == BT_BF16 && cpu->avx512_bf16) return &bt_attention_bf16_avx512;
     if (cpu->isa == BT_ISA_AVX512) return &bt_attention_avx512;

@@ -7,7 +7,7 @@
 
 static bt_cpu_features detect(void) {
     bt_cpu_features found = {.isa = BT_ISA_GENERIC};
-#if defined(__x86_64__) && defined(__GNUC__)
+#ifdef BITTERN_WITH_SIMD
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found.isa = BT_ISA_AVX2;
     if (found.isa == BT_ISA_AVX2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&

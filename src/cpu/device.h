@@ -42,6 +42,6 @@ static inline size_t bt_cpu_round_up(size_t bytes, size_t multiple) {
     return (bytes + multiple - 1) / multiple * multiple;
 }
 
-#define BT_CPU_ALIGNMENT 256 /* bytes, of device memory and of scratch */
+#define BT_CPU_ALIGNMENT BT_VALUE_ALIGNMENT /* bytes, of device memory and of scratch */
 
 #endif

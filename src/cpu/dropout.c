@@ -7,7 +7,7 @@
 typedef void (*row_function)(float *y, const float *x, int64_t n, const bt_dropout_draw *draw);
 
 static row_function row_function_for(bt_isa isa) {
-#if defined(__x86_64__)
+#ifdef BITTERN_WITH_SIMD
     if (isa == BT_ISA_AVX512) return bt_dropout_row_avx512;
     if (isa == BT_ISA_AVX2) return bt_dropout_row_avx2;
 #else

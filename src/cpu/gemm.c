@@ -3,7 +3,7 @@
 #include "cpu/gemm_simd.h"
 
 const bt_gemm *bt_gemm_of(bt_isa isa) {
-#if defined(__x86_64__)
+#ifdef BITTERN_WITH_SIMD
     if (isa == BT_ISA_AVX512) return &bt_gemm_avx512;
     if (isa == BT_ISA_AVX2) return &bt_gemm_avx2;
 #else

@@ -10,20 +10,7 @@ static bt_status prepare(bt_device *device, const bt_linear_args *a, bt_prepared
     BT_TRY(BT_CHECK_OPERANDS("linear", {"x", &a->x, BT_COMPUTE}, {"w", &a->w, BT_COMPUTE},
                              {"b", &a->b, BT_ALLOW_F32 | BT_ALLOW_NONE}, {"add", &a->add, BT_COMPUTE | BT_ALLOW_NONE},
                              {"y", &a->y, BT_COMPUTE}));
-    const bt_product_spec spec = {.m = bt_shape_rows(a->y.shape),
-                                  .n = bt_shape_rows(a->w.shape),
-                                  .k = bt_shape_cols(a->w.shape),
-                                  .in = a->x.dtype,
-                                  .out = a->y.dtype,
-                                  .b_trans = true,
-                                  .a_ld = a->x.ld,
-                                  .b_ld = a->w.ld,
-                                  .c_ld = a->y.ld,
-                                  .add_ld = a->add.ld,
-                                  .bias = bt_present(&a->b),
-                                  .add = bt_present(&a->add),
-                                  .alpha = 1,
-                                  .frozen_b = bt_product_frozen(&a->w)};
+    const bt_product_spec spec = bt_product_linear(&a->x, &a->w, &a->b, &a->add, &a->y);
     return bt_product_set_prepare(device, &spec, 1, 0, out);
 }
 
@@ -41,18 +28,7 @@ const bt_linear_kernel bt_cpu_linear = {prepare, run};
 static bt_status prepare_dx(bt_device *device, const bt_linear_dx_args *a, bt_prepared *out) {
     BT_TRY(BT_CHECK_OPERANDS("linear_dx", {"dy", &a->dy, BT_COMPUTE}, {"w", &a->w, BT_COMPUTE},
                              {"add", &a->add, BT_COMPUTE | BT_ALLOW_NONE}, {"dx", &a->dx, BT_COMPUTE}));
-    const bt_product_spec spec = {.m = bt_shape_rows(a->dx.shape),
-                                  .n = bt_shape_cols(a->w.shape),
-                                  .k = bt_shape_rows(a->w.shape),
-                                  .in = a->dy.dtype,
-                                  .out = a->dx.dtype,
-                                  .a_ld = a->dy.ld,
-                                  .b_ld = a->w.ld,
-                                  .c_ld = a->dx.ld,
-                                  .add_ld = a->add.ld,
-                                  .add = bt_present(&a->add),
-                                  .alpha = 1,
-                                  .frozen_b = bt_product_frozen(&a->w)};
+    const bt_product_spec spec = bt_product_linear_dx(&a->dy, &a->w, &a->add, &a->dx);
     return bt_product_set_prepare(device, &spec, 1, 0, out);
 }
 
@@ -74,17 +50,7 @@ static bt_status prepare_dw(bt_device *device, const bt_linear_dw_args *a, bt_pr
     BT_TRY(BT_CHECK_OPERANDS("linear_dw", {"dy", &a->dy, BT_COMPUTE}, {"x", &a->x, BT_COMPUTE},
                              {"dw", &a->dw, BT_ALLOW_F32}, {"db", &a->db, BT_ALLOW_F32 | BT_ALLOW_NONE}));
     int64_t rows = bt_shape_rows(a->dy.shape), outputs = bt_shape_cols(a->dy.shape);
-    const bt_product_spec spec = {.m = outputs,
-                                  .n = bt_shape_cols(a->x.shape),
-                                  .k = rows,
-                                  .in = a->dy.dtype,
-                                  .out = BT_F32,
-                                  .a_trans = true,
-                                  .a_ld = a->dy.ld,
-                                  .b_ld = a->x.ld,
-                                  .c_ld = a->dw.ld,
-                                  .accumulate = a->accumulate != 0,
-                                  .alpha = 1};
+    const bt_product_spec spec = bt_product_linear_dw(&a->dy, &a->x, &a->dw, a->accumulate);
     size_t sums = bt_present(&a->db) ? bt_sum_rows_scratch_bytes(rows, outputs, row_bytes(&a->dy)) : 0;
     return bt_product_set_prepare(device, &spec, 1, sums, out);
 }

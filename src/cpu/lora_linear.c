@@ -40,9 +40,9 @@ static bt_status check_ids(const char *operation, const bt_tensor *ids, float dr
     return BT_OK;
 }
 
-/* Columns of drop(x) as the products see them: contiguous when they are a copy. */
-static int64_t dropped_ld(const bt_tensor *x, float dropout) {
-    return dropout > 0 ? bt_shape_cols(x->shape) : x->ld;
+/* drop(x) as the products see it at plan time: contiguous when it is a copy. */
+static bt_tensor planned_drop(const bt_tensor *x, float dropout) {
+    return dropout > 0 ? like(x, NULL) : *x;
 }
 
 /* ---- forward ----------------------------------------------------------------------------------------------------- */
@@ -55,45 +55,16 @@ static bt_status prepare(bt_device *device, const bt_lora_linear_args *a, bt_pre
                              {"bb", &a->bb, BT_COMPUTE}, {"add", &a->add, BT_COMPUTE | BT_ALLOW_NONE},
                              {"ids", &a->ids, ALLOW_IDS}, {"y", &a->y, BT_COMPUTE}, {"u", &a->u, BT_COMPUTE}));
     BT_TRY(check_ids("lora_linear", &a->ids, a->dropout));
-    const int64_t rows = bt_shape_rows(a->y.shape), inputs = bt_shape_cols(a->w.shape), ranks = a->parts * a->rank;
-    const bt_dtype dtype = a->x.dtype;
-    bt_product_spec spec[BT_PRODUCT_SET_MAX] = {[FROZEN] = {.m = rows,
-                                                            .n = bt_shape_rows(a->w.shape),
-                                                            .k = inputs,
-                                                            .in = dtype,
-                                                            .out = dtype,
-                                                            .b_trans = true,
-                                                            .a_ld = a->x.ld,
-                                                            .b_ld = a->w.ld,
-                                                            .c_ld = a->y.ld,
-                                                            .add_ld = a->add.ld,
-                                                            .bias = bt_present(&a->b),
-                                                            .add = bt_present(&a->add),
-                                                            .alpha = 1,
-                                                            .frozen_b = bt_product_frozen(&a->w)},
-                                                [DOWN] = {.m = rows,
-                                                          .n = ranks,
-                                                          .k = inputs,
-                                                          .in = dtype,
-                                                          .out = dtype,
-                                                          .b_trans = true,
-                                                          .a_ld = dropped_ld(&a->x, a->dropout),
-                                                          .b_ld = a->a.ld,
-                                                          .c_ld = a->u.ld,
-                                                          .alpha = 1}};
-    for (int p = 0; p < a->parts; p++)
-        spec[UP + p] = (bt_product_spec){.m = rows,
-                                         .n = a->part_width,
-                                         .k = a->rank,
-                                         .in = dtype,
-                                         .out = dtype,
-                                         .b_trans = true,
-                                         .a_ld = a->u.ld,
-                                         .b_ld = a->bb.ld,
-                                         .c_ld = a->y.ld,
-                                         .accumulate = true,
-                                         .alpha = a->scale};
-    return bt_product_set_prepare(device, spec, UP + a->parts, dropped_bytes(device, &a->x, a->dropout), out);
+    const bt_tensor x = planned_drop(&a->x, a->dropout);
+    bt_product_spec spec[BT_PRODUCT_SET_MAX] = {[FROZEN] = bt_product_linear(&a->x, &a->w, &a->b, &a->add, &a->y),
+                                                [DOWN] = bt_product_linear(&x, &a->a, NULL, NULL, &a->u)};
+    for (int p = 0; p < a->parts.count; p++) {
+        const bt_lora_part k = bt_lora_part_of(&a->parts, p, &a->u, &a->bb, &a->y);
+        spec[UP + p] = bt_product_linear(&k.u, &k.bb, NULL, NULL, &k.y);
+        spec[UP + p].alpha = a->parts.scale;
+        spec[UP + p].accumulate = true;
+    }
+    return bt_product_set_prepare(device, spec, UP + a->parts.count, dropped_bytes(device, &a->x, a->dropout), out);
 }
 
 static bt_status run(bt_device *device, const bt_lora_linear_args *a, const bt_prepared *prepared, void *scratch) {
@@ -104,10 +75,9 @@ static bt_status run(bt_device *device, const bt_lora_linear_args *a, const bt_p
     bt_tensor x = dropped(device, &a->x, &a->ids, a->dropout, a->stream, bt_product_set_more(prepared, scratch));
     const bt_product_operands down = {.a = x.data, .b = a->a.data, .c = a->u.data};
     BT_TRY(bt_product_run(product[DOWN], &down, scratch));
-    for (int p = 0; p < a->parts; p++) {
-        const bt_product_operands up = {.a = bt_product_at(&a->u, 0, p * a->rank),
-                                        .b = bt_product_at(&a->bb, p * a->part_width, 0),
-                                        .c = bt_product_at(&a->y, 0, a->part_column[p])};
+    for (int p = 0; p < a->parts.count; p++) {
+        const bt_lora_part k = bt_lora_part_of(&a->parts, p, &a->u, &a->bb, &a->y);
+        const bt_product_operands up = {.a = k.u.data, .b = k.bb.data, .c = k.y.data};
         BT_TRY(bt_product_run(product[UP + p], &up, scratch));
     }
     return BT_OK;
@@ -121,25 +91,19 @@ static bt_status prepare_du(bt_device *device, const bt_lora_du_args *a, bt_prep
     BT_TRY(BT_CHECK_OPERANDS("lora_du", {"dy", &a->dy, BT_COMPUTE}, {"bb", &a->bb, BT_COMPUTE},
                              {"du", &a->du, BT_COMPUTE}));
     bt_product_spec spec[BT_PRODUCT_SET_MAX];
-    for (int p = 0; p < a->parts; p++)
-        spec[p] = (bt_product_spec){.m = bt_shape_rows(a->dy.shape),
-                                    .n = a->rank,
-                                    .k = a->part_width,
-                                    .in = a->dy.dtype,
-                                    .out = a->du.dtype,
-                                    .a_ld = a->dy.ld,
-                                    .b_ld = a->bb.ld,
-                                    .c_ld = a->du.ld,
-                                    .alpha = a->scale};
-    return bt_product_set_prepare(device, spec, a->parts, 0, out);
+    for (int p = 0; p < a->parts.count; p++) {
+        const bt_lora_part k = bt_lora_part_of(&a->parts, p, &a->du, &a->bb, &a->dy);
+        spec[p] = bt_product_linear_dx(&k.y, &k.bb, NULL, &k.u);
+        spec[p].alpha = a->parts.scale;
+    }
+    return bt_product_set_prepare(device, spec, a->parts.count, 0, out);
 }
 
 static bt_status run_du(bt_device *device, const bt_lora_du_args *a, const bt_prepared *prepared, void *scratch) {
     (void)device;
-    for (int p = 0; p < a->parts; p++) {
-        const bt_product_operands operands = {.a = bt_product_at(&a->dy, 0, a->part_column[p]),
-                                              .b = bt_product_at(&a->bb, p * a->part_width, 0),
-                                              .c = bt_product_at(&a->du, 0, p * a->rank)};
+    for (int p = 0; p < a->parts.count; p++) {
+        const bt_lora_part k = bt_lora_part_of(&a->parts, p, &a->du, &a->bb, &a->dy);
+        const bt_product_operands operands = {.a = k.y.data, .b = k.bb.data, .c = k.u.data};
         BT_TRY(bt_product_run(bt_product_set_of(prepared)->product[p], &operands, scratch));
     }
     return BT_OK;
@@ -155,31 +119,10 @@ static bt_status prepare_dx(bt_device *device, const bt_lora_linear_dx_args *a, 
                              {"add", &a->add, BT_COMPUTE | BT_ALLOW_NONE}, {"ids", &a->ids, ALLOW_IDS},
                              {"dx", &a->dx, BT_COMPUTE}));
     BT_TRY(check_ids("lora_linear_dx", &a->ids, a->dropout));
-    const int64_t rows = bt_shape_rows(a->dx.shape), inputs = bt_shape_cols(a->w.shape);
-    const bt_dtype dtype = a->dy.dtype;
-    const bool copied = a->dropout > 0;
-    const bt_product_spec spec[2] = {{.m = rows,
-                                      .n = inputs,
-                                      .k = bt_shape_rows(a->w.shape),
-                                      .in = dtype,
-                                      .out = dtype,
-                                      .a_ld = a->dy.ld,
-                                      .b_ld = a->w.ld,
-                                      .c_ld = a->dx.ld,
-                                      .add_ld = a->add.ld,
-                                      .add = bt_present(&a->add),
-                                      .alpha = 1,
-                                      .frozen_b = bt_product_frozen(&a->w)},
-                                     {.m = rows,
-                                      .n = inputs,
-                                      .k = bt_shape_cols(a->du.shape),
-                                      .in = dtype,
-                                      .out = dtype,
-                                      .a_ld = a->du.ld,
-                                      .b_ld = a->a.ld,
-                                      .c_ld = copied ? inputs : a->dx.ld,
-                                      .accumulate = !copied,
-                                      .alpha = 1}};
+    const bt_tensor update = planned_drop(&a->dx, a->dropout);
+    bt_product_spec spec[2] = {bt_product_linear_dx(&a->dy, &a->w, &a->add, &a->dx),
+                               bt_product_linear_dx(&a->du, &a->a, NULL, &update)};
+    spec[1].accumulate = !(a->dropout > 0);
     return bt_product_set_prepare(device, spec, 2, dropped_bytes(device, &a->dx, a->dropout), out);
 }
 
@@ -207,31 +150,14 @@ static bt_status prepare_dw(bt_device *device, const bt_lora_dw_args *a, bt_prep
                              {"du", &a->du, BT_COMPUTE}, {"ids", &a->ids, ALLOW_IDS}, {"da", &a->da, BT_ALLOW_F32},
                              {"dbb", &a->dbb, BT_ALLOW_F32}));
     BT_TRY(check_ids("lora_dw", &a->ids, a->dropout));
-    const int64_t rows = bt_shape_rows(a->x.shape);
-    bt_product_spec spec[BT_PRODUCT_SET_MAX] = {{.m = a->parts * a->rank,
-                                                 .n = bt_shape_cols(a->x.shape),
-                                                 .k = rows,
-                                                 .in = a->x.dtype,
-                                                 .out = BT_F32,
-                                                 .a_trans = true,
-                                                 .a_ld = a->du.ld,
-                                                 .b_ld = dropped_ld(&a->x, a->dropout),
-                                                 .c_ld = a->da.ld,
-                                                 .accumulate = a->accumulate != 0,
-                                                 .alpha = 1}};
-    for (int p = 0; p < a->parts; p++)
-        spec[1 + p] = (bt_product_spec){.m = a->part_width,
-                                        .n = a->rank,
-                                        .k = rows,
-                                        .in = a->dy.dtype,
-                                        .out = BT_F32,
-                                        .a_trans = true,
-                                        .a_ld = a->dy.ld,
-                                        .b_ld = a->u.ld,
-                                        .c_ld = a->dbb.ld,
-                                        .accumulate = a->accumulate != 0,
-                                        .alpha = a->scale};
-    return bt_product_set_prepare(device, spec, 1 + a->parts, dropped_bytes(device, &a->x, a->dropout), out);
+    const bt_tensor x = planned_drop(&a->x, a->dropout);
+    bt_product_spec spec[BT_PRODUCT_SET_MAX] = {bt_product_linear_dw(&a->du, &x, &a->da, a->accumulate)};
+    for (int p = 0; p < a->parts.count; p++) {
+        const bt_lora_part k = bt_lora_part_of(&a->parts, p, &a->u, &a->dbb, &a->dy);
+        spec[1 + p] = bt_product_linear_dw(&k.y, &k.u, &k.bb, a->accumulate);
+        spec[1 + p].alpha = a->parts.scale;
+    }
+    return bt_product_set_prepare(device, spec, 1 + a->parts.count, dropped_bytes(device, &a->x, a->dropout), out);
 }
 
 static bt_status run_dw(bt_device *device, const bt_lora_dw_args *a, const bt_prepared *prepared, void *scratch) {
@@ -239,10 +165,9 @@ static bt_status run_dw(bt_device *device, const bt_lora_dw_args *a, const bt_pr
     bt_tensor x = dropped(device, &a->x, &a->ids, a->dropout, a->stream, bt_product_set_more(prepared, scratch));
     const bt_product_operands down = {.a = a->du.data, .b = x.data, .c = a->da.data};
     BT_TRY(bt_product_run(product[0], &down, scratch));
-    for (int p = 0; p < a->parts; p++) {
-        const bt_product_operands up = {.a = bt_product_at(&a->dy, 0, a->part_column[p]),
-                                        .b = bt_product_at(&a->u, 0, p * a->rank),
-                                        .c = bt_product_at(&a->dbb, p * a->part_width, 0)};
+    for (int p = 0; p < a->parts.count; p++) {
+        const bt_lora_part k = bt_lora_part_of(&a->parts, p, &a->u, &a->dbb, &a->dy);
+        const bt_product_operands up = {.a = k.y.data, .b = k.u.data, .c = k.bb.data};
         BT_TRY(bt_product_run(product[1 + p], &up, scratch));
     }
     return BT_OK;

@@ -1,4 +1,4 @@
-/* The products of one instruction. */
+/* The products of one instruction, and those of a linear layer. */
 #include "cpu/product_set.h"
 
 #include "base/memory.h"
@@ -28,4 +28,61 @@ bt_status bt_product_set_prepare(bt_device *device, const bt_product_spec *spec,
     out->release = release;
     out->scratch_bytes = set->scratch_bytes + more_bytes;
     return BT_OK;
+}
+
+static bool given(const bt_tensor *t) {
+    return t && bt_present(t);
+}
+
+/* The pointer by which a frozen weight may be packed at plan time, else NULL. */
+static const void *frozen(const bt_tensor *w) {
+    return w->flags & BT_FROZEN ? w->data : NULL;
+}
+
+bt_product_spec bt_product_linear(const bt_tensor *x, const bt_tensor *w, const bt_tensor *b, const bt_tensor *add,
+                                  const bt_tensor *y) {
+    return (bt_product_spec){.m = bt_shape_rows(y->shape),
+                             .n = bt_shape_rows(w->shape),
+                             .k = bt_shape_cols(w->shape),
+                             .in = x->dtype,
+                             .out = y->dtype,
+                             .b_trans = true,
+                             .a_ld = x->ld,
+                             .b_ld = w->ld,
+                             .c_ld = y->ld,
+                             .add_ld = given(add) ? add->ld : 0,
+                             .bias = given(b),
+                             .add = given(add),
+                             .alpha = 1,
+                             .frozen_b = frozen(w)};
+}
+
+bt_product_spec bt_product_linear_dx(const bt_tensor *dy, const bt_tensor *w, const bt_tensor *add,
+                                     const bt_tensor *dx) {
+    return (bt_product_spec){.m = bt_shape_rows(dx->shape),
+                             .n = bt_shape_cols(w->shape),
+                             .k = bt_shape_rows(w->shape),
+                             .in = dy->dtype,
+                             .out = dx->dtype,
+                             .a_ld = dy->ld,
+                             .b_ld = w->ld,
+                             .c_ld = dx->ld,
+                             .add_ld = given(add) ? add->ld : 0,
+                             .add = given(add),
+                             .alpha = 1,
+                             .frozen_b = frozen(w)};
+}
+
+bt_product_spec bt_product_linear_dw(const bt_tensor *dy, const bt_tensor *x, const bt_tensor *dw, int accumulate) {
+    return (bt_product_spec){.m = bt_shape_cols(dy->shape),
+                             .n = bt_shape_cols(x->shape),
+                             .k = bt_shape_rows(dy->shape),
+                             .in = dy->dtype,
+                             .out = dw->dtype,
+                             .a_trans = true,
+                             .a_ld = dy->ld,
+                             .b_ld = x->ld,
+                             .c_ld = dw->ld,
+                             .accumulate = accumulate != 0,
+                             .alpha = 1};
 }

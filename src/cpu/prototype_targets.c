@@ -1,6 +1,8 @@
 /* Target bits from the batch's class prototypes (supervised CroVCA, arXiv 2510.27584):
- *   m_c = mean of z over the stacked rows with label c,   s_n = mean of m_c over the labels of n,   target = 1[s_n >
- * 0]. Means over nothing are 0. Threads share out the columns of z, each with its own part of the means. */
+ *   m_c = mean of z over the stacked rows of class c,   s_n = mean of m_c over the labels of n,   target = 1[s_n > 0]
+ * Means over nothing are 0. A threshold at 0 turns the last bit of a sum into a whole target: sums are in double, in
+ * the order of samples, views and classes, exactly as on CUDA, so that devices agree. Threads share out the columns of
+ * z, each with its own part of the means. */
 #include "cpu/rows.h"
 
 #include <string.h>

@@ -49,6 +49,12 @@ void bt_linear_backward(bt_program *p, const bt_instruction *i) {
     }
 }
 
+static bt_lora_parts parts_of(const bt_lora_values *l) {
+    bt_lora_parts parts = {.count = l->parts, .rank = l->rank, .width = l->part_width, .scale = l->scale};
+    for (int k = 0; k < l->parts; k++) parts.column[k] = l->part_column[k];
+    return parts;
+}
+
 bt_value (bt_lora_linear)(bt_program *p, bt_value x, bt_value w, bt_value b, const bt_lora_values *lora, bt_value add,
                           bt_value ids) {
     if (!lora || !lora->a) return (bt_linear)(p, x, w, b, add);
@@ -78,13 +84,9 @@ bt_value (bt_lora_linear)(bt_program *p, bt_value x, bt_value w, bt_value b, con
     bt_value y = bt_new_value(p, bt_info(p, x)->dtype, shape), u = bt_new_value(p, bt_info(p, x)->dtype, u_shape);
     bt_lora_linear_args *args = BT_EMIT(p, lora_linear, .x = x, .w = w, .b = b, .a = lora->a, .bb = lora->b, .add = add,
                                         .ids = dropout > 0 ? ids : 0, .y = y, .u = u);
-    args->scale = lora->scale;
+    args->parts = parts_of(lora);
     args->dropout = dropout;
     args->stream = lora->stream;
-    args->parts = lora->parts;
-    args->rank = lora->rank;
-    args->part_width = lora->part_width;
-    for (int k = 0; k < lora->parts; k++) args->part_column[k] = lora->part_column[k];
     return y;
 }
 
@@ -99,12 +101,7 @@ void bt_lora_linear_backward(bt_program *p, const bt_instruction *i) {
         return;
     }
     bt_value du = bt_new_value(p, bt_info(p, v->u)->dtype, bt_info(p, v->u)->shape);
-    bt_lora_du_args *g = BT_EMIT(p, lora_du, .dy = dy, .bb = v->bb, .du = du);
-    g->scale = f->scale;
-    g->parts = f->parts;
-    g->rank = f->rank;
-    g->part_width = f->part_width;
-    for (int k = 0; k < 3; k++) g->part_column[k] = f->part_column[k];
+    BT_EMIT(p, lora_du, .dy = dy, .bb = v->bb, .du = du)->parts = f->parts;
     if (bt_wants(p, v->a)) {
         int accumulate_a = 0, accumulate_b = 0;
         bt_value da = bt_param_gradient(p, v->a, &accumulate_a), dbb = bt_param_gradient(p, v->bb, &accumulate_b);
@@ -115,13 +112,9 @@ void bt_lora_linear_backward(bt_program *p, const bt_instruction *i) {
         }
         bt_lora_dw_args *d = BT_EMIT(p, lora_dw, .dy = dy, .x = bt_saved(p, v->x), .u = bt_saved(p, v->u), .du = du,
                                      .ids = v->ids, .da = da, .dbb = dbb);
-        d->scale = f->scale;
+        d->parts = f->parts;
         d->dropout = f->dropout;
         d->stream = f->stream;
-        d->parts = f->parts;
-        d->rank = f->rank;
-        d->part_width = f->part_width;
-        for (int k = 0; k < 3; k++) d->part_column[k] = f->part_column[k];
         d->accumulate = accumulate_a;
     }
     if (bt_wants(p, v->x)) {

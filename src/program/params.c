@@ -12,6 +12,7 @@
 #include <string.h>
 
 enum { ALIGN = 32 };
+_Static_assert(ALIGN * sizeof(uint16_t) % BT_PARAM_ALIGNMENT == 0, "compute copies keep the alignment of parameters");
 
 typedef struct entry {
     bt_param_spec spec;
@@ -118,20 +119,24 @@ static int64_t stored_count(const entry *e) { return e->rows * (e->columns ? e->
 
 static bt_dtype frozen_dtype(const bt_params *s, const entry *e) { return e->spec.kind == BT_PARAM_WEIGHT ? s->compute : BT_F32; }
 
-/** Offsets of all parameters; safe to repeat while parameters are still added. */
+/** Offsets of all parameters and segments; safe to repeat while parameters are still added. */
 static void lay_out(bt_params *s) {
     int64_t at = 0;
     size_t bytes = 0;
+    int segments = 0;
     for (int g = 0; g < BT_GROUPS; g++) {
         s->group_begin[g] = at;
+        s->segment_begin[g] = segments;
         for (int i = 0; i < s->count; i++) {
             entry *e = &s->list[i];
             if (!trained(e) || e->spec.group != g) continue;
             e->offset = at;
+            segments++;
             at = (at + stored_count(e) + ALIGN - 1) / ALIGN * ALIGN;
         }
     }
     s->group_begin[BT_GROUPS] = s->flat_count = at;
+    s->segment_begin[BT_GROUPS] = segments;
     for (int i = 0; i < s->count; i++) {
         entry *e = &s->list[i];
         if (trained(e)) continue;
@@ -202,15 +207,12 @@ static bt_status build_segments(bt_params *s, bt_device *d) {
     bt_adamw_segment *list = calloc((size_t)s->count + 1, sizeof *list);
     if (!list) return bt_error(BT_ERR_MEMORY, "out of memory for the optimizer's segments");
     int n = 0;
-    for (int g = 0; g < BT_GROUPS; g++) {
-        s->segment_begin[g] = n;
+    for (int g = 0; g < BT_GROUPS; g++)
         for (int i = 0; i < s->count; i++) {
             const entry *e = &s->list[i];
             if (trained(e) && e->spec.group == g)
                 list[n++] = (bt_adamw_segment){e->offset, e->offset + stored_count(e), g, e->spec.decay};
         }
-    }
-    s->segment_begin[BT_GROUPS] = n;
     size_t bytes = (size_t)(n ? n : 1) * sizeof *list;
     bt_status status = d->backend->alloc(d, bytes, (void **)&s->segments_device);
     if (status == BT_OK) status = d->backend->upload(d, s->segments_device, list, bytes);
@@ -291,9 +293,8 @@ bt_status bt_store_tensor(const bt_params *s, bt_store_ref ref, bt_tensor *out) 
     int first = 0, end = BT_GROUPS;
     if (ref.slot == BT_STORE_GROUP_GRADIENTS || ref.slot == BT_STORE_SEGMENTS) BT_TRY(group_range(ref.groups, &first, &end));
     if (ref.slot == BT_STORE_SEGMENTS) {
-        BT_ASSERT(s->device);
         int64_t bytes = (s->segment_begin[end] - s->segment_begin[first]) * (int64_t)sizeof(bt_adamw_segment);
-        *out = bt_tensor_of(s->segments_device + s->segment_begin[first], BT_U8, bt_shape1(bytes));
+        *out = bt_tensor_of(s->segments_device ? s->segments_device + s->segment_begin[first] : NULL, BT_U8, bt_shape1(bytes));
         return bytes ? BT_OK : bt_error(BT_ERR_SHAPE, "the groups in mask 0x%x have no parameters", ref.groups);
     }
     const void *memory = ref.slot == BT_STORE_ALL_MASTERS ? (void *)s->masters

@@ -12,7 +12,7 @@
 #include "program/inspect.h"
 #include "program/program.h"
 
-enum { BT_BLOCK_ALIGN = 256 };
+enum { BT_BLOCK_ALIGN = BT_VALUE_ALIGNMENT };
 
 /** A piece of the block: one value, or a chain of values that take over each other's memory, or one instruction's scratch. */
 typedef struct bt_storage {

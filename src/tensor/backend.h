@@ -8,6 +8,8 @@
 #ifndef BITTERN_TENSOR_BACKEND_H
 #define BITTERN_TENSOR_BACKEND_H
 
+#include "tensor/lora_parts.h"
+
 #include <bittern/tensor.h>
 
 #ifdef __cplusplus
@@ -42,9 +44,19 @@ typedef struct bt_device {
     bt_step *step; /**< device memory */
 } bt_device;
 
+/* Where operands begin, in bytes; kernels may rely on it.
+ *   BT_VALUE_ALIGNMENT   inputs, values on the way, scratch, memory of bt_backend.alloc
+ *   BT_PARAM_ALIGNMENT   a whole parameter, its gradient, the flat vectors of a store and their groups
+ *   one element          a range of rows of a parameter (the keys of a fused qkv); bt_adamw_segment[]
+ * A kernel is not told which it has: before it reads more than an element at once it looks at the address when it runs (at
+ * plan time the memory of values is not known), or reads in a way that takes any. Rows are contiguous in programs; kernels
+ * honour `ld` all the same. Operands of tests/ops that begin one element behind (@1) hold them to this. */
+#define BT_VALUE_ALIGNMENT 256
+#define BT_PARAM_ALIGNMENT 64
+
 /** What `prepare` leaves for `run`. Zeroed by the caller. */
 typedef struct bt_prepared {
-    size_t scratch_bytes;       /**< memory that `run` needs, 256-byte aligned, alive during this instruction only */
+    size_t scratch_bytes;       /**< memory that `run` needs, at BT_VALUE_ALIGNMENT, alive during this instruction only */
     void *state;                /**< primitives, packed weights: owned, given to `release` */
     void (*release)(void *state);
 } bt_prepared;
@@ -103,7 +115,7 @@ struct bt_backend {
     const bt_kernels *kernels;
     bt_status (*open)(const bt_device_options *options, bt_device **out);
     void (*close)(bt_device *device);
-    /** Device memory, 256-byte aligned, zeroed. */
+    /** Device memory at BT_VALUE_ALIGNMENT, zeroed. */
     bt_status (*alloc)(bt_device *device, size_t bytes, void **out);
     void (*free)(bt_device *device, void *memory);
     /** Ordered after the kernels before and before the kernels after. The host memory may be reused on return. */
@@ -117,6 +129,9 @@ struct bt_backend {
     void (*describe)(bt_device *device, char *text, size_t text_bytes);
     /** True if products in this dtype run at the device's own speed (false: right but slow). */
     bool (*fast_dtype)(bt_device *device, bt_dtype dtype);
+    /** For measuring: products prepared from now on take the library's candidate `index` in its own order of preference, 0 when
+     *  opened; `prepare` gives BT_ERR_UNSUPPORTED where there are fewer. NULL: there is one way. */
+    void (*set_candidate)(bt_device *device, int index);
 };
 
 extern const bt_backend bt_cpu_backend;

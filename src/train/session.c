@@ -19,33 +19,41 @@ static bt_status plan_one(bt_session *s, bt_session_program which, record_functi
     return bt_plan_new(s->program[which], s->device, &s->plan[which]);
 }
 
-static bt_status plan_all(bt_session *s) {
+/** Head steps have an encode of their own: a tower that is not trained draws no dropout. */
+static bt_status plan_chunks(bt_session *s) {
     const bt_session_options *o = &s->options;
-    uint32_t groups = o->train_tower ? BT_MASK_ALL : BT_MASK_HEAD;
-    if (o->embed_batch) BT_TRY(plan_one(s, BT_PROGRAM_EMBED, bt_embed_program, o->embed_batch, 0));
-    if (!o->batch) return BT_OK;
-    if (!o->chunk) {
-        if (o->head_first) BT_TRY(plan_one(s, BT_PROGRAM_HEAD_STEP, bt_step_program, o->batch, BT_MASK_HEAD));
-        return plan_one(s, BT_PROGRAM_STEP, bt_step_program, o->batch, groups);
-    }
-    if (o->head_first || !o->train_tower)
-        return bt_error(BT_ERR_CONFIG, "train.chunk is for training the tower; with a frozen tower steps need no chunks (set train.chunk to 0 "
-                                       "and train.head_epochs to 0)");
     if (o->batch % o->chunk)
         return bt_error(BT_ERR_CONFIG, "train.batch %d is not a multiple of train.chunk %d", o->batch, o->chunk);
-    BT_TRY(plan_one(s, BT_PROGRAM_ENCODE, bt_encode_program, o->chunk, groups));
-    BT_TRY(plan_one(s, BT_PROGRAM_HEAD, bt_head_program, o->batch, groups));
-    BT_TRY(plan_one(s, BT_PROGRAM_BACKWARD, bt_backward_program, o->chunk, groups));
-    BT_TRY(plan_one(s, BT_PROGRAM_UPDATE, bt_update_program, o->batch, groups));
+    BT_TRY(plan_one(s, BT_PROGRAM_HEAD, bt_head_program, o->batch, BT_MASK_HEAD));
+    if (o->head_first || !o->train_tower) {
+        BT_TRY(plan_one(s, BT_PROGRAM_HEAD_ENCODE, bt_encode_program, o->chunk, BT_MASK_HEAD));
+        BT_TRY(plan_one(s, BT_PROGRAM_HEAD_UPDATE, bt_update_program, o->batch, BT_MASK_HEAD));
+    }
+    if (o->train_tower) {
+        BT_TRY(plan_one(s, BT_PROGRAM_ENCODE, bt_encode_program, o->chunk, BT_MASK_ALL));
+        BT_TRY(plan_one(s, BT_PROGRAM_BACKWARD, bt_backward_program, o->chunk, BT_MASK_ALL));
+        BT_TRY(plan_one(s, BT_PROGRAM_UPDATE, bt_update_program, o->batch, BT_MASK_ALL));
+    }
     size_t count = (size_t)s->model->config.views * (size_t)o->batch * (size_t)s->model->vit.config.width;
     s->embeddings = bt_memory_alloc(count, sizeof(float));
     s->gradients = bt_memory_alloc(count, sizeof(float));
     return s->embeddings && s->gradients ? BT_OK : BT_ERR_MEMORY;
 }
 
+static bt_status plan_all(bt_session *s) {
+    const bt_session_options *o = &s->options;
+    uint32_t groups = o->train_tower ? BT_MASK_ALL : BT_MASK_HEAD;
+    if (o->embed_batch) BT_TRY(plan_one(s, BT_PROGRAM_EMBED, bt_embed_program, o->embed_batch, 0));
+    if (!o->batch) return BT_OK;
+    if (o->chunk) return plan_chunks(s);
+    if (o->head_first) BT_TRY(plan_one(s, BT_PROGRAM_HEAD_STEP, bt_step_program, o->batch, BT_MASK_HEAD));
+    return plan_one(s, BT_PROGRAM_STEP, bt_step_program, o->batch, groups);
+}
+
 static bt_status bind_all(bt_session *s) {
     for (int i = 0; i < BT_PROGRAM_COUNT; i++)
         if (s->plan[i] && bt_plan_bytes(s->plan[i]) > s->block_bytes) s->block_bytes = bt_plan_bytes(s->plan[i]);
+    if (!s->device) return BT_OK;
     if (s->block_bytes) BT_TRY(s->device->backend->alloc(s->device, s->block_bytes, &s->block));
     for (int i = 0; i < BT_PROGRAM_COUNT; i++)
         if (s->plan[i]) BT_TRY(bt_plan_bind(s->plan[i], s->block));
@@ -79,9 +87,9 @@ static bt_status set_rates(bt_session *s, const bt_step_rates *r) {
     for (int g = 0; g < BT_GROUPS; g++) {
         if (!trained[g]) continue;
         double t = (double)(s->updates[g] + 1);
-        step.lr[g] = r->lr;
-        step.step_size[g] = (float)((double)r->lr / (1 - pow((double)s->options.adamw.beta1, t)));
-        step.bias2_sqrt[g] = (float)sqrt(1 - pow((double)s->options.adamw.beta2, t));
+        step.lr[g] = (float)r->lr;
+        step.step_size[g] = (float)(r->lr / (1 - pow(s->options.adamw.beta1, t)));
+        step.bias2_sqrt[g] = (float)sqrt(1 - pow(s->options.adamw.beta2, t));
         if (!s->options.gradients_only) s->updates[g]++;
     }
     return s->device->backend->set_step(s->device, &step);
@@ -137,28 +145,21 @@ static bt_status set_targets(bt_session *s, bt_plan *plan, const bt_step_batch *
     return status;
 }
 
-/** encode, head, backward, update. */
-static bt_status run_chunks(bt_session *s, const bt_step_batch *b) {
+static bt_status encode_chunks(bt_session *s, bt_plan *encode, const bt_step_batch *b) {
     int views = s->model->config.views, chunk = s->options.chunk, batch = s->options.batch;
     size_t row = (size_t)s->model->vit.config.width * sizeof(float), part = row * (size_t)chunk;
     char *gathered = bt_memory_alloc((size_t)views, part);
     if (!gathered) return BT_ERR_MEMORY;
     bt_status status = BT_OK;
     for (int at = 0; at < batch && status == BT_OK; at += chunk) {
-        status = set_images(s, s->plan[BT_PROGRAM_ENCODE], b, at, chunk);
-        if (status == BT_OK) status = bt_plan_run(s->plan[BT_PROGRAM_ENCODE]);
-        if (status == BT_OK) status = bt_plan_get(s->plan[BT_PROGRAM_ENCODE], "e", gathered, part * (size_t)views);
+        status = set_images(s, encode, b, at, chunk);
+        if (status == BT_OK) status = bt_plan_run(encode);
+        if (status == BT_OK) status = bt_plan_get(encode, "e", gathered, part * (size_t)views);
         for (int v = 0; v < views && status == BT_OK; v++)
             memcpy((char *)s->embeddings + row * ((size_t)v * (size_t)batch + (size_t)at), gathered + part * (size_t)v, part);
     }
     bt_memory_free(gathered);
-    BT_TRY(status);
-    bt_plan *head = s->plan[BT_PROGRAM_HEAD];
-    BT_TRY(bt_plan_set(head, "e", s->embeddings, row * (size_t)views * (size_t)batch));
-    BT_TRY(set_targets(s, head, b));
-    BT_TRY(bt_plan_run(head));
-    BT_TRY(bt_plan_get(head, "de", s->gradients, row * (size_t)views * (size_t)batch));
-    return BT_OK;
+    return status;
 }
 
 static bt_status backward_chunks(bt_session *s, const bt_step_batch *b) {
@@ -170,34 +171,42 @@ static bt_status backward_chunks(bt_session *s, const bt_step_batch *b) {
         BT_TRY(set_rows(backward, "de", s->gradients, row, views, batch, at, chunk));
         BT_TRY(bt_plan_run(backward));
     }
-    return s->options.gradients_only ? BT_OK : bt_plan_run(s->plan[BT_PROGRAM_UPDATE]);
+    return BT_OK;
 }
 
 static bt_status read_terms(bt_session *s, bt_plan *plan, bt_step_result *out) {
-    static const char *const names[] = {"align", "rate", "cross_entropy"};
-    const bt_method_config *c = &s->model->config;
-    const float weights[] = {c->align_weight, c->rate_weight, 1};
-    *out = (bt_step_result){.terms = 0};
-    for (int k = 0; k < 3; k++) {
-        bt_dtype dtype;
-        bt_shape shape;
-        if (!bt_plan_find(plan, names[k], &dtype, &shape)) continue;
-        float value;
-        BT_TRY(bt_plan_get(plan, names[k], &value, sizeof value));
-        out->name[out->terms] = names[k];
-        out->value[out->terms++] = value;
-        out->loss += (double)weights[k] * (double)value;
+    bt_loss_term terms[BT_MAX_TERMS];
+    bt_step_result r = {.terms = s->model->method->terms(&s->model->config, terms)};
+    for (int k = 0; k < r.terms; k++) {
+        r.name[k] = terms[k].name;
+        BT_TRY(bt_plan_get(plan, terms[k].name, &r.value[k], sizeof r.value[k]));
+        r.loss += (double)terms[k].weight * (double)r.value[k];
     }
+    *out = r;
     return BT_OK;
+}
+
+/** encode, head, backward, update; a head step has no backward behind the head. */
+static bt_status step_in_chunks(bt_session *s, const bt_step_batch *b, bool head_only, bt_step_result *out) {
+    bt_plan *encode = s->plan[head_only ? BT_PROGRAM_HEAD_ENCODE : BT_PROGRAM_ENCODE], *head = s->plan[BT_PROGRAM_HEAD];
+    size_t bytes = (size_t)s->model->config.views * (size_t)s->options.batch * (size_t)s->model->vit.config.width * sizeof(float);
+    BT_ASSERT(encode);
+    BT_TRY(encode_chunks(s, encode, b));
+    BT_TRY(bt_plan_set(head, "e", s->embeddings, bytes));
+    BT_TRY(set_targets(s, head, b));
+    BT_TRY(bt_plan_run(head));
+    BT_TRY(read_terms(s, head, out));
+    if (!head_only) {
+        BT_TRY(bt_plan_get(head, "de", s->gradients, bytes));
+        BT_TRY(backward_chunks(s, b));
+    }
+    if (s->options.gradients_only) return BT_OK;
+    return bt_plan_run(s->plan[head_only ? BT_PROGRAM_HEAD_UPDATE : BT_PROGRAM_UPDATE]);
 }
 
 bt_status bt_session_step(bt_session *s, const bt_step_batch *batch, const bt_step_rates *rates, bt_step_result *out) {
     BT_TRY(set_rates(s, rates));
-    if (s->options.chunk) {
-        BT_TRY(run_chunks(s, batch));
-        BT_TRY(read_terms(s, s->plan[BT_PROGRAM_HEAD], out));
-        return backward_chunks(s, batch);
-    }
+    if (s->options.chunk) return step_in_chunks(s, batch, rates->head_only || !s->options.train_tower, out);
     bt_plan *plan = s->plan[rates->head_only ? BT_PROGRAM_HEAD_STEP : BT_PROGRAM_STEP];
     BT_ASSERT(plan);
     BT_TRY(set_images(s, plan, batch, 0, s->options.batch));

@@ -10,7 +10,7 @@
 #include "tensor/backend.h"
 
 typedef enum bt_session_program { BT_PROGRAM_HEAD_STEP, BT_PROGRAM_STEP, BT_PROGRAM_EMBED, BT_PROGRAM_ENCODE, BT_PROGRAM_HEAD,
-    BT_PROGRAM_BACKWARD, BT_PROGRAM_UPDATE, BT_PROGRAM_COUNT } bt_session_program;
+    BT_PROGRAM_BACKWARD, BT_PROGRAM_UPDATE, BT_PROGRAM_HEAD_ENCODE, BT_PROGRAM_HEAD_UPDATE, BT_PROGRAM_COUNT } bt_session_program;
 
 typedef struct bt_session_options {
     bt_dtype compute;
@@ -37,7 +37,8 @@ typedef struct bt_session {
     int64_t updates[BT_GROUPS];    /**< AdamW updates that each group has had */
 } bt_session;
 
-/** Plans all programs for a model whose store is committed to `device`. Both are borrowed. */
+/** Plans all programs for a model whose store is committed to `device`. Both are borrowed. Without a device (NULL) the plans are there
+ *  to look at: no kernels, no scratch, no memory. */
 bt_status bt_session_open(bt_session *out, bt_model *model, bt_device *device, const bt_session_options *options) BT_MUST_CHECK;
 void bt_session_close(bt_session *session);
 
@@ -54,7 +55,7 @@ typedef struct bt_step_batch {
 typedef struct bt_step_rates {
     uint64_t seed;
     int64_t step;
-    float lr;
+    double lr;
     bool head_only;
 } bt_step_rates;
 

@@ -43,12 +43,12 @@ static bt_status vit_of(const bt_run_config *c, bt_vit_config *vit) {
     return bt_vit_check(vit);
 }
 
-static bt_status make_model(bt_setup *s, const bt_run_config *c) {
+bt_status bt_setup_model(bt_model *out, const bt_run_config *c, int classes) {
     bt_vit_config vit;
     BT_TRY(vit_of(c, &vit));
     const bt_method *method = bt_method_named(c->method.name);
     if (!method) return BT_ERR_CONFIG;
-    bt_method_config m = {.views = c->method.views, .classes = (int)s->folder.class_count, .bits = c->method.bits,
+    bt_method_config m = {.views = c->method.views, .classes = classes, .bits = c->method.bits,
                           .head = (bt_hashcoder_size)c->method.head, .supervised = c->method.supervised,
                           .align_weight = (float)c->method.align_weight, .rate_weight = (float)c->method.rate_weight,
                           .rate_eps = (float)c->method.rate_eps};
@@ -58,8 +58,8 @@ static bt_status make_model(bt_setup *s, const bt_run_config *c) {
     BT_TRY(bt_lora_parse_targets(c->adapter.targets, &t.lora.targets));
     if (t.full && t.lora.targets)
         return bt_error(BT_ERR_CONFIG, "model.train_all trains the whole tower and adapter.targets is \"%s\"; set one of them (adapter.targets: none)", c->adapter.targets);
-    bt_model_init(&s->model, method, &m, &vit, &t, compute_of(c));
-    return *c->model.weights ? load_weights(c->model.weights, s->model.store) : BT_OK;
+    bt_model_init(out, method, &m, &vit, &t, compute_of(c));
+    return BT_OK;
 }
 
 bt_status bt_setup_open(bt_setup *out, const bt_run_config *c) {
@@ -70,7 +70,8 @@ bt_status bt_setup_open(bt_setup *out, const bt_run_config *c) {
         bt_image_folder_warn(&out->folder);
         status = bt_split_draw(&out->folder, &split, &out->split);
     }
-    if (status == BT_OK) status = make_model(out, c);
+    if (status == BT_OK) status = bt_setup_model(&out->model, c, (int)out->folder.class_count);
+    if (status == BT_OK && *c->model.weights) status = load_weights(c->model.weights, out->model.store);
     if (status == BT_OK) {
         const bt_backend *backend = bt_backend_named(c->run.device);
         status = backend ? backend->open(&(bt_device_options){.threads = c->run.threads}, &out->device) : BT_ERR_UNSUPPORTED;
@@ -99,7 +100,7 @@ bt_session_options bt_setup_session(const bt_run_config *c, bool training) {
     bool tower = c->model.train_all || strcmp(c->adapter.targets, "none") != 0;
     bt_session_options o = {.compute = compute_of(c), .recompute = (bt_recompute)c->train.recompute, .embed_batch = c->eval.batch,
                             .train_tower = tower,
-                            .adamw = {(float)c->optim.beta1, (float)c->optim.beta2, (float)c->optim.eps, (float)c->optim.clip}};
+                            .adamw = {c->optim.beta1, c->optim.beta2, c->optim.eps, (float)c->optim.clip}};
     if (training) {
         o.batch = c->train.batch;
         o.chunk = c->train.chunk;

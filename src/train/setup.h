@@ -15,6 +15,10 @@ typedef struct bt_setup {
     bt_loader_options loader; /**< evaluation and training share it; the sample list is set by its user */
 } bt_setup;
 
+/** Declares the model of a configuration with its initial values, for data with `classes` classes. `out` owns memory on success
+ *  (bt_model_release). */
+bt_status bt_setup_model(bt_model *out, const bt_run_config *config, int classes) BT_MUST_CHECK;
+
 /** Opens data and device and declares the model with its initial values, or those of config->model.weights. */
 bt_status bt_setup_open(bt_setup *out, const bt_run_config *config) BT_MUST_CHECK;
 void bt_setup_close(bt_setup *setup);

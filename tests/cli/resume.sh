@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# A run that is stopped, or killed at random moments, and resumed ends with the same bits as one that was not.   resume.sh BITTERN [KILLS]
+# A run that is stopped, or killed at random moments, and resumed ends with the same bits as one that was not.   resume.sh BITTERN SOURCE_FOLDER [KILLS]
 . "$(dirname "$0")/common.sh"
-kills=${2:-20}
+kills=${3:-20}
 newest() { find "$1/checkpoints" -maxdepth 1 -name 'step_????????' | sort | tail -n 1; }
 same() { cmp -s "$(newest "$1")/model.safetensors" "$(newest "$2")/model.safetensors" && cmp -s "$(newest "$1")/optim.safetensors" "$(newest "$2")/optim.safetensors"; }
 

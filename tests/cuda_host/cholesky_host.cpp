@@ -1,7 +1,8 @@
-/* The double of cuda/cholesky.cu: plain loops in double precision. What the contract leaves unspecified (above the
- * diagonal, a factor with a bad pivot, the scratch) becomes NaN.
+/* The double of cuda/cholesky.cu: plain loops in double precision, and as many launches counted. What the contract
+ * leaves unspecified (above the diagonal, a factor with a bad pivot, the scratch) becomes NaN.
  */
 #include "cholesky.cuh"
+#include "kernel.cuh"
 
 #include <math.h>
 #include <string.h>
@@ -58,6 +59,7 @@ bt_status bt_cholesky_prepare(bt_device *, int64_t batch, int64_t order, size_t 
 
 bt_status bt_cholesky_factor(bt_device *device, int64_t batch, int64_t order, float *a, bt_op op, void *scratch) {
     memset(scratch, 0xff, SCRATCH_BYTES);
+    bt_cuda_launch_count += batch + 1; /* the pivots are reported by a kernel */
     for (int64_t matrix = 0; matrix < batch; matrix++) {
         float *one = a + matrix * order * order;
         const int64_t pivot = factor_one(order, one);
@@ -73,6 +75,7 @@ bt_status bt_cholesky_factor(bt_device *device, int64_t batch, int64_t order, fl
 bt_status bt_cholesky_solve(bt_device *, int64_t batch, int64_t order, int64_t rows, const float *factor, float *x,
                             void *scratch) {
     memset(scratch, 0xff, SCRATCH_BYTES);
+    bt_cuda_launch_count += batch;
     for (int64_t matrix = 0; matrix < batch; matrix++) {
         for (int64_t row = 0; row < rows; row++)
             solve_row(order, factor + matrix * order * order, x + (matrix * rows + row) * order);

@@ -137,28 +137,35 @@ bool host_fast_dtype(bt_device *, bt_dtype) {
     return false;
 }
 
+void host_set_candidate(bt_device *device, int index) {
+    host_of(device)->cuda.candidate = index;
+}
+
 } // namespace
 
 #define BT_HOST_BACKEND                                                                                                \
     {                                                                                                                  \
         "cuda_host", &kernels, host_open, host_close, host_alloc, host_free, host_upload, host_download,               \
-            host_set_step, host_synchronize, host_describe, host_fast_dtype                                            \
+            host_set_step, host_synchronize, host_describe, host_fast_dtype, host_set_candidate                        \
     }
 const bt_backend bt_cuda_host_backend = BT_HOST_BACKEND;
 /* In a build with CUDA the library's table of backends names this one. Programs of the host build have no device.cu. */
 const bt_backend bt_cuda_backend = BT_HOST_BACKEND;
 
 bt_status bt_cuda_clear_rows(bt_device *, void *memory, size_t pitch_bytes, size_t row_bytes, size_t rows) {
+    bt_cuda_launch_count += rows && row_bytes;
     for (size_t row = 0; row < rows; row++) memset(static_cast<char *>(memory) + row * pitch_bytes, 0, row_bytes);
     return BT_OK;
 }
 
 bt_status bt_cuda_clear(bt_device *, void *memory, size_t bytes) {
+    bt_cuda_launch_count += bytes > 0;
     if (bytes) memset(memory, 0, bytes);
     return BT_OK;
 }
 
 bt_status bt_cuda_copy(bt_device *, void *to, const void *from, size_t bytes) {
+    bt_cuda_launch_count += bytes > 0;
     if (bytes) memcpy(to, from, bytes);
     return BT_OK;
 }

@@ -1,6 +1,7 @@
 /* The double of cuda/product.cu: plain loops, sums in double precision, outputs rounded where cuBLASLt rounds them. It
- * refuses what cuBLASLt refuses, and spoils the scratch it asked for.
+ * refuses what cuBLASLt refuses, spoils the scratch it asked for, and counts as many launches.
  */
+#include "device.cuh"
 #include "product.cuh"
 
 #include <stdint.h>
@@ -67,9 +68,13 @@ void multiply(const bt_product &p, int64_t matrix, void *d, const void *a, const
 
 } // namespace
 
-bt_status bt_product_prepare(bt_device *, const bt_product *product, bt_product_plan **plan, size_t *scratch_bytes) {
+bt_status bt_product_prepare(bt_device *device, const bt_product *product, bt_product_plan **plan,
+                             size_t *scratch_bytes) {
     bt_product p = *product;
     BT_TRY(bt_product_check(&p));
+    if (bt_cuda_of(device)->candidate > 0)
+        return bt_error(BT_ERR_UNSUPPORTED, "cuda_host: products have one candidate, not %d",
+                        bt_cuda_of(device)->candidate + 1);
     const size_t bias_bytes = p.bias && p.out_dtype == BT_BF16 ? (size_t)p.n * sizeof(uint16_t) : 0;
     *plan = new bt_product_plan{p, bias_bytes};
     if (scratch_bytes && *scratch_bytes < bias_bytes) *scratch_bytes = bias_bytes;
@@ -82,6 +87,7 @@ bt_status bt_product_run(bt_device *, const bt_product_plan *plan, void *d, cons
     BT_ASSERT(p.beta == 0.0f || c);
     BT_ASSERT(!p.bias || bias);
     if (plan->scratch_bytes) memset(scratch, 0xff, plan->scratch_bytes);
+    bt_cuda_launch_count += plan->scratch_bytes ? 2 : 1; /* the bias is rounded by a kernel */
     for (int64_t matrix = 0; matrix < (p.batch ? p.batch : 1); matrix++) multiply(p, matrix, d, a, b, c, bias);
     return BT_OK;
 }

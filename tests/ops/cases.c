@@ -4,18 +4,19 @@
 #include "ops_test.h"
 
 #define ROW(name, flags, operands)                                                                                     \
-    { BT_OP_##name, flags, operands, NULL }
+    { BT_OP_##name, flags, operands, NULL, NULL }
 #define ROW_WITH(name, flags, operands, ...)                                                                           \
-    {                                                                                                                  \
-        BT_OP_##name, flags, operands, &(const bt_##name##_args) {                                                     \
-            __VA_ARGS__                                                                                                \
-        }                                                                                                              \
-    }
+    { BT_OP_##name, flags, operands, &(const bt_##name##_args){__VA_ARGS__}, NULL }
 
-/* Low-rank updates of q and v of a fused qkv, of one output as a whole, of all three parts. */
-#define LORA_QV(w) .scale = 0.5f, .parts = 2, .rank = 4, .part_column = {0, 2 * (w)}, .part_width = (w)
-#define LORA_ONE(w, r) .scale = 2, .parts = 1, .rank = (r), .part_width = (w)
-#define LORA_QKV(w) .scale = 1, .parts = 3, .rank = 3, .part_column = {0, (w), 2 * (w)}, .part_width = (w)
+/* Low-rank updates of q and v of a fused qkv, of one output as a whole, of all three parts. Then parts that no batched
+ * product can serve: in falling order, in no order with a hole, and rising with a hole before the last. */
+#define LORA_QV(w) .parts = {.count = 2, .rank = 4, .width = (w), .column = {0, 2 * (w)}, .scale = 0.5f}
+#define LORA_ONE(w, r) .parts = {.count = 1, .rank = (r), .width = (w), .scale = 2}
+#define LORA_QKV(w) .parts = {.count = 3, .rank = 3, .width = (w), .column = {0, (w), 2 * (w)}, .scale = 1}
+#define LORA_VQ(w) .parts = {.count = 2, .rank = 4, .width = (w), .column = {2 * (w), 0}, .scale = 0.5f}
+#define LORA_UNEVEN(w) .parts = {.count = 3, .rank = 3, .width = (w), .column = {2 * (w) + 1, 0, (w)}, .scale = 2}
+#define LORA_HOLE(w) .parts = {.count = 3, .rank = 3, .width = (w), .column = {0, (w), 2 * (w) + 1}, .scale = 2}
+#define LORA_VIT_S .parts = {.count = 2, .rank = 16, .width = 384, .column = {0, 768}, .scale = 1}
 #define DROPOUT .dropout = 0.25f, .stream = 7
 #define IMAGENET .mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}
 
@@ -52,13 +53,20 @@ const ops_row ops_rows[] = {
     ROW_WITH(lora_linear, 0,
              "x[3,11,23+3] w[39,23+1] b[39] a[9,23+2] bb[39,3+1] add[3,11,39+5] ids[3] y[3,11,39+2] u[3,11,9+1]",
              LORA_QKV(13), DROPOUT),
+    ROW_WITH(lora_linear, 0, "x[2,9,24] w[33,24]! b[33] a[8,24] bb[22,4] add[2,9,33] y[2,9,33] u[2,9,8]", LORA_VQ(11)),
+    ROW_WITH(lora_linear, 0, "x[13,24+1] w[40,24] a[9,24] bb[39,3+2] ids[13] y[13,40+3] u[13,9]", LORA_UNEVEN(13),
+             DROPOUT),
     ROW_WITH(lora_linear, 0, "x[2,33,64] w[96,64]! a[9,64] bb[96,3] y[2,33,96] u[2,33,9]", LORA_QKV(32)),
     ROW_WITH(lora_linear, OPS_LARGE,
-             "x[2,257,384] w[1152,384]! b[1152] a[32,384] bb[768,16] ids[2] y[2,257,1152] u[2,257,32]", .scale = 1,
-             .parts = 2, .rank = 16, .part_column = {0, 768}, .part_width = 384, .dropout = 0.1f, .stream = 3),
+             "x[2,257,384] w[1152,384]! b[1152] a[32,384] bb[768,16] ids[2] y[2,257,1152] u[2,257,32]", LORA_VIT_S,
+             .dropout = 0.1f, .stream = 3),
+    ROW_WITH(lora_linear, 0, "x[7,24] w[40,24] a[9,24] bb[39,3] y[7,40] u[7,9]", LORA_HOLE(13)),
     ROW_WITH(lora_du, 0, "dy[1,1] bb[1,1] du[1,1]", LORA_ONE(1, 1)),
     ROW_WITH(lora_du, 0, "dy[2,9,33] bb[22,4] du[2,9,8]", LORA_QV(11)),
     ROW_WITH(lora_du, 0, "dy[3,11,39+1] bb[39,3+1] du[3,11,9+2]", LORA_QKV(13)),
+    ROW_WITH(lora_du, 0, "dy[2,9,33] bb[22,4] du[2,9,8]", LORA_VQ(11)),
+    ROW_WITH(lora_du, 0, "dy[7,40] bb[39,3] du[7,9]", LORA_HOLE(13)),
+    ROW_WITH(lora_du, 0, "dy[13,40+1] bb[39,3+2] du[13,9]", LORA_UNEVEN(13)),
     ROW_WITH(lora_du, 0, "dy[67,96] bb[96,8] du[67,8]", LORA_ONE(96, 8)),
     ROW(lora_linear_dx, 0, "dy[1,1] w[1,1] du[1,1] a[1,1] dx[1,1]"),
     ROW_WITH(lora_linear_dx, 0, "dy[5,7] w[7,13] du[5,2] a[2,13] ids[5] dx[5,13]", DROPOUT),
@@ -73,9 +81,12 @@ const ops_row ops_rows[] = {
     ROW_WITH(lora_dw, 0, "dy[2,9,33] x[2,9,24] u[2,9,8] du[2,9,8] da[8,24] dbb[22,4]", LORA_QV(11)),
     ROW_WITH(lora_dw, 0, "dy[3,11,39+1] x[3,11,23+3] u[3,11,9+1] du[3,11,9+2] ids[3] da[9,23] dbb[39,3]@1",
              LORA_QKV(13), DROPOUT),
+    ROW_WITH(lora_dw, 0, "dy[2,9,33] x[2,9,24] u[2,9,8] du[2,9,8] da[8,24] dbb[22,4]", LORA_VQ(11)),
+    ROW_WITH(lora_dw, 0, "dy[7,40] x[7,24] u[7,9] du[7,9] da[9,24] dbb[39,3]", LORA_HOLE(13)),
+    ROW_WITH(lora_dw, 0, "dy[13,40+1] x[13,24] u[13,9] du[13,9+1] ids[13] da[9,24] dbb[39,3]", LORA_UNEVEN(13),
+             DROPOUT),
     ROW_WITH(lora_dw, OPS_LARGE, "dy[2,257,1152] x[2,257,384] u[2,257,32] du[2,257,32] ids[2] da[32,384] dbb[768,16]",
-             .scale = 1, .parts = 2, .rank = 16, .part_column = {0, 768}, .part_width = 384, .dropout = 0.1f,
-             .stream = 3),
+             LORA_VIT_S, .dropout = 0.1f, .stream = 3),
 
     ROW_WITH(attention, 0, "qkv[1,1,3] o[1,1,1] lse[1,1,1]", .heads = 1, .scale = 1),
     ROW_WITH(attention, 0, "qkv[2,7,30] o[2,7,10] lse[2,2,7]", .heads = 2, .scale = 0.447f),
@@ -85,6 +96,7 @@ const ops_row ops_rows[] = {
     ROW_WITH(attention, 0, "qkv[2,19,128+1] q[2,5,64+2] o[2,5,64+3] lse[2,1,5]", .heads = 1, .scale = 0.125f),
     ROW_WITH(attention, OPS_LARGE, "qkv[2,257,1152] o[2,257,384] lse[2,6,257]", .heads = 6, .scale = 0.125f),
     ROW_WITH(attention, OPS_LARGE, "qkv[3,257,768] q[3,1,384] o[3,1,384] lse[3,6,1]", .heads = 6, .scale = 0.125f),
+    ROW_WITH(attention, OPS_LARGE, "qkv[1,499,384] o[1,499,128] lse[1,2,499]", .heads = 2, .scale = 0.125f),
     ROW_WITH(attention_dx, 0, "do_[1,1,1] o[1,1,1] lse[1,1,1] qkv[1,1,3] dqkv[1,1,3]", .heads = 1, .scale = 1),
     ROW_WITH(attention_dx, 0, "do_[2,7,10] o[2,7,10] lse[2,2,7] qkv[2,7,30] dqkv[2,7,30]", .heads = 2, .scale = 0.447f),
     ROW_WITH(attention_dx, 0, "do_[2,33,24+1] o[2,33,24+2] lse[2,3,33] qkv[2,33,72+3] dqkv[2,33,72+4]", .heads = 3,
@@ -98,6 +110,8 @@ const ops_row ops_rows[] = {
              .heads = 1, .scale = 0.125f),
     ROW_WITH(attention_dx, OPS_LARGE, "do_[2,257,384] o[2,257,384] lse[2,6,257] qkv[2,257,1152] dqkv[2,257,1152]",
              .heads = 6, .scale = 0.125f),
+    ROW_WITH(attention_dx, OPS_LARGE, "do_[1,499,128] o[1,499,128] lse[1,2,499] qkv[1,499,384] dqkv[1,499,384]",
+             .heads = 2, .scale = 0.125f),
 
     ROW_WITH(layer_norm, 0, "x[1,1] w[1] b[1] y[1,1] stats[1,2]", .eps = 1e-6f),
     ROW_WITH(layer_norm, 0, "x[5,7] y[5,7] stats[5,2]", .eps = 1e-5f),
@@ -107,6 +121,7 @@ const ops_row ops_rows[] = {
     ROW_WITH(layer_norm, OPS_LARGE, "x[4,257,384] w[384] b[384] y[4,257,384] stats[1028,2]", .eps = 1e-6f),
     ROW(layer_norm_dx, 0, "dy[1,1] x[1,1] w[1] stats[1,2] dx[1,1]"),
     ROW(layer_norm_dx, 0, "dy[5,7] x[5,7] stats[5,2] dx[5,7]"),
+    ROW(layer_norm_dx, 0, "dy[5,7] x[5,7] stats[5,2] add[5,7] dx[5,7]"),
     ROW(layer_norm_dx, 0, "dy[2,3,31+1] x[2,3,31+2] w[31] stats[6,2] add[2,3,31+3] dx[2,3,31+4]"),
     ROW(layer_norm_dx, 0, "dy[9,384] x[9,384] w[384] stats[9,2] add[9,384] dx[9,384]"),
     ROW(layer_norm_dx, 0, "dy[3,1031] x[3,1031] w[1031] stats[3,2] dx[3,1031]"),
@@ -237,20 +252,59 @@ const ops_row ops_rows[] = {
     ROW_WITH(cross_entropy_dx, 0, "logits[3,1009] labels[3] lse[3] dlogits[3,1009]", .weight = 2),
     ROW_WITH(cross_entropy_dx, 0, "logits[256,10] labels[256] lse[256] dlogits[256,10]", .weight = 1),
 
+    /* Columns and addresses that allow packs of 16 bytes, but for one operand at a time. */
+    ROW(linear, OPS_EACH_PLACE, "x[6,16] w[8,16] b[8] add[6,8] y[6,8]"),
+    ROW(linear_dx, OPS_EACH_PLACE, "dy[6,8] w[8,16] add[6,16] dx[6,16]"),
+    ROW(linear_dw, OPS_EACH_PLACE, "dy[6,8] x[6,16] dw[8,16] db[8]"),
+    ROW_WITH(lora_linear, OPS_EACH_PLACE, "x[2,3,16] w[8,16] b[8] a[8,16] bb[8,8] add[2,3,8] ids[2] y[2,3,8] u[2,3,8]",
+             LORA_ONE(8, 8), DROPOUT),
+    ROW_WITH(lora_du, OPS_EACH_PLACE, "dy[6,8] bb[8,8] du[6,8]", LORA_ONE(8, 8)),
+    ROW_WITH(lora_linear_dx, OPS_EACH_PLACE, "dy[2,3,8] w[8,16] du[2,3,8] a[8,16] add[2,3,16] ids[2] dx[2,3,16]",
+             DROPOUT),
+    ROW_WITH(lora_dw, OPS_EACH_PLACE, "dy[2,3,8] x[2,3,16] u[2,3,8] du[2,3,8] ids[2] da[8,16] dbb[8,8]", LORA_ONE(8, 8),
+             DROPOUT),
+    ROW_WITH(attention, OPS_EACH_PLACE, "qkv[2,5,48] o[2,5,16] lse[2,2,5]", .heads = 2, .scale = 0.35f),
+    ROW_WITH(attention, OPS_EACH_PLACE, "qkv[2,5,32] q[2,3,16] o[2,3,16] lse[2,2,3]", .heads = 2, .scale = 0.35f),
+    ROW(layer_norm, OPS_EACH_PLACE, "x[5,16] w[16] b[16] y[5,16] stats[5,2]"),
+    ROW(layer_norm_dx, OPS_EACH_PLACE, "dy[5,16] x[5,16] w[16] stats[5,2] add[5,16] dx[5,16]"),
+    ROW(layer_norm_dw, OPS_EACH_PLACE, "dy[5,16] x[5,16] stats[5,2] dw[16] db[16]"),
+    ROW_WITH(l2_normalize, OPS_EACH_PLACE, "x[5,16] y[5,16] norm[5]", .eps = 1e-12f),
+    ROW_WITH(l2_normalize_dx, OPS_EACH_PLACE, "dy[5,16] y[5,16] norm[5] add[5,16] dx[5,16]", .eps = 1e-12f),
+    ROW(gelu, OPS_EACH_PLACE, "x[5,16] y[5,16]"),
+    ROW(gelu_dx, OPS_EACH_PLACE, "dy[5,16] x[5,16] dx[5,16]"),
+    ROW(relu, OPS_EACH_PLACE, "x[5,16] y[5,16]"),
+    ROW(relu_dx, OPS_EACH_PLACE, "dy[5,16] y[5,16] dx[5,16]"),
+    ROW(add, OPS_EACH_PLACE, "x[5,16] f[5,16] scale[16] y[5,16]"),
+    ROW(add_df, OPS_EACH_PLACE, "dy[5,16] scale[16] df[5,16]"),
+    ROW(add_dscale, OPS_EACH_PLACE, "dy[5,16] f[5,16] dscale[16]"),
+    ROW(cast, OPS_EACH_PLACE, "x[5,16] y[5,16]"),
+    ROW(cast_store, OPS_EACH_PLACE, "x[80] y[80]"),
+    ROW(tokens, OPS_EACH_PLACE, "patches[2,3,16] cls[1,16] pos[4,16] reg[2,16] x[2,6,16]"),
+    ROW(tokens_dx, OPS_EACH_PLACE, "dx[2,6,16] dpatches[2,3,16]"),
+    ROW(tokens_dw, OPS_EACH_PLACE, "dx[2,6,16] dcls[1,16] dpos[4,16] dreg[2,16]"),
+    ROW(class_row, OPS_EACH_PLACE, "x[3,5,16] y[3,1,16]"),
+    ROW(class_row_dx, OPS_EACH_PLACE, "dy[3,1,16] add[3,5,16] dx[3,5,16]"),
+
     ROW(sum_squares, 0, "x[1] sum[1]"),
     ROW(sum_squares, 0, "x[13,37+2] sum[1]"),
     ROW(sum_squares, 0, "x[100003] sum[1]"),
-    ROW_WITH(adamw, 0, "param[1] grad[1] m[1] v[1] segments[24]", .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f),
-    ROW_WITH(adamw, 0, "param[1031] grad[1031] m[1031] v[1031] segments[72]", .beta1 = 0.9f, .beta2 = 0.999f,
-             .eps = 1e-8f, .max_norm = 1),
-    ROW_WITH(adamw, 0, "param[1031] grad[1031] m[1031] v[1031] segments[120] sum[1]", .beta1 = 0.8f, .beta2 = 0.99f,
-             .eps = 1e-3f, .max_norm = 1),
-    ROW_WITH(adamw, 0, "param[517] grad[517] m[517] v[517] segments[72] sum[1]", .beta1 = 0.9f, .beta2 = 0.999f,
-             .eps = 1e-8f, .max_norm = 1e4f),
-    ROW_WITH(adamw, 0, "param[517] grad[517] m[517] v[517] segments[48] sum[1]", .beta1 = 0.9f, .beta2 = 0.999f,
-             .eps = 1e-8f),
-    ROW_WITH(adamw, OPS_LARGE, "param[300007] grad[300007] m[300007] v[300007] segments[240] sum[1]", .beta1 = 0.9f,
-             .beta2 = 0.999f, .eps = 1e-8f, .max_norm = 1),
+    ROW_WITH(adamw, 0, "param[1] grad[1] m[1] v[1] segments[24]", .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8),
+    ROW_WITH(adamw, 0, "param[1031] grad[1031] m[1031] v[1031] segments[72]", .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8,
+             .max_norm = 1),
+    ROW_WITH(adamw, 0, "param[1031] grad[1031] m[1031] v[1031] segments[120] sum[1]", .beta1 = 0.8, .beta2 = 0.99,
+             .eps = 1e-3, .max_norm = 1),
+    ROW_WITH(adamw, 0, "param[517] grad[517] m[517] v[517] segments[72] sum[1]", .beta1 = 0.9, .beta2 = 0.999,
+             .eps = 1e-8, .max_norm = 1e4f),
+    ROW_WITH(adamw, 0, "param[517] grad[517] m[517] v[517] segments[48] sum[1]", .beta1 = 0.9, .beta2 = 0.999,
+             .eps = 1e-8),
+    /* A norm of about 23, a little below the bound: nothing is clipped. */
+    ROW_WITH(adamw, 0, "param[517] grad[517] m[517] v[517] segments[48] sum[1]", .beta1 = 0.9, .beta2 = 0.999,
+             .eps = 1e-8, .max_norm = 26),
+    /* Tiny gradients, see derive_adamw. */
+    ROW_WITH(adamw, 0, "param[31] grad[31] m[31] v[31] segments[24] sum[1]", .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8,
+             .max_norm = 1e-6f),
+    ROW_WITH(adamw, OPS_LARGE, "param[300007] grad[300007] m[300007] v[300007] segments[240] sum[1]", .beta1 = 0.9,
+             .beta2 = 0.999, .eps = 1e-8, .max_norm = 1),
 };
 
 const int ops_row_count = (int)(sizeof ops_rows / sizeof *ops_rows);

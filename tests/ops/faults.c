@@ -43,6 +43,9 @@ static void wrong_dtype(const ops_target *target, const ops_row *row, bool quiet
     c.args.operand[0].dtype = wrong;
     const char *const words[] = {c.info->name, bt_dtype_name(wrong), target->backend->name, NULL};
     expect_refusal(target, &c, BT_ERR_UNSUPPORTED, words, "wrong dtype", quiet, counts);
+    const char *allowed = strstr(bt_error_message(), "allowed");
+    verdict(target, counts, quiet, !allowed || !strstr(allowed, bt_dtype_name(wrong)),
+            "wrong dtype: the message allows it", bt_error_message());
     ops_case_free(&c);
 }
 
@@ -64,13 +67,13 @@ static void refusals(const ops_target *target, const ops_options *options, ops_c
             }
     }
     const ops_row one_row = {BT_OP_batch_norm, 0, "z[2,3] w[3] b[3] running_mean[3] running_var[3] y[2,3] stats[2,2,3]",
-                             &(const bt_batch_norm_args){.groups = 2, .eps = 1e-5f, .momentum = 0.1f, .update = 1}};
+                             &(const bt_batch_norm_args){.groups = 2, .eps = 1e-5f, .momentum = 0.1f, .update = 1}, NULL};
     if (wanted(target, options, BT_OP_batch_norm))
         refuse_row(target, &one_row, (const char *const[]){"batch_norm", "row", NULL}, "one row per group",
                    options->quiet, counts);
     const ops_row no_ids = {
         BT_OP_lora_linear, 0, "x[2,3,5] w[7,5] a[2,5] bb[7,2] y[2,3,7] u[2,3,2]",
-        &(const bt_lora_linear_args){.scale = 1, .dropout = 0.1f, .parts = 1, .rank = 2, .part_width = 7}};
+        &(const bt_lora_linear_args){.parts = {.count = 1, .rank = 2, .width = 7, .scale = 1}, .dropout = 0.1f}, NULL};
     if (wanted(target, options, BT_OP_lora_linear))
         refuse_row(target, &no_ids, (const char *const[]){"lora_linear", "ids", NULL}, "dropout without ids",
                    options->quiet, counts);
@@ -118,7 +121,7 @@ static void expect_fault(const ops_target *target, ops_case *c, int32_t index, c
 /* Column 2 of the second group is NaN: pivots 1 and 2 are good, pivot 3 is not. */
 static void coding_rate_pivot(const ops_target *target, bool quiet, ops_counts *counts) {
     const ops_row row = {BT_OP_coding_rate, 0, "x[10,4] loss[1] chol[2,4,4]",
-                         &(const bt_coding_rate_args){.groups = 2, .eps = 0.05f}};
+                         &(const bt_coding_rate_args){.groups = 2, .eps = 0.05f}, NULL};
     ops_case c;
     ops_case_build(&c, &row, BT_F32, false);
     ops_case_expect(&c);
@@ -129,7 +132,7 @@ static void coding_rate_pivot(const ops_target *target, bool quiet, ops_counts *
 }
 
 static void cross_entropy_label(const ops_target *target, int32_t label, bool quiet, ops_counts *counts) {
-    const ops_row row = {BT_OP_cross_entropy, 0, "logits[5,3] labels[5] loss[1] lse[5]", NULL};
+    const ops_row row = {BT_OP_cross_entropy, 0, "logits[5,3] labels[5] loss[1] lse[5]", NULL, NULL};
     ops_case c;
     ops_case_build(&c, &row, BT_F32, false);
     ops_case_expect(&c);
@@ -138,11 +141,35 @@ static void cross_entropy_label(const ops_target *target, int32_t label, bool qu
     ops_case_free(&c);
 }
 
+/* The first bad row is named, whichever thread finds one and in whatever order threads run. */
+static void cross_entropy_first_label(const ops_target *target, bool quiet, ops_counts *counts) {
+    static const int bad[][3] = {
+        {300, 555, 556}, /* 300 and 556 are 256 rows apart: one thread of a block has both */
+        {255, 256, 511}, /* the last thread has the first bad row */
+        {0, 1, 599},
+    };
+    const ops_row row = {BT_OP_cross_entropy, 0, "logits[600,3] labels[600] loss[1] lse[600]", NULL, NULL};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        for (int order = 0; order == 0 || order < target->orders; order++) {
+            ops_case c;
+            ops_case_build(&c, &row, BT_F32, false);
+            ops_case_expect(&c);
+            const int32_t label = 3;
+            for (int k = 0; k < 3; k++)
+                memcpy(c.block + c.offset[1] + (size_t)bad[i][k] * sizeof label, &label, sizeof label);
+            if (target->orders > 1) target->set_order(order);
+            expect_fault(target, &c, bad[i][0], "cross_entropy with several labels out of range", quiet, counts);
+            ops_case_free(&c);
+        }
+    if (target->orders > 1) target->set_order(0);
+}
+
 void ops_run_faults(const ops_target *target, const ops_options *options, ops_counts *counts) {
     refusals(target, options, counts);
     if (wanted(target, options, BT_OP_coding_rate)) coding_rate_pivot(target, options->quiet, counts);
     if (wanted(target, options, BT_OP_cross_entropy)) {
         cross_entropy_label(target, 3, options->quiet, counts);
         cross_entropy_label(target, -1, options->quiet, counts);
+        cross_entropy_first_label(target, options->quiet, counts);
     }
 }

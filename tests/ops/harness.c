@@ -331,19 +331,59 @@ void ops_run_row(const ops_target *target, const ops_row *row, bt_dtype compute,
     }
 }
 
-void ops_run_table(const ops_target *target, const ops_options *options, ops_counts *counts) {
-    for (int i = 0; i < ops_row_count; i++) {
-        const ops_row *row = &ops_rows[i];
-        const ops_spec *spec = ops_spec_of(row->op);
-        if (options->op >= 0 && (int)row->op != options->op) continue;
-        if (!ops_info_of(row->op)->present(target->kernels)) {
-            counts->failed++;
-            if (!options->quiet) printf("FAIL %s %s: no kernel\n", target->backend->name, ops_info_of(row->op)->name);
-            continue;
-        }
-        bool both = ops_has_compute(spec);
-        for (int dtype = BT_F32; dtype <= (both ? BT_BF16 : BT_F32); dtype++)
-            if (options->dtype < 0 || options->dtype == dtype)
-                ops_run_row(target, row, (bt_dtype)dtype, options->quiet, counts);
+/* `row` with the operand that begins at `operand` at another place (OPS_EACH_PLACE), as text. False if it has one
+ * already, or is small change that kernels keep for each other (statistics: without padding). */
+static bool move_operand(const ops_row *row, const char *operand, char *text, size_t text_bytes) {
+    static const char *const fixed[] = {"stats[", "norm[", "lse[", "ids["};
+    const char *bracket = strchr(operand, '['), *end = operand + strcspn(operand, " ");
+    int64_t rows = 1;
+    for (const char *p = bracket; *p != ']' && p < end;) {
+        char *next;
+        int64_t dim = strtoll(p + 1, &next, 10);
+        if (*next == '+') return false;
+        if (*next == ',') rows *= dim;
+        p = next;
     }
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
+        if (strncmp(operand, fixed[i], strlen(fixed[i])) == 0) return false;
+    if (end[-1] != ']') return false;
+    int head = (int)(end - row->operands);
+    snprintf(text, text_bytes, "%.*s%s%s", rows > 1 ? head - 1 : head, row->operands, rows > 1 ? "+1]" : "@1", end);
+    return true;
+}
+
+static void run_places(const ops_target *target, const ops_row *row, bt_dtype compute, bool quiet, ops_counts *counts) {
+    for (const char *operand = row->operands; *operand;
+         operand += strcspn(operand, " "), operand += strspn(operand, " ")) {
+        char text[256];
+        ops_row moved = *row;
+        moved.operands = text;
+        moved.seed = row->operands;
+        if (move_operand(row, operand, text, sizeof text)) ops_run_row(target, &moved, compute, quiet, counts);
+    }
+}
+
+static void run_op_row(const ops_target *target, const ops_row *row, const ops_options *options, ops_counts *counts) {
+    if (!ops_info_of(row->op)->present(target->kernels)) {
+        counts->failed++;
+        if (!options->quiet) printf("FAIL %s %s: no kernel\n", target->backend->name, ops_info_of(row->op)->name);
+        return;
+    }
+    bool both = ops_has_compute(ops_spec_of(row->op));
+    for (int dtype = BT_F32; dtype <= (both ? BT_BF16 : BT_F32); dtype++)
+        if (options->dtype < 0 || options->dtype == dtype) {
+            ops_run_row(target, row, (bt_dtype)dtype, options->quiet, counts);
+            if (row->flags & OPS_EACH_PLACE) run_places(target, row, (bt_dtype)dtype, options->quiet, counts);
+        }
+}
+
+void ops_run_table(const ops_target *target, const ops_options *options, ops_counts *counts) {
+    const unsigned sizes[] = {0, OPS_LARGE};
+    for (int size = 0; size < 2; size++)
+        for (int i = 0; i < ops_row_count; i++) {
+            const ops_row *row = &ops_rows[i];
+            if (options->stop && counts->failed) return;
+            if ((options->op < 0 || (int)row->op == options->op) && (row->flags & OPS_LARGE) == sizes[size])
+                run_op_row(target, row, options, counts);
+        }
 }

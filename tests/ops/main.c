@@ -8,7 +8,7 @@
 
 static void usage(FILE *to) {
     fprintf(to, "usage: test_ops_<backend> [--op NAME] [--backend NAME] [--dtype f32|bf16] [--list] [--coverage] "
-                "[--threads N]\n");
+                "[--threads N] [--stop]\n");
 }
 
 static int op_named(const char *name) {
@@ -49,8 +49,8 @@ static int run_all(ops_target *target, const ops_options *options, int threads) 
     printf("%s: %s\n", target->backend->name, text);
     ops_counts counts = {0};
     if (options->op < 0) ops_run_anchors(&counts);
-    ops_run_table(target, options, &counts);
     ops_run_faults(target, options, &counts);
+    ops_run_table(target, options, &counts);
     target->backend->close(target->device);
     printf("%s: %d passed, %d failed, %d skipped; %d derivatives compared with differences\n", target->backend->name,
            counts.passed, counts.failed, counts.skipped, counts.gradient_checks);
@@ -67,6 +67,8 @@ int ops_main(int argc, char **argv, ops_target target) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         if (strcmp(argv[i], "--list") == 0) {
             list = true;
+        } else if (strcmp(argv[i], "--stop") == 0) {
+            options.stop = true;
         } else if (strcmp(argv[i], "--coverage") == 0) {
             coverage = true;
         } else if (strcmp(argv[i], "--help") == 0) {

@@ -89,9 +89,10 @@ static void set_bit_of_zero(bt_device *device, const bt_sign_pack_args *a) {
 }
 
 static void swap_parts(bt_lora_linear_args *a) {
-    int64_t first = a->part_column[0];
-    a->part_column[0] = a->part_column[a->parts - 1];
-    a->part_column[a->parts - 1] = first;
+    bt_lora_parts *p = &a->parts;
+    int64_t first = p->column[0];
+    p->column[0] = p->column[p->count - 1];
+    p->column[p->count - 1] = first;
 }
 
 static void swap_views(bt_code_align_dx_args *a) {

@@ -61,11 +61,17 @@ typedef struct ref_tensor {
  * to smaller rows, and targets with `small_only` skip the row. */
 #define OPS_LARGE 1u
 
+/* The row is run again for each operand, with that one at another place: the rows of a matrix one element further
+ * apart, a vector one element behind an aligned address. A kernel that reads several elements at once must ask every
+ * operand. */
+#define OPS_EACH_PLACE 2u
+
 typedef struct ops_row {
     bt_op op;
     unsigned flags;
     const char *operands;
     const void *attributes; /* bt_<name>_args of which only the attributes are set, or NULL */
+    const char *seed;       /* text of the row whose values this one has; NULL: its own */
 } ops_row;
 
 extern const ops_row ops_rows[];
@@ -235,9 +241,10 @@ typedef struct ops_options {
     int op;     /* a bt_op, or -1 for all */
     int dtype;  /* BT_F32, BT_BF16, or -1 for both */
     bool quiet; /* no line for each fault (mutants are meant to fail) */
+    bool stop;  /* no further row after a failure */
 } ops_options;
 
-/** Runs all rows that the options let through. */
+/** Runs all rows that the options let through, large ones last. */
 void ops_run_table(const ops_target *target, const ops_options *options, ops_counts *counts);
 
 /** Runs one row in one dtype, in store and add mode where there are both. */

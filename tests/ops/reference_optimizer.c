@@ -9,11 +9,17 @@ void reference_sum_squares(ref_sum_squares *a) {
     a->sum.v[0] = ref_dot(a->x.v, a->x.v, ref_count(&a->x));
 }
 
-/* Segments over the vector with holes before, between and behind, each with its own group and decay. */
+/* Segments over the vector with holes before, between and behind, each with its own group and decay. With a tiny
+ * max_norm the gradients are tiny too, so that the 1e-6 beside their norm counts. */
 void derive_adamw(void *ref) {
     ref_adamw *a = ref;
     int64_t count = a->param.cols, segments = a->segments.cols / (int64_t)sizeof(bt_adamw_segment);
     for (int64_t i = 0; i < count; i++) a->v.v[i] = fabs(a->v.v[i]);
+    for (int64_t i = 0; i < count && a->attr->max_norm > 0 && a->attr->max_norm < 1e-3f; i++) {
+        a->grad.v[i] = copysign(1e-7, a->grad.v[i]);
+        a->m.v[i] = copysign(1e-7, a->m.v[i]);
+        a->v.v[i] = 1e-14;
+    }
     if (a->sum.v) a->sum.v[0] = ref_dot(a->grad.v, a->grad.v, count);
     for (int64_t s = 0; s < segments; s++) {
         bt_adamw_segment segment = {.begin = count * s / segments,
@@ -39,11 +45,11 @@ void reference_adamw(ref_adamw *a) {
         for (size_t k = 0; k < sizeof bytes; k++) bytes[k] = (unsigned char)a->segments.v[(size_t)s * sizeof bytes + k];
         memcpy(&segment, bytes, sizeof segment);
         for (int64_t i = segment.begin; i < segment.end; i++) {
-            double g = a->grad.v[i] * clip, b1 = (double)t->beta1, b2 = (double)t->beta2;
+            double g = a->grad.v[i] * clip, b1 = t->beta1, b2 = t->beta2;
             a->param.v[i] *= 1 - (double)a->step->lr[segment.group] * (double)segment.decay;
             a->m.v[i] = b1 * a->m.v[i] + (1 - b1) * g;
             a->v.v[i] = b2 * a->v.v[i] + (1 - b2) * g * g;
-            double denominator = sqrt(a->v.v[i]) / (double)a->step->bias2_sqrt[segment.group] + (double)t->eps;
+            double denominator = sqrt(a->v.v[i]) / (double)a->step->bias2_sqrt[segment.group] + t->eps;
             a->param.v[i] -= (double)a->step->step_size[segment.group] * a->m.v[i] / denominator;
         }
     }

@@ -88,14 +88,14 @@ static double *dropped(const ref_tensor *x, const ref_tensor *ids, float dropout
     return out;
 }
 
-/* y[m, part_column[p] + j] += scale * sum_r u[m, p*R + r] bb[p*W + j, r] */
-static void add_update(double *y, int64_t y_cols, const double *u, const double *bb, int64_t rows, double scale,
-                       int parts, int rank, const int64_t *part_column, int64_t width) {
-    for (int64_t m = 0; m < rows; m++)
-        for (int p = 0; p < parts; p++)
-            for (int64_t j = 0; j < width; j++)
-                y[m * y_cols + part_column[p] + j] +=
-                    scale * ref_dot(u + (m * parts + p) * rank, bb + (p * width + j) * rank, rank);
+/* y[m, c_p + j] += scale * sum_r u[m, p*R + r] bb[p*W + j, r] */
+static void add_update(ref_tensor *y, const double *u, const double *bb, const bt_lora_parts *l) {
+    for (int64_t m = 0; m < y->rows; m++)
+        for (int p = 0; p < l->count; p++)
+            for (int64_t j = 0; j < l->width; j++)
+                y->v[m * y->cols + l->column[p] + j] +=
+                    (double)l->scale *
+                    ref_dot(u + (m * l->count + p) * l->rank, bb + (p * l->width + j) * l->rank, l->rank);
 }
 
 void reference_lora_linear(ref_lora_linear *a) {
@@ -105,30 +105,26 @@ void reference_lora_linear(ref_lora_linear *a) {
     double *x = dropped(&a->x, &a->ids, t->dropout, t->stream, a->step);
     memset(a->u.v, 0, (size_t)ref_count(&a->u) * sizeof(double));
     add_product(a->u.v, x, a->a.v, a->x.rows, a->x.cols, a->a.rows);
-    add_update(a->y.v, a->y.cols, a->u.v, a->bb.v, a->x.rows, (double)t->scale, t->parts, t->rank, t->part_column,
-               t->part_width);
+    add_update(&a->y, a->u.v, a->bb.v, &t->parts);
     free(x);
 }
 
 void reference_lora_du(ref_lora_du *a) {
-    const bt_lora_du_args *t = a->attr;
+    const bt_lora_parts *l = &a->attr->parts;
     for (int64_t m = 0; m < a->dy.rows; m++)
-        for (int p = 0; p < t->parts; p++)
-            for (int r = 0; r < t->rank; r++) {
+        for (int p = 0; p < l->count; p++)
+            for (int r = 0; r < l->rank; r++) {
                 double sum = 0;
-                for (int64_t j = 0; j < t->part_width; j++)
-                    sum += a->dy.v[m * a->dy.cols + t->part_column[p] + j] *
-                           a->bb.v[(p * t->part_width + j) * t->rank + r];
-                a->du.v[m * a->du.cols + p * t->rank + r] = (double)t->scale * sum;
+                for (int64_t j = 0; j < l->width; j++)
+                    sum += a->dy.v[m * a->dy.cols + l->column[p] + j] * a->bb.v[(p * l->width + j) * l->rank + r];
+                a->du.v[m * a->du.cols + p * l->rank + r] = (double)l->scale * sum;
             }
 }
 
 double primal_lora_du(void *ref) {
     ref_lora_du *a = ref;
-    const bt_lora_du_args *t = a->attr;
     ref_tensor y = ref_like(&a->dy);
-    add_update(y.v, y.cols, a->point.du.v, a->bb.v, y.rows, (double)t->scale, t->parts, t->rank, t->part_column,
-               t->part_width);
+    add_update(&y, a->point.du.v, a->bb.v, &a->attr->parts);
     double sum = ref_dot(y.v, a->dy.v, ref_count(&y));
     free(y.v);
     return sum;
@@ -166,18 +162,18 @@ double primal_lora_linear_dx(void *ref) {
 }
 
 void reference_lora_dw(ref_lora_dw *a) {
-    const bt_lora_dw_args *t = a->attr;
-    double *x = dropped(&a->x, &a->ids, t->dropout, t->stream, a->step);
+    const bt_lora_parts *l = &a->attr->parts;
+    double *x = dropped(&a->x, &a->ids, a->attr->dropout, a->attr->stream, a->step);
     memset(a->da.v, 0, (size_t)ref_count(&a->da) * sizeof(double));
     add_product_dw(a->da.v, a->du.v, x, a->x.rows, a->x.cols, a->du.cols);
     memset(a->dbb.v, 0, (size_t)ref_count(&a->dbb) * sizeof(double));
     for (int64_t m = 0; m < a->dy.rows; m++)
-        for (int p = 0; p < t->parts; p++)
-            for (int64_t j = 0; j < t->part_width; j++)
-                for (int r = 0; r < t->rank; r++)
-                    a->dbb.v[(p * t->part_width + j) * t->rank + r] += (double)t->scale *
-                                                                       a->dy.v[m * a->dy.cols + t->part_column[p] + j] *
-                                                                       a->u.v[m * a->u.cols + p * t->rank + r];
+        for (int p = 0; p < l->count; p++)
+            for (int64_t j = 0; j < l->width; j++)
+                for (int r = 0; r < l->rank; r++)
+                    a->dbb.v[(p * l->width + j) * l->rank + r] += (double)l->scale *
+                                                                  a->dy.v[m * a->dy.cols + l->column[p] + j] *
+                                                                  a->u.v[m * a->u.cols + p * l->rank + r];
     free(x);
 }
 
@@ -188,19 +184,16 @@ static void run_adapter(const ref_lora_dw *a, ref_tensor *y, ref_tensor *u) {
     memset(u->v, 0, (size_t)ref_count(u) * sizeof(double));
     memset(y->v, 0, (size_t)ref_count(y) * sizeof(double));
     add_product(u->v, x, a->point.da.v, a->x.rows, a->x.cols, u->cols);
-    add_update(y->v, y->cols, u->v, a->point.dbb.v, y->rows, (double)t->scale, t->parts, t->rank, t->part_column,
-               t->part_width);
+    add_update(y, u->v, a->point.dbb.v, &t->parts);
     free(x);
 }
 
 void derive_lora_dw(void *ref) {
     ref_lora_dw *a = ref;
-    const bt_lora_dw_args *t = a->attr;
     ref_tensor y = ref_like(&a->dy);
     run_adapter(a, &y, &a->u);
     free(y.v);
-    bt_lora_du_args du = {.scale = t->scale, .parts = t->parts, .rank = t->rank, .part_width = t->part_width};
-    memcpy(du.part_column, t->part_column, sizeof du.part_column);
+    const bt_lora_du_args du = {.parts = a->attr->parts};
     ref_lora_du back = {.attr = &du, .dy = a->dy, .bb = a->point.dbb, .du = a->du};
     reference_lora_du(&back);
 }

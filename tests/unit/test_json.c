@@ -48,6 +48,30 @@ static void reading(void **state) {
     bt_json_free(d);
 }
 
+/* Bounds are inclusive. */
+static void whole_numbers_have_bounds(void **state) {
+    (void)state;
+    bt_json *d = parse("[5]");
+    const bt_json_value *five = bt_json_root(d)->as.member;
+    int64_t found = 0;
+    check_ok(bt_json_as_integer(five, 5, 5, &found));
+    assert_int_equal(found, 5);
+    check_error(bt_json_as_integer(five, 6, 9, &found), BT_ERR_FORMAT, "a whole number from 6 to 9");
+    check_error(bt_json_as_integer(five, 0, 4, &found), BT_ERR_FORMAT, "a whole number from 0 to 4");
+    bt_json_free(d);
+}
+
+/* A word that the end of the text cuts, whatever lies behind it in memory. */
+static void cut_words(void **state) {
+    (void)state;
+    static const char *const words[] = {" true", " false", " null"};
+    for (int i = 0; i < 3; i++)
+        for (size_t bytes = 2; bytes < strlen(words[i]); bytes++) {
+            bt_json *d;
+            check_error(bt_json_parse(words[i], bytes, "cut", 0, &d), BT_ERR_FORMAT, "cut: byte 1");
+        }
+}
+
 static void numbers_are_exact(void **state) {
     (void)state;
     bt_json *d =
@@ -400,6 +424,8 @@ static void write_to_stream(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reading),
+        cmocka_unit_test(whole_numbers_have_bounds),
+        cmocka_unit_test(cut_words),
         cmocka_unit_test(numbers_are_exact),
         cmocka_unit_test(refusals),
         cmocka_unit_test(limits),

@@ -71,8 +71,24 @@ static void chains_share_memory(void **state) {
     bt_plan *plan;
     assert_int_equal(bt_plan_new(p, NULL, &plan), BT_OK);
     assert_int_equal(bt_plan_bytes(plan), 2 * 64 * 64 * 4); /* the input, and one memory for the chain */
+    assert_int_equal(bt_plan_summarize(plan).lower_bound_bytes, 2 * 64 * 64 * 4);
     bt_plan_free(plan);
     bt_program_free(p);
+}
+
+/* Also the first storage of all, where no input comes before it. */
+static void first_storage_is_shared_too(void **state) {
+    (void)state;
+    bt_params *store = bt_params_new(BT_F32);
+    assert_int_equal(bt_params_add(store, &(bt_param_spec){.name = "w", .shape = bt_shape2(64, 64), .kind = BT_PARAM_WEIGHT}), 0);
+    bt_program *p = bt_program_new(&inference);
+    bt_output(p, "y", bt_relu(p, bt_relu(p, bt_param(p, store, 0))));
+    bt_plan *plan;
+    assert_int_equal(bt_plan_new(p, NULL, &plan), BT_OK);
+    assert_int_equal(bt_plan_bytes(plan), 64 * 64 * 4);
+    bt_plan_free(plan);
+    bt_program_free(p);
+    bt_params_free(store);
 }
 
 /* A value that is read again later keeps its memory although an earlier reader could have taken it. */
@@ -216,6 +232,7 @@ int main(void) {
         cmocka_unit_test(names_are_unique),
         cmocka_unit_test(dead_work_is_not_planned),
         cmocka_unit_test(chains_share_memory),
+        cmocka_unit_test(first_storage_is_shared_too),
         cmocka_unit_test(later_reader_keeps_memory),
         cmocka_unit_test(no_overlap_and_near_the_bound),
         cmocka_unit_test(saved_activations_per_block),

@@ -56,6 +56,8 @@ static void hostile_headers(void **state) {
         {"{\"a\":" T("F99", "[1]", "0", "4") "}", 4, "byte 22: tensor a: unknown dtype \"F99\"; known are BOOL"},
         {"{\"a\":{\"dtype\":7,\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "dtype"},
         {"{\"a\":" T("F32", "[1]", "0", "8") "}", 8, "tensor a: data_offsets span 8 bytes, but shape x F32 is 4"},
+        {"{\"a\":" T("U8", "[4]", "0", "4") ",\"b\":" T("F32", "[1]", "4", "12") "}", 12,
+         "tensor b: data_offsets span 8 bytes, but shape x F32 is 4"},
         {"{\"a\":" T("F32", "[1]", "4", "0") "}", 4, "tensor a: data_offsets end 0 is before begin 4"},
         {"{\"a\":" T("F32", "[2]", "0", "8") "}", 4, "data_offsets end 8 is beyond the file's 4 bytes of data"},
         {"{\"a\":" T("F32", "[1]", "-4", "0") "}", 4, "-4"},

@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+"""Writes the corpus of the fuzz targets: small files that between them reach every branch of the parsers. Needs Pillow; the result is committed.
+
+    make_corpus.py FOLDER     (tests/fuzz/corpus)
+"""
+import io, json, os, struct, sys, zlib
+
+from PIL import Image
+
+FOLDER = sys.argv[1]
+
+
+def put(subject, name, content):
+    path = os.path.join(FOLDER, subject, name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as f:
+        f.write(content.encode() if isinstance(content, str) else content)
+
+
+def picture(mode, width=9, height=7):
+    image = Image.new("RGBA", (width, height))
+    image.putdata([(23 * x % 256, 31 * y % 256, (x * y * 7) % 256, 255 - 9 * x) for y in range(height) for x in range(width)])
+    return image.convert("RGB").convert(mode) if mode in ("CMYK", "P", "1") else image.convert(mode)
+
+
+def saved(image, kind, **options):
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def png(width, height, depth, color, interlace, rows, extra=b""):
+    """A PNG that Pillow does not write."""
+    chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, interlace)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
+
+
+def tensors(entries, metadata=None, tail=b""):
+    """entries: (name, dtype, shape, bytes)."""
+    header, data = ({"__metadata__": metadata} if metadata else {}), b""
+    for name, dtype, shape, content in entries:
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(content)]}
+        data += content
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + data + tail
+
+
+def pictures():
+    for mode in ("RGB", "RGBA", "L", "LA", "P", "1"):
+        put("png", mode.lower() + ".png", saved(picture(mode), "PNG"))
+    put("png", "rgb16.png", png(2, 2, 16, 2, 0, b"".join(b"\0" + bytes(range(y, y + 12)) for y in range(2))))
+    put("png", "grey2.png", png(5, 2, 2, 0, 0, b"\0\x1b\x40\1\xe4\x80"))
+    adam7 = b"\0\x01" + b"\0\x05" + b"\0\x02\x06" + b"\0\x03\x07"  # grey 8 bit, passes of a 4 x 4 image
+    put("png", "interlaced.png", png(4, 4, 8, 0, 1, adam7 + b"\0\x08\x09\0\x0a\x0b" + b"\0\1\2\3\4\0\5\6\7\x08"))
+    transparent = struct.pack(">I", 2) + b"tRNS\0\7" + struct.pack(">I", zlib.crc32(b"tRNS\0\7"))
+    put("png", "transparent.png", png(3, 1, 8, 0, 0, b"\0\7\x08\x09", transparent))
+    put("jpeg", "rgb.jpg", saved(picture("RGB", 17, 11), "JPEG", quality=30))
+    put("jpeg", "full.jpg", saved(picture("RGB"), "JPEG", quality=90, subsampling=0))
+    put("jpeg", "grey.jpg", saved(picture("L"), "JPEG", quality=50))
+    put("jpeg", "cmyk.jpg", saved(picture("CMYK"), "JPEG", quality=50))
+    put("jpeg", "progressive.jpg", saved(picture("RGB", 17, 11), "JPEG", quality=40, progressive=True))
+    put("jpeg", "restarts.jpg", saved(picture("RGB", 33, 17), "JPEG", quality=20, restart_marker_blocks=1))
+    put("jpeg", "comment.jpg", saved(picture("L", 1, 1), "JPEG", quality=20, comment=b"one pixel"))
+    put("ppm", "plain.ppm", b"P6 3 2 255\n" + bytes(range(18)))
+    put("ppm", "comment.ppm", b"P6 # two\n# lines\n1\t1 255\nABC")
+    for name, content in (("lfs", b"version https://git-lfs.github.com/spec/v1\n"), ("page", b"<html>"), ("gif", b"GIF89a"), ("riff", b"RIFF1234WEBP"),
+                          ("empty", b""), ("ascii", b"P3 1 1 255\n1 2 3\n")):
+        put("ppm", name, content)
+
+
+def json_files():
+    put("json", "nested.json", '{"a": [1, -2.5, 3e4, true, false, null], "b": {"c": {"d": []}, "": {}}, "text": "x\\n\\u00e9\\ud83d\\ude00 \\"q\\" \u00e9"}')
+    put("json", "numbers.json", "[0,-0,9223372036854775807,-9223372036854775808,9223372036854775808,1e308,4.9e-324,0.1,1E+2]")
+    put("json", "deepest.json", "[" * 64 + "]" * 64)
+    put("json", "too_deep.json", "[" * 65 + "]" * 65)
+    put("json", "scalar.json", ' "only" ')
+    put("json", "twice.json", '{"a":1,"a":2}')
+    put("jsonl", "steps.jsonl", "".join('{"kind":"step","step":%d,"loss":0.%d}\n' % (i, i) for i in range(1, 8)))
+    put("jsonl", "torn.jsonl", '{"kind":"step","step":1}\n{"kind":"scores","step":1,"map":0.5}\n{"kind":"st')
+    put("jsonl", "odd.jsonl", '\n{}\n[1]\n{"step":"1"}\n{"step":1.5}\nnot json\n{"step":-1}\n{"step":5}\r\n')
+    config = json.dumps({"optim.lr": "0.001", "run.keep": "2", "model.width": "64"})
+    state = {"version": 1, "step": 16, "epoch": 4, "batch": 0, "updates": [4, 16], "seconds": 1.25, "config": config}
+    put("checkpoint", "state.json", json.dumps(state))
+    put("checkpoint", "other.json", json.dumps({**state, "config": "not an object"}))
+    put("checkpoint", "future.json", json.dumps({**state, "version": 99}))
+
+
+def safetensors():
+    every = [("bool", "BOOL", [2], b"\0\1"), ("u8", "U8", [3], b"abc"), ("i8", "I8", [1], b"\xff"), ("f8", "F8_E4M3", [2], b"\x7f\x01")]
+    every += [("u16", "U16", [2], b"\1\2\3\4"), ("i16", "I16", [1, 1], b"\xff\xff"), ("f16", "F16", [3], b"\0\x3c\1\0\0\x7c")]
+    every += [("bf16", "BF16", [1, 2], b"\x80\x3f\xc0\x7f"), ("f32", "F32", [2, 1], struct.pack("<2f", 1.5, -2)), ("f64", "F64", [1], struct.pack("<d", 1e300))]
+    every += [("i32", "I32", [1], b"\1\0\0\x80"), ("u32", "U32", [1], b"\xff" * 4), ("i64", "I64", [1], b"\xff" * 8), ("u64", "U64", [1], b"\xff" * 8)]
+    put("safetensors", "every.safetensors", tensors(every))
+    put("safetensors", "metadata.safetensors", tensors([("w", "F32", [1, 2], bytes(8)), ("b.\u00e9", "BF16", [], b"\0\0")], {"format": "pt", "k": "v"}))
+    put("safetensors", "empty.safetensors", tensors([]))
+    put("safetensors", "zero.safetensors", tensors([("none", "F32", [3, 0, 5], b""), ("one", "U8", [1], b"x")]))
+    put("safetensors", "rank8.safetensors", tensors([("r", "U8", [1] * 7 + [4], b"abcd")]))
+    put("safetensors", "overlap.safetensors", tensors([("a", "U8", [4], b"abcd")]).replace(b"[0,4]", b"[1,5]"))
+    put("safetensors", "long.safetensors", tensors([("a", "U8", [4], b"abcd")], tail=b"more"))
+    put("safetensors", "pointer", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+
+
+def configs():
+    run = """# a run
+model: {name: custom, image: 32, patch: 4, width: 64, depth: 2, heads: 2}
+adapter: {targets: "q,v", rank: 4, dropout: 0.1}
+method:
+  name: crovca
+  bits: 16   # of a code
+  supervised: false
+data: {root: 'pictures', train: 8, query: 2}
+train: {epochs: 4, batch: 12, recompute: blocks}
+run: {dir: "runs/a", dtype: bf16}
+optim:
+  lr: 1e-3
+"""
+    put("config", "run.yaml", run)
+    put("config", "misspelt.yaml", run.replace("bits", "bitz"))
+    put("config", "types.yaml", run.replace("epochs: 4", "epochs: many").replace("0.1", "2"))
+    put("config", "lists.yaml", "a:\n  - 1\n  - 'two'\n  - \"t\\thr\\u00e9e\"\n  - ~\n  - null\nb: [x, \"y\", ]\nc: []\nd: |\n  text\n  more\ne: >-\n  folded\n  text\nf: ''\n")
+    put("config", "include.yaml", "include: input.yaml\na: 1\n")
+    put("config", "includes.yaml", "include: [a.yaml, b.yaml]\n")
+    for name, text in (("anchor", "a: &x 1\nb: *x\n"), ("tag", "a: !!int 1\n"), ("merge", "<<: {a: 1}\n"), ("twice", "a: 1\na: 2\n"), ("dot", "a.b: 1\n"),
+                       ("documents", "a: 1\n---\nb: 2\n"), ("deep", "a: " + "{a: " * 20 + "1" + "}" * 20 + "\n"), ("list_of_lists", "a: [[1]]\n"),
+                       ("empty", ""), ("latin1", b"a: \xe9\n"), ("scalar", "only\n"), ("key", "? [a]\n: b\n")):
+        put("config", name + ".yaml", text)
+    put("override", "good", "a.b=1e-4\noptim.lr = 3\na=[1, 2 ,'x, y', \"]\", ~,]\nb=\"x\\n\\\"y\\\\\"\nc='it''s'\nd=~\ne=\na.b.c=1\na=1\n")
+    put("override", "bad", "lr\n=3\na..b=3\na=[1\na=[1,,2]\na=[1] 2\na=[[1]]\na='x\na=\"x\\\na={b: 1}\na=*x\ninclude=b.yaml\n")
+
+
+def arrays():
+    def npy(descr, shape, data, version=1, order="False"):
+        text = "{'descr': %s, 'fortran_order': %s, 'shape': %s, }" % (descr, order, shape)
+        length = "<H" if version == 1 else "<I"
+        frame = 8 + struct.calcsize(length)
+        text += " " * (-(frame + len(text) + 1) % 64) + "\n"
+        return b"\x93NUMPY" + bytes([version, 0]) + struct.pack(length, len(text)) + text.encode() + data
+
+    for descr, data in (("f4", struct.pack("<2f", 1.5, -2)), ("f8", struct.pack("<2d", 1e300, -2)), ("f2", b"\0\x3c\0\x7c"), ("i8", b"\xff" * 16),
+                        ("u8", b"\xff" * 16), ("i4", b"\1\0\0\x80" * 2), ("u2", b"\1\2\3\4")):
+        put("npy", descr + ".npy", npy("'<%s'" % descr, "(2,)", data))
+    put("npy", "bool.npy", npy("'|b1'", "(1, 3)", b"\0\1\1"))
+    put("npy", "bytes.npy", npy("'|u1'", "(2, 0, 3)", b""))
+    put("npy", "scalar.npy", npy("'|i1'", "()", b"\xff"))
+    put("npy", "version2.npy", npy("'<f4'", "(1, 1, 1, 1, 1, 1, 1, 1)", bytes(4), version=2))
+    put("npy", "object.npy", npy("'|O'", "(1,)", b"\x80\4N."))
+    put("npy", "record.npy", npy("[('x', '<f4'), ('y', '<i4')]", "(1,)", bytes(8)))
+    put("npy", "fortran.npy", npy("'>f4'", "(2, 1)", bytes(8), order="True"))
+    put("npy", "long.npy", npy("'<f4'", "(1,)", bytes(5)))
+
+
+pictures()
+json_files()
+safetensors()
+arrays()
+configs()
