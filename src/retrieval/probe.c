@@ -158,7 +158,7 @@ static bool search(const problem *p, lbfgs *l, double *value) {
     for (int halving = 0; halving < HALVINGS; halving++, step /= 2) {
         for (int64_t j = 0; j < p->count; j++) l->next_w[j] = l->w[j] + step * l->direction[j];
         double next = value_and_gradient(p, l->next_w, l->next_g);
-        if (!(next <= *value + 1e-4 * step * slope)) continue;
+        if (!(next < *value && next <= *value + 1e-4 * step * slope)) continue; /* equal: the slope is below rounding */
         *value = next;
         return true;
     }

@@ -48,7 +48,7 @@ case_of "overlapping tensors" 5 'overlap' train "$s" model.weights="$scratch/ove
 check "the plain run works" $?
 case_of "a run that is there" 3 'already holds a run; continue it with --resume' train "$s"
 case_of "resume with a changed configuration" 3 'resume: optim.lr was "0.001"' train "$s" --resume optim.lr=0.01
-case_of "evaluation of a folder without a run" 4 'is no run.s folder: it has no config.yaml' eval "$scratch/nothing"
+case_of "evaluation of a folder without a run" 4 "is no run's folder: it has no config.yaml" eval "$scratch/nothing"
 printf '{"step": 1' >"$(find "$scratch/run/checkpoints" -name state.json | sort | tail -n 1)"
 case_of "a damaged checkpoint" 5 'state.json' train "$s" --resume
 case_of "a rate that blows up" 9 'the loss is' train "$s" run.dir="$scratch/inf" optim.lr=10 optim.lr_min=10 optim.weight_decay=10 optim.eps=0 train.epochs=400 method.rate_weight=0 method.align_weight=1e6 run.checkpoint_every=0

@@ -166,14 +166,14 @@ static void bits_and_ranks(void) {
 static void probe(void) {
     bt_items train = {x.count, x.width, x.values, NULL, y.classes},
              test = {q.count, q.width, q.values, NULL, yq.classes};
-    bt_probe_options options = {.l2 = 1e-3, .iterations = 1000, .tolerance = 1e-11, .standardise = true};
+    bt_probe_options options = {.l2 = 1e-3, .iterations = 1000, .tolerance = 1e-10, .standardise = true};
     bt_probe p;
     double mean = 0, accuracy;
     must(bt_probe_fit(&train, &options, &p));
-    compare("probe", p.weights, (int64_t)p.classes * p.width, 1e-7);
+    compare("probe", p.weights, (int64_t)p.classes * p.width, 1e-6); /* gradient / l2 bounds the error */
     for (int c = 0; c < p.classes; c++) mean += p.bias[c] / p.classes;
     for (int c = 0; c < p.classes; c++) p.bias[c] -= mean; /* softmax does not see a constant */
-    compare("probe_bias", p.bias, p.classes, 1e-7);
+    compare("probe_bias", p.bias, p.classes, 1e-6);
     must(bt_probe_accuracy(&p, &test, &accuracy));
     compare("probe_accuracy", &accuracy, 1, 1e-12);
     bt_probe_free(&p);
