@@ -204,7 +204,9 @@ static void make_input(shared *s, uint64_t seed, long number) {
     const input *base = &corpus[changed ? roll(&d, corpus_count) : (size_t)number];
     if (base->bytes) memcpy(s->data, base->data, base->bytes);
     s->bytes = base->bytes;
-    for (size_t changes = changed ? (size_t)1 << roll(&d, 5) : 0; changes > 0; changes--) change(s, &d);
+    for (size_t changes = changed ? roll(&d, 17) : 0; changes > 0; changes--) change(s, &d);
+    if (changed && roll(&d, 4) == 0)
+        s->bytes = roll(&d, s->bytes + 1); /* files are cut more often than they are changed */
 }
 
 /* ---- run ---- */

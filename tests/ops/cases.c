@@ -265,6 +265,8 @@ const ops_row ops_rows[] = {
              DROPOUT),
     ROW_WITH(attention, OPS_EACH_PLACE, "qkv[2,5,48] o[2,5,16] lse[2,2,5]", .heads = 2, .scale = 0.35f),
     ROW_WITH(attention, OPS_EACH_PLACE, "qkv[2,5,32] q[2,3,16] o[2,3,16] lse[2,2,3]", .heads = 2, .scale = 0.35f),
+    ROW_WITH(attention_dx, OPS_EACH_PLACE, "do_[2,5,16] o[2,5,16] lse[2,2,5] qkv[2,5,48] dqkv[2,5,48]", .heads = 2,
+             .scale = 0.35f),
     ROW(layer_norm, OPS_EACH_PLACE, "x[5,16] w[16] b[16] y[5,16] stats[5,2]"),
     ROW(layer_norm_dx, OPS_EACH_PLACE, "dy[5,16] x[5,16] w[16] stats[5,2] add[5,16] dx[5,16]"),
     ROW(layer_norm_dw, OPS_EACH_PLACE, "dy[5,16] x[5,16] stats[5,2] dw[16] db[16]"),

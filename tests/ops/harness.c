@@ -331,36 +331,39 @@ void ops_run_row(const ops_target *target, const ops_row *row, bt_dtype compute,
     }
 }
 
-/* `row` with the operand that begins at `operand` at another place (OPS_EACH_PLACE), as text. False if it has one
- * already, or is small change that kernels keep for each other (statistics: without padding). */
-static bool move_operand(const ops_row *row, const char *operand, char *text, size_t text_bytes) {
-    static const char *const fixed[] = {"stats[", "norm[", "lse[", "ids["};
-    const char *bracket = strchr(operand, '['), *end = operand + strcspn(operand, " ");
+/* `row`, as text, with the operand that begins at `operand` one element behind an aligned address, or (pitch) with its
+ * rows one element further apart. False if it says already where it is, has one row, or is what kernels keep for each
+ * other (statistics and the like: always aligned, without padding). */
+static bool move_operand(const ops_row *row, const char *operand, bool pitch, char *text, size_t text_bytes) {
+    static const char *const kept[] = {"stats[", "norm[", "lse[", "ids["};
+    const char *end = operand + strcspn(operand, " ");
     int64_t rows = 1;
-    for (const char *p = bracket; *p != ']' && p < end;) {
+    for (const char *p = strchr(operand, '['); *p != ']' && p < end;) {
         char *next;
         int64_t dim = strtoll(p + 1, &next, 10);
         if (*next == '+') return false;
         if (*next == ',') rows *= dim;
         p = next;
     }
-    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
-        if (strncmp(operand, fixed[i], strlen(fixed[i])) == 0) return false;
-    if (end[-1] != ']') return false;
-    int head = (int)(end - row->operands);
-    snprintf(text, text_bytes, "%.*s%s%s", rows > 1 ? head - 1 : head, row->operands, rows > 1 ? "+1]" : "@1", end);
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        if (strncmp(operand, kept[i], strlen(kept[i])) == 0) return false;
+    if (end[-1] != ']' || (pitch && rows == 1)) return false;
+    int head = (int)(end - row->operands) - (pitch ? 1 : 0);
+    snprintf(text, text_bytes, "%.*s%s%s", head, row->operands, pitch ? "+1]" : "@1", end);
     return true;
 }
 
 static void run_places(const ops_target *target, const ops_row *row, bt_dtype compute, bool quiet, ops_counts *counts) {
     for (const char *operand = row->operands; *operand;
-         operand += strcspn(operand, " "), operand += strspn(operand, " ")) {
-        char text[256];
-        ops_row moved = *row;
-        moved.operands = text;
-        moved.seed = row->operands;
-        if (move_operand(row, operand, text, sizeof text)) ops_run_row(target, &moved, compute, quiet, counts);
-    }
+         operand += strcspn(operand, " "), operand += strspn(operand, " "))
+        for (int pitch = 0; pitch < 2; pitch++) {
+            char text[256];
+            ops_row moved = *row;
+            moved.operands = text;
+            moved.seed = row->operands;
+            if (move_operand(row, operand, pitch == 1, text, sizeof text))
+                ops_run_row(target, &moved, compute, quiet, counts);
+        }
 }
 
 static void run_op_row(const ops_target *target, const ops_row *row, const ops_options *options, ops_counts *counts) {

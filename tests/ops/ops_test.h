@@ -61,9 +61,8 @@ typedef struct ref_tensor {
  * to smaller rows, and targets with `small_only` skip the row. */
 #define OPS_LARGE 1u
 
-/* The row is run again for each operand, with that one at another place: the rows of a matrix one element further
- * apart, a vector one element behind an aligned address. A kernel that reads several elements at once must ask every
- * operand. */
+/* The row is run again for each operand, with that one elsewhere: one element behind an aligned address, then with its
+ * rows one element further apart. A kernel that reads several elements at once must ask every operand. */
 #define OPS_EACH_PLACE 2u
 
 typedef struct ops_row {

@@ -1,5 +1,6 @@
 /* The Fen as it lies on the disk: determinism over threads, masks, songs, tables, and what goes wrong. */
 #include "check.h"
+#include "font_memory.h"
 
 #include "fen/fen.h"
 #include "scratch.h"
@@ -19,12 +20,6 @@ static inline bt_fen_options small(const char *folder) {
 
 #include <math.h>
 #include <sys/resource.h>
-
-/* LeakSanitizer asks for this: fontconfig keeps what it has read about fonts until the process ends. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void) {
-    return "leak:libfontconfig";
-}
 
 /* Both folders hold the same names with the same bytes; returns the number of files. */
 static int compare(const char *a, const char *b) {

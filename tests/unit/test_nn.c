@@ -155,7 +155,7 @@ static void expect_parameter(bt_params *s, const char *name, bt_shape shape, dou
     if (index < 0) fail_msg("no parameter %s", name);
     assert_true(bt_shape_equal(bt_params_spec(s, index)->shape, shape));
     spread found = spread_of(s, index);
-    double error = deviation * 8 / sqrt((double)bt_shape_count(shape)) + 1e-12; /* eight standard errors */
+    double error = deviation * 3.5 / sqrt((double)bt_shape_count(shape)) + 1e-12; /* 3.5 and 5 standard errors */
     if (!(fabs(found.mean - mean) <= error && fabs(found.deviation - deviation) <= error))
         fail_msg("%s: mean %g, deviation %g; wanted %g, %g", name, found.mean, found.deviation, mean, deviation);
 }
@@ -310,6 +310,19 @@ static void heads(void **state) {
     }
 }
 
+static void classifier(void **state) {
+    (void)state;
+    bt_model m = {.store = bt_params_new(BT_F32), .vit = {.config = {.width = 480}}, .config = {.classes = 20}};
+    bt_method_classify.declare(&m, 0.5f, 3);
+    expect_parameter(m.store, "head.weight", bt_shape2(20, 480), 0, 0.02);
+    expect_parameter(m.store, "head.bias", bt_shape1(20), 0, 0);
+    for (int i = 0; i < 2; i++) {
+        const bt_param_spec *spec = bt_params_spec(m.store, i);
+        assert_true(spec->trainable && spec->group == BT_GROUP_HEAD && spec->decay == 0.5f);
+    }
+    bt_params_free(m.store);
+}
+
 static void wrong_methods(void **state) {
     (void)state;
     const bt_method_config good = {
@@ -360,7 +373,8 @@ int main(void) {
         cmocka_unit_test(adapters),      cmocka_unit_test(adapter_of_a_whole_layer),
         cmocka_unit_test(target_lists),  cmocka_unit_test(tower),
         cmocka_unit_test(streams),       cmocka_unit_test(wrong_towers),
-        cmocka_unit_test(heads),         cmocka_unit_test(wrong_methods),
+        cmocka_unit_test(heads),         cmocka_unit_test(classifier),
+        cmocka_unit_test(wrong_methods),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

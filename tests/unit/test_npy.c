@@ -78,7 +78,7 @@ static void versions_and_spellings(void **state) {
     assert_true(scalar.rank == 0 && scalar.count == 1);
     bt_npy_close(&scalar);
     check_ok(bt_npy_open(
-        file_of(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 9223372036854775807, 9)}", 0), &scalar));
+        file_of(1, "{'descr': '<f4', 'fortran_order': False, 'shape': (9223372036854775807, 9, 0)}", 0), &scalar));
     assert_int_equal(scalar.count, 0);
     bt_npy_close(&scalar);
 }

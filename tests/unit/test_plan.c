@@ -5,11 +5,11 @@
 #include "program/inspect.h"
 #include "program/plan.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 static const bt_program_options inference = {.compute = BT_F32};
 
-/* y = relu(x) and the cross entropy of y, on a device of its own. */
 typedef struct running {
     bt_device *device;
     bt_program *p;
@@ -17,6 +17,15 @@ typedef struct running {
     void *block;
 } running;
 
+static void bind(running *r) {
+    check_ok(bt_plan_new(r->p, r->device, &r->plan));
+    check_ok(r->device->backend->alloc(r->device, bt_plan_bytes(r->plan), &r->block));
+    check_ok(bt_plan_bind(r->plan, r->block));
+    const bt_step step = {.step = 1};
+    check_ok(r->device->backend->set_step(r->device, &step));
+}
+
+/* y = relu(x) and the cross entropy of y, on a device of its own. */
 static running start(void) {
     running r = {0};
     check_ok(bt_cpu_backend.open(&(bt_device_options){.threads = 1}, &r.device));
@@ -24,11 +33,7 @@ static running start(void) {
     bt_value y = bt_relu(r.p, bt_input(r.p, "x", BT_F32, bt_shape2(2, 3)));
     bt_output(r.p, "y", y);
     bt_output(r.p, "loss", bt_cross_entropy(r.p, y, bt_input(r.p, "labels", BT_I32, bt_shape1(2))));
-    check_ok(bt_plan_new(r.p, r.device, &r.plan));
-    check_ok(r.device->backend->alloc(r.device, bt_plan_bytes(r.plan), &r.block));
-    check_ok(bt_plan_bind(r.plan, r.block));
-    const bt_step step = {.step = 1};
-    check_ok(r.device->backend->set_step(r.device, &step));
+    bind(&r);
     return r;
 }
 
@@ -92,6 +97,22 @@ static void fault_of_a_kernel(void **state) {
     stop(&r);
 }
 
+static void matrix_that_is_not_positive(void **state) {
+    (void)state;
+    running r = {0};
+    check_ok(bt_cpu_backend.open(&(bt_device_options){.threads = 1}, &r.device));
+    r.p = bt_program_new(&inference);
+    bt_output(r.p, "rate", bt_coding_rate(r.p, bt_input(r.p, "x", BT_F32, bt_shape2(2, 3)), 1, 0.05f));
+    bind(&r);
+    const float bad[6] = {1, NAN, 3, 4, 5, 6};
+    float rate;
+    check_ok(bt_plan_set(r.plan, "x", bad, sizeof bad));
+    check_ok(bt_plan_run(r.plan));
+    check_message(bt_plan_get(r.plan, "rate", &rate, sizeof rate), BT_ERR_NUMERIC,
+                  "coding_rate: the matrix is not positive definite at pivot 2 (non-finite logits?)");
+    stop(&r);
+}
+
 static void timed_run(void **state) {
     (void)state;
     running r = start();
@@ -112,6 +133,7 @@ int main(void) {
         cmocka_unit_test(runs_as_often_as_inputs_are_set),
         cmocka_unit_test(names_and_sizes),
         cmocka_unit_test(fault_of_a_kernel),
+        cmocka_unit_test(matrix_that_is_not_positive),
         cmocka_unit_test(timed_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* Charts: ticks, ranges with holes, long series, text that must be escaped; the SVG is read back piece by piece. */
 #include "check.h"
+#include "font_memory.h"
 #include "scratch.h"
 
 #include "report/chart.h"

@@ -108,6 +108,9 @@ static void hostile_first_bytes(void **state) {
         {"\x89HDF\r\n\x1a\n\x00\x00", 10, "it is an HDF5 file"},
         {"\x01\xe1\xf5\x05\x00\x00\x00\x00{}", 10, "header length 100000001 is over the allowed 100000000"},
         {"\xff\xff\xff\xff\xff\xff\xff\xff{}", 10, "header length 18446744073709551615 is over the allowed"},
+        {"\x03\x02\x00\x00\x00\x00\x00\x00{}", 10, "header length 515 goes beyond"}, /* pickles begin with 80 02..05 */
+        {"\x80\x01\x00\x00\x00\x00\x00\x00{}", 10, "header length 384 goes beyond"},
+        {"\x80\x06\x00\x00\x00\x00\x00\x00{}", 10, "header length 1664 goes beyond"},
         {"\x03\x00\x00\x00\x00\x00\x00\x00{}", 10, "header length 3 goes beyond the end; is the download complete?"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
