@@ -104,6 +104,11 @@ bool bt_file_exists(const char *path) {
     return lstat(path, &info) == 0;
 }
 
+bool bt_file_is_folder(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
 char *bt_file_sibling(const char *beside, const char *name) {
     const char *slash = strrchr(beside, '/');
     size_t folder = name[0] == '/' || !slash ? 0 : (size_t)(slash - beside) + 1;

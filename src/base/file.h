@@ -54,6 +54,9 @@ bt_status bt_file_sync_folder(const char *path) BT_MUST_CHECK;
 /** Whether anything of that name exists. */
 bool bt_file_exists(const char *path);
 
+/** Whether it is a folder, or a link to one. */
+bool bt_file_is_folder(const char *path);
+
 /** `name` relative to the folder that `beside` lies in ("a/b.yaml", "c.yaml" gives "a/c.yaml"); an absolute `name`
  * stays. New memory (bt_memory_free); NULL with a message if memory is out. */
 char *bt_file_sibling(const char *beside, const char *name) BT_MUST_CHECK;

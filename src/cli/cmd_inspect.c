@@ -34,10 +34,10 @@ static bt_status print_plan(const bt_session *session, bool json) {
 /** Classes of the data, or an assumed number where they are not there. */
 static int class_count(const bt_run_config *c, bt_text *notes) {
     enum { ASSUMED = 100 };
-    bt_image_folder folder;
-    if (*c->data.root && bt_image_folder_open(c->data.root, &folder) == BT_OK) {
-        int count = (int)folder.class_count;
-        bt_image_folder_free(&folder);
+    bt_dataset data;
+    if (*c->data.root && bt_setup_data(&data, c) == BT_OK) {
+        int count = (int)data.class_count;
+        bt_dataset_close(&data);
         return count;
     }
     bt_text_append(notes, "data not available, %d classes assumed: %s\n", ASSUMED, *c->data.root ? bt_error_message() : "data.root is not set");

@@ -1,4 +1,4 @@
-/* Listing a data set of pictures; see image_folder.h. Splits are drawn in split.c. */
+/* Listing a data set of pictures; see image_folder.h. */
 #include "data/image_folder.h"
 
 #include "base/file.h"
@@ -200,11 +200,4 @@ void bt_image_folder_warn(const bt_image_folder *folder) {
         if (folder->class_first[c + 1] > folder->class_first[c]) continue;
         bt_log_warn("%s: class %s (label %" PRId64 ") has no picture", folder->root, folder->class_names[c], c);
     }
-}
-
-bool bt_image_folder_path(const bt_image_folder *folder, int64_t sample, char *path, size_t path_bytes) {
-    BT_ASSERT(sample >= 0 && sample < folder->count);
-    int length = snprintf(path, path_bytes, "%s/%s/%s", folder->root, folder->class_names[folder->labels[sample]],
-                          folder->files[sample]);
-    return length >= 0 && (size_t)length < path_bytes;
 }

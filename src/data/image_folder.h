@@ -1,4 +1,4 @@
-/* A data set of pictures in folders, root/<class>/<file>, and splits of it.
+/* Pictures in folders, root/<class>/<file>.
  *
  * Classes are the folders under root, samples the files in them whose name ends as bt_image_named allows; both in
  * bytewise order of their names (strcmp: no locale), so a sample's index is the same on every machine. Links are
@@ -36,27 +36,5 @@ void bt_image_folder_free(bt_image_folder *folder);
 
 /** Writes one warning for each kind of thing that was left out. */
 void bt_image_folder_warn(const bt_image_folder *folder);
-
-/** root/class/file of a sample in `path`; false if it does not fit. */
-bool bt_image_folder_path(const bt_image_folder *folder, int64_t sample, char *path, size_t path_bytes);
-
-/** Samples of each class for a split. */
-typedef struct bt_split_options {
-    uint64_t seed;
-    int64_t query, train;
-    int64_t database; /**< -1: all others */
-} bt_split_options;
-
-/** Samples, each list ascending. The three lists have no sample in common. */
-typedef struct bt_split {
-    int64_t *query, *train, *database;
-    int64_t query_count, train_count, database_count;
-} bt_split;
-
-/** Draws a split: the samples of class c are shuffled under (seed, 0, BT_STREAM_SPLIT, c); the first are queries, the
- *  next training, the next database. So more training samples change no query. BT_ERR_CONFIG, with the counts, if a
- * class has too few. Ends with bt_split_free. */
-bt_status bt_split_draw(const bt_image_folder *folder, const bt_split_options *options, bt_split *out) BT_MUST_CHECK;
-void bt_split_free(bt_split *split);
 
 #endif

@@ -157,6 +157,8 @@ static void move_row(const bt_loader *loader, batch_slots *batch, int64_t to, in
         batch->ids[v * n + to] = batch->ids[v * n + from];
     }
     batch->labels[to] = batch->labels[from];
+    size_t classes = (size_t)loader->options.set->class_count;
+    if (batch->multi_hot) memcpy(batch->multi_hot + (size_t)to * classes, batch->multi_hot + (size_t)from * classes, classes);
 }
 
 /* Closes the gaps of samples left out and empties the rows behind; returns the number of samples. */
@@ -173,6 +175,8 @@ static int64_t close_gaps(const bt_loader *loader, batch_slots *batch) {
             batch->ids[v * n + i] = -1;
         }
         batch->labels[i] = -1;
+        size_t classes = (size_t)loader->options.set->class_count;
+        if (batch->multi_hot) memset(batch->multi_hot + (size_t)i * classes, 0, classes);
     }
     return valid;
 }
@@ -220,6 +224,7 @@ bt_status bt_loader_next(bt_loader *loader, bt_batch *out) {
                       .n_valid = valid,
                       .images = batch->images,
                       .labels = batch->labels,
+                      .multi_hot = batch->multi_hot,
                       .ids = batch->ids};
     return BT_OK;
 }
@@ -234,7 +239,7 @@ bt_loader_times bt_loader_read_times(bt_loader *loader) {
 int64_t bt_loader_damaged(bt_loader *loader, int64_t *samples, int64_t capacity) {
     int64_t count = 0;
     pthread_mutex_lock(&loader->lock);
-    for (int64_t i = 0; i < loader->options.folder->count; i++) {
+    for (int64_t i = 0; i < loader->options.set->count; i++) {
         if (!loader->damaged[i]) continue;
         if (count < capacity) samples[count] = i;
         count++;
@@ -253,13 +258,17 @@ static bt_status allocate_batch(const bt_loader *loader, batch_slots *batch) {
     batch->ids = bt_memory_alloc(rows, sizeof *batch->ids);
     batch->samples = bt_memory_alloc(n, sizeof *batch->samples);
     batch->missing = bt_memory_alloc(n, sizeof *batch->missing);
+    if (!bt_dataset_single(options->set)) {
+        batch->multi_hot = bt_memory_alloc(n, (size_t)options->set->class_count);
+        if (!batch->multi_hot) return BT_ERR_MEMORY;
+    }
     bool all = batch->images && batch->labels && batch->ids && batch->samples && batch->missing;
     return all ? BT_OK : BT_ERR_MEMORY;
 }
 
 static bt_status allocate(bt_loader *loader) {
     const bt_loader_options *options = &loader->options;
-    size_t files = (size_t)options->folder->count;
+    size_t files = (size_t)options->set->count;
     loader->order = bt_memory_alloc((size_t)options->count, sizeof *loader->order);
     loader->damaged = bt_memory_zeroed(files, 1);
     loader->workers = bt_memory_zeroed((size_t)options->threads, sizeof *loader->workers);
@@ -285,7 +294,7 @@ static bt_status start_threads(bt_loader *loader) {
 bt_status bt_loader_new(const bt_loader_options *options, bt_loader **out) {
     BT_TRY(check_options(options));
     for (int64_t i = 0; i < options->count; i++) {
-        BT_ASSERT(options->samples[i] >= 0 && options->samples[i] < options->folder->count);
+        BT_ASSERT(options->samples[i] >= 0 && options->samples[i] < options->set->count);
     }
     bt_loader *loader = bt_memory_zeroed(1, sizeof *loader);
     if (!loader) return BT_ERR_MEMORY;
@@ -317,6 +326,7 @@ static void stop_threads(bt_loader *loader) {
 static void free_batch(batch_slots *batch) {
     bt_memory_free(batch->images);
     bt_memory_free(batch->labels);
+    bt_memory_free(batch->multi_hot);
     bt_memory_free(batch->ids);
     bt_memory_free(batch->samples);
     bt_memory_free(batch->missing);
@@ -328,7 +338,7 @@ void bt_loader_free(bt_loader *loader) {
     for (int i = 0; loader->workers && i < loader->options.threads; i++)
         bt_resampler_free(&loader->workers[i].resampler);
     for (int i = 0; loader->ring && i < loader->options.ahead; i++) free_batch(&loader->ring[i]);
-    for (int64_t i = 0; loader->cache && i < loader->options.folder->count; i++) bt_image_free(&loader->cache[i]);
+    for (int64_t i = 0; loader->cache && i < loader->options.set->count; i++) bt_image_free(&loader->cache[i]);
     bt_memory_free(loader->cache);
     bt_memory_free(loader->ring);
     bt_memory_free(loader->workers);

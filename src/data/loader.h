@@ -18,14 +18,14 @@
 #ifndef BITTERN_DATA_LOADER_H
 #define BITTERN_DATA_LOADER_H
 
-#include "data/image_folder.h"
+#include "data/dataset.h"
 #include "data/transform.h"
 
 #include <bittern/image.h>
 
 typedef struct bt_loader_options {
-    const bt_image_folder *folder; /**< borrowed */
-    const int64_t *samples;        /**< (count) samples of the folder to use; borrowed */
+    const bt_dataset *set; /**< borrowed */
+    const int64_t *samples;        /**< (count) samples of the set to use; borrowed */
     int64_t count;
     uint64_t seed;
     bool training;
@@ -50,7 +50,8 @@ typedef struct bt_batch {
     int64_t n_valid;       /**< samples, at most N; 0 if all of the batch was left out */
     bool end;              /**< no batch: the last epoch is over */
     const uint8_t *images; /**< (V*N,S,S,3) */
-    const int32_t *labels; /**< (N) */
+    const int32_t *labels; /**< (N) the first label; -1: none */
+    const uint8_t *multi_hot; /**< (N, classes) all labels; NULL where every sample of the set has exactly one */
     const int64_t *ids;    /**< (V*N) sample | view << 32 */
 } bt_batch;
 

@@ -42,8 +42,8 @@ static bt_status get_picture(loader_worker *worker, int64_t sample, bt_image *ou
     *owned = false;
     if (find_cached(worker, sample, out)) return BT_OK;
     char path[PATH_MAX], *content;
-    if (!bt_image_folder_path(loader->options.folder, sample, path, sizeof path)) {
-        return bt_error(BT_ERR_IO, "%s: the path of a picture has more than %zu bytes", loader->options.folder->root,
+    if (!bt_dataset_path(loader->options.set, sample, path, sizeof path)) {
+        return bt_error(BT_ERR_IO, "%s: the path of a picture has more than %zu bytes", loader->options.set->name,
                         sizeof path - 1);
     }
     size_t limit = loader->options.limits.file_bytes ? loader->options.limits.file_bytes : BT_IMAGE_FILE_BYTES, bytes;
@@ -73,13 +73,19 @@ static bt_status make_views(loader_worker *worker, const bt_image *image, batch_
                            batch->images + row * loader->view_bytes));
         batch->ids[row] = id;
     }
-    batch->labels[n] = options->folder->labels[sample];
     return BT_OK;
+}
+
+static void set_labels(const bt_loader *loader, batch_slots *batch, int64_t n, int64_t sample) {
+    const bt_dataset *set = loader->options.set;
+    batch->labels[n] = set->labels[sample];
+    if (batch->multi_hot) bt_dataset_multi_hot(set, sample, batch->multi_hot + n * set->class_count);
 }
 
 static bt_status make_sample(loader_worker *worker, batch_slots *batch, int64_t n, int64_t sample) {
     bt_image image;
     bool owned;
+    set_labels(worker->loader, batch, n, sample);
     BT_TRY(get_picture(worker, sample, &image, &owned));
     double start = bt_clock_seconds();
     bt_status status = make_views(worker, &image, batch, n, sample);
@@ -111,7 +117,7 @@ static bt_status replace(loader_worker *worker, batch_slots *batch, int64_t n, i
         note_damaged(worker->loader, other);
     }
     return bt_error(BT_ERR_FORMAT, "%s: %d pictures drawn in place of a damaged one are damaged too; the last: %s",
-                    options->folder->root, REPLACEMENTS, bt_error_message());
+                    options->set->name, REPLACEMENTS, bt_error_message());
 }
 
 bt_status bt_loader_make(loader_worker *worker, batch_slots *batch, int64_t n) {

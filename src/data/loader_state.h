@@ -9,6 +9,7 @@
 typedef struct batch_slots {
     uint8_t *images;  /* (V*N,S,S,3) */
     int32_t *labels;  /* (N) */
+    uint8_t *multi_hot; /* (N, classes), or NULL */
     int64_t *ids;     /* (V*N) */
     int64_t *samples; /* (N) what was asked for in each slot */
     bool *missing;    /* (N) left out as damaged */
@@ -40,9 +41,9 @@ struct bt_loader {
     bool holding;                  /* the consumer holds batch delivered - 1 */
     int64_t *order;                /* (count) the samples of epoch order_epoch */
     int64_t order_epoch;
-    bt_image *cache; /* (folder->count), or NULL */
+    bt_image *cache; /* (set->count), or NULL */
     size_t cache_used_bytes;
-    uint8_t *damaged; /* (folder->count) 1: met as damaged */
+    uint8_t *damaged; /* (set->count) 1: met as damaged */
     bt_loader_times times;
     bt_status failed; /* delivered to the consumer */
     char failure[1024];

@@ -8,6 +8,7 @@
 static const char *const dtypes[] = {"f32", "bf16", NULL};
 static const char *const heads[] = {"small", "large", NULL};
 static const char *const damaged[] = {"fatal", "skip", NULL};
+static const char *const formats[] = {"auto", "folder", "manifest", "lists", NULL};
 static const char *const recompute[] = {"none", "cheap", "blocks", NULL};
 
 static const bt_option run_options[] = {
@@ -51,10 +52,18 @@ static const bt_option method_options[] = {
     BT_OPTION_DOUBLE(bt_method_section, rate_eps, "0.05", 1e-6, 1e6, "eps of the coding rate"),
 };
 static const bt_option data_options[] = {
-    BT_OPTION_STRING(bt_data_section, root, NULL, "folder of images, one folder a class"),
-    BT_OPTION_INT(bt_data_section, train, NULL, 1, 1e9, "training images per class"),
-    BT_OPTION_INT(bt_data_section, query, NULL, 1, 1e9, "query images per class"),
-    BT_OPTION_INT(bt_data_section, database, "-1", -1, 1e9, "database images per class; -1: all others"),
+    BT_OPTION_STRING(bt_data_section, root, NULL, "images: a folder of class folders, a CSV or TSV table, or DeepHash's lists (docs/data.md)"),
+    BT_OPTION_ENUM(bt_data_section, format, "auto", formats, "what root is; auto: recognised"),
+    BT_OPTION_STRING(bt_data_section, images, "", "folder that paths of tables and lists are relative to; empty: where root lies"),
+    BT_OPTION_STRING(bt_data_section, classes, "", "classes to keep, of the sorted list: positions or names, as in 0-29,35; empty: all"),
+    BT_OPTION_STRING(bt_data_section, label, "", "columns of a table with labels; empty: the first of label, labels, class, species"),
+    BT_OPTION_STRING(bt_data_section, path, "", "column with paths; empty: path, file, filename, file_name or image"),
+    BT_OPTION_STRING(bt_data_section, caption, "", "column with captions; empty: caption or text, if there"),
+    BT_OPTION_STRING(bt_data_section, split, "", "column with splits; empty: split, if there"),
+    BT_OPTION_STRING(bt_data_section, ranks, "", "columns of a taxonomy, widest first; empty: those of order, family, genus, species that are there"),
+    BT_OPTION_INT(bt_data_section, train, "0", 0, 1e9, "training images per class; 0: all that the data name as such"),
+    BT_OPTION_INT(bt_data_section, query, "0", 0, 1e9, "query images per class; 0: all that the data name as such"),
+    BT_OPTION_INT(bt_data_section, database, "-1", -1, 1e9, "database images per class; -1: all others, or all that the data name as such"),
     BT_OPTION_I64(bt_data_section, split_seed, "1", 0, 9e15, "of the split"),
     BT_OPTION_ENUM(bt_data_section, damaged, "fatal", damaged, "what a damaged file does"),
     BT_OPTION_INT(bt_data_section, loader_threads, "2", 1, 256, "that read, decode and augment"),

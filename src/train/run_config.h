@@ -36,6 +36,8 @@ typedef struct bt_method_section {
 
 typedef struct bt_data_section {
     const char *root;
+    int format; /**< bt_data_format */
+    const char *images, *classes, *label, *path, *caption, *split, *ranks;
     int train, query, database;
     int64_t split_seed;
     int damaged; /**< 0 fatal, 1 skip */

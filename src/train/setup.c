@@ -62,15 +62,46 @@ bt_status bt_setup_model(bt_model *out, const bt_run_config *c, int classes) {
     return BT_OK;
 }
 
+bt_status bt_setup_data(bt_dataset *out, const bt_run_config *c) {
+    const bt_data_section *d = &c->data;
+    bt_dataset_options o = {.root = d->root, .format = (bt_data_format)d->format, .images = d->images, .path = d->path, .caption = d->caption,
+                            .split = d->split, .label = d->label, .ranks = d->ranks, .classes = d->classes};
+    return bt_dataset_open(&o, out);
+}
+
+/** What the method needs of labels that the data do not give. */
+static bt_status check_labels(const bt_setup *s, const bt_run_config *c) {
+    int64_t none = 0, several = 0;
+    if (strcmp(c->method.name, "classify") != 0) return BT_OK;
+    for (int64_t i = 0; i < s->split.train_count; i++) {
+        int64_t sample = s->split.train[i], count = s->data.label_first[sample + 1] - s->data.label_first[sample];
+        none += count == 0;
+        several += count > 1;
+    }
+    if (none + several == 0) return BT_OK;
+    return bt_error(BT_ERR_CONFIG, "method.name classify needs one label for each training image; of %lld in %s, %lld have none and %lld several",
+                    (long long)s->split.train_count, s->data.name, (long long)none, (long long)several);
+}
+
+static bt_status open_data(bt_setup *s, const bt_run_config *c) {
+    bt_split_options split = {.seed = (uint64_t)c->data.split_seed, .query = c->data.query, .train = c->data.train, .database = c->data.database};
+    BT_TRY(bt_setup_data(&s->data, c));
+    bt_dataset_warn(&s->data);
+    if (!s->data.splits && (c->data.train == 0 || c->data.query == 0))
+        return bt_error(BT_ERR_CONFIG, "%s names no splits, so data.train and data.query must say how many images of each class to draw", s->data.name);
+    BT_TRY(bt_split_make(&s->data, &split, &s->split));
+    if (s->split.train_count == 0 || s->split.query_count == 0 || s->split.database_count == 0)
+        return bt_error(BT_ERR_CONFIG, "%s: %lld training, %lld query and %lld database images%s; each split needs at least one", s->data.name,
+                        (long long)s->split.train_count, (long long)s->split.query_count, (long long)s->split.database_count,
+                        *c->data.classes ? " in the classes of data.classes" : "");
+    if (s->split.database_is_train) bt_log_info("data: no image is in a database split; queries search the training images");
+    return check_labels(s, c);
+}
+
 bt_status bt_setup_open(bt_setup *out, const bt_run_config *c) {
     memset(out, 0, sizeof *out);
-    bt_status status = bt_image_folder_open(c->data.root, &out->folder);
-    bt_split_options split = {.seed = (uint64_t)c->data.split_seed, .query = c->data.query, .train = c->data.train, .database = c->data.database};
-    if (status == BT_OK) {
-        bt_image_folder_warn(&out->folder);
-        status = bt_split_draw(&out->folder, &split, &out->split);
-    }
-    if (status == BT_OK) status = bt_setup_model(&out->model, c, (int)out->folder.class_count);
+    bt_status status = open_data(out, c);
+    if (status == BT_OK) status = bt_setup_model(&out->model, c, (int)out->data.class_count);
     if (status == BT_OK && *c->model.weights) status = load_weights(c->model.weights, out->model.store);
     if (status == BT_OK) {
         const bt_backend *backend = bt_backend_named(c->run.device);
@@ -81,7 +112,7 @@ bt_status bt_setup_open(bt_setup *out, const bt_run_config *c) {
         return status;
     }
     int size = out->model.vit.config.image;
-    out->loader = (bt_loader_options){.folder = &out->folder, .seed = (uint64_t)c->run.seed, .batch = c->train.batch, .size = size,
+    out->loader = (bt_loader_options){.set = &out->data, .seed = (uint64_t)c->run.seed, .batch = c->train.batch, .size = size,
                                       .views = c->method.views, .augment = {{c->augment.scale_min, c->augment.scale_max}, {3.0 / 4, 4.0 / 3}, c->augment.flip},
                                       .resize = c->data.resize ? c->data.resize : size, .drop_last = true, .skip_damaged = c->data.damaged == 1,
                                       .threads = c->data.loader_threads, .ahead = c->data.ahead, .cache_bytes = (size_t)c->data.cache_mb << 20};
@@ -92,7 +123,7 @@ void bt_setup_close(bt_setup *s) {
     bt_model_release(&s->model);
     if (s->device) s->device->backend->close(s->device);
     bt_split_free(&s->split);
-    bt_image_folder_free(&s->folder);
+    bt_dataset_close(&s->data);
     memset(s, 0, sizeof *s);
 }
 

@@ -8,7 +8,7 @@
 #include "train/session.h"
 
 typedef struct bt_setup {
-    bt_image_folder folder;
+    bt_dataset data;
     bt_split split;
     bt_device *device;
     bt_model model;          /**< not committed yet */
@@ -18,6 +18,9 @@ typedef struct bt_setup {
 /** Declares the model of a configuration with its initial values, for data with `classes` classes. `out` owns memory on success
  *  (bt_model_release). */
 bt_status bt_setup_model(bt_model *out, const bt_run_config *config, int classes) BT_MUST_CHECK;
+
+/** Opens the data of a configuration. */
+bt_status bt_setup_data(bt_dataset *out, const bt_run_config *config) BT_MUST_CHECK;
 
 /** Opens data and device and declares the model with its initial values, or those of config->model.weights. */
 bt_status bt_setup_open(bt_setup *out, const bt_run_config *config) BT_MUST_CHECK;

@@ -108,7 +108,7 @@ static void announce(trainer *t) {
         bt_log_warn("run.dtype %s is emulated on this device: right, but slower than f32", bt_dtype_name(t->session.options.compute));
     bt_log_info("memory: parameters %.1f MB, optimizer %.1f MB, activations %.1f MB", (double)bt_params_bytes(t->setup.model.store) / 1e6,
                 (double)bt_params_optimizer_bytes(t->setup.model.store) / 1e6, (double)t->session.block_bytes / 1e6);
-    bt_log_info("data: %lld classes, %lld training, %lld query, %lld database images; %lld steps in %d epochs", (long long)t->setup.folder.class_count,
+    bt_log_info("data: %lld classes, %lld training, %lld query, %lld database images; %lld steps in %d epochs", (long long)t->setup.data.class_count,
                 (long long)t->setup.split.train_count, (long long)t->setup.split.query_count, (long long)t->setup.split.database_count,
                 (long long)t->total, t->config->train.epochs);
 }
@@ -148,7 +148,7 @@ static bt_status one_step(trainer *t, const bt_batch *b) {
     const bt_run_config *c = t->config;
     bool head_only = t->session.options.head_first && b->epoch < c->train.head_epochs;
     double lr = bt_cosine_rate(c->optim.lr, c->optim.lr_min, t->state.step, t->total, c->optim.warmup);
-    bt_step_batch batch = {.images = b->images, .ids = b->ids, .classes = b->labels};
+    bt_step_batch batch = {.images = b->images, .ids = b->ids, .classes = b->labels, .multi_hot = b->multi_hot};
     bt_step_rates rates = {.seed = (uint64_t)c->run.seed, .step = t->state.step, .lr = lr, .head_only = head_only};
     bt_step_result result;
     bt_status status = bt_session_step(&t->session, &batch, &rates, &result);

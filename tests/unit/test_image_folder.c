@@ -1,4 +1,4 @@
-/* Listing a data set and splitting it. */
+/* Listing a folder of pictures. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -56,10 +56,6 @@ static void listing(void **state) {
     const bt_folder_report want = {
         .hidden = 2, .other_files = 2, .inner_folders = 1, .broken_links = 1, .links = 1, .empty_classes = 1};
     assert_memory_equal(&folder.report, &want, sizeof want);
-    char path[512];
-    assert_true(bt_image_folder_path(&folder, 4, path, sizeof path));
-    assert_string_equal(path, scratch_path("set/b/10.JPG"));
-    assert_false(bt_image_folder_path(&folder, 4, path, strlen(path)));
     bt_image_folder_free(&folder);
 }
 
@@ -106,92 +102,11 @@ static void bad_roots(void **state) {
             "bare: 1 class folders, but no .png, .jpg, .jpeg or .ppm file in them");
 }
 
-/* ---- splits ---- */
-
-enum { CLASSES = 3, EACH = 20 };
-
-static bt_image_folder folder_of_60(void) {
-    static char *names[] = {"ant", "bee", "cow"};
-    static int64_t first[] = {0, 20, 40, 60};
-    static int32_t labels[CLASSES * EACH];
-    for (int i = 0; i < CLASSES * EACH; i++) labels[i] = i / EACH;
-    return (bt_image_folder){.root = "data",
-                             .class_count = CLASSES,
-                             .count = CLASSES * EACH,
-                             .class_names = names,
-                             .class_first = first,
-                             .labels = labels};
-}
-
-/* Counts per class, order, and marks the samples in `seen`, each at most once. */
-static void check_list(const bt_image_folder *folder, const int64_t *list, int64_t count, int64_t each, bool seen[]) {
-    int64_t per_class[CLASSES] = {0};
-    assert_int_equal(count, each * CLASSES);
-    for (int64_t i = 0; i < count; i++) {
-        if (i > 0) assert_true(list[i] > list[i - 1]);
-        assert_false(seen[list[i]]);
-        seen[list[i]] = true;
-        per_class[folder->labels[list[i]]]++;
-    }
-    for (int c = 0; c < CLASSES; c++) assert_int_equal(per_class[c], each);
-}
-
-static void splits(void **state) {
-    (void)state;
-    bt_image_folder folder = folder_of_60();
-    bt_split_options options = {.seed = 3, .query = 4, .train = 5, .database = -1};
-    bt_split split, same, more, other;
-    assert_int_equal(bt_split_draw(&folder, &options, &split), BT_OK);
-    bool seen[CLASSES * EACH] = {false};
-    check_list(&folder, split.query, split.query_count, 4, seen);
-    check_list(&folder, split.train, split.train_count, 5, seen);
-    check_list(&folder, split.database, split.database_count, 11, seen);
-
-    assert_int_equal(bt_split_draw(&folder, &options, &same), BT_OK);
-    assert_memory_equal(split.query, same.query, 12 * sizeof(int64_t));
-    assert_memory_equal(split.train, same.train, 15 * sizeof(int64_t));
-    options.train = 9;
-    options.database = 7;
-    assert_int_equal(bt_split_draw(&folder, &options, &more), BT_OK);
-    assert_memory_equal(split.query, more.query, 12 * sizeof(int64_t)); /* queries stay */
-    assert_int_equal(more.database_count, 21);
-    options.seed = 4;
-    assert_int_equal(bt_split_draw(&folder, &options, &other), BT_OK);
-    assert_memory_not_equal(split.query, other.query, 12 * sizeof(int64_t));
-    /* Classes are drawn on their own: not the same positions in each. */
-    bool differ = false;
-    for (int i = 0; i < 4; i++) differ = differ || split.query[i] + EACH != split.query[4 + i];
-    assert_true(differ);
-    bt_split_free(&split);
-    bt_split_free(&same);
-    bt_split_free(&more);
-    bt_split_free(&other);
-}
-
-static void bad_splits(void **state) {
-    (void)state;
-    bt_image_folder folder = folder_of_60();
-    bt_split split;
-    bt_split_options options = {.query = 10, .train = 8, .database = 3};
-    assert_int_equal(bt_split_draw(&folder, &options, &split), BT_ERR_CONFIG);
-    assert_string_equal(bt_error_message(),
-                        "data: class ant has 20 pictures, but the split wants 10 query + 8 train + 3 "
-                        "database of each class; ask for fewer");
-    options = (bt_split_options){.query = INT64_MAX, .train = INT64_MAX, .database = INT64_MAX};
-    assert_int_equal(bt_split_draw(&folder, &options, &split), BT_ERR_CONFIG);
-    options = (bt_split_options){.query = 1, .train = -2, .database = -1};
-    assert_int_equal(bt_split_draw(&folder, &options, &split), BT_ERR_CONFIG);
-    assert_non_null(strstr(bt_error_message(), "train -2"));
-    options = (bt_split_options){.query = 20, .train = 0, .database = -1};
-    assert_int_equal(bt_split_draw(&folder, &options, &split), BT_OK);
-    assert_int_equal(split.database_count, 0);
-    bt_split_free(&split);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(listing), cmocka_unit_test(warnings),   cmocka_unit_test(bad_roots),
-        cmocka_unit_test(splits),  cmocka_unit_test(bad_splits),
+        cmocka_unit_test(listing),
+        cmocka_unit_test(warnings),
+        cmocka_unit_test(bad_roots),
     };
     return cmocka_run_group_tests(tests, make, scratch_remove);
 }
