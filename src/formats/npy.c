@@ -304,8 +304,8 @@ static const char *descr_of(bt_file_dtype dtype) {
     bt_panic(__FILE__, __LINE__, "NumPy has no dtype %s", bt_file_dtype_name(dtype));
 }
 
-/** Magic, version 1.0, length, dictionary, padded with spaces so that the data begin at a multiple of 64 bytes. */
-static void write_header(bt_text *out, bt_file_dtype dtype, int rank, const int64_t *dim) {
+/* Magic, version 1.0, length, dictionary, padded with spaces so that the data begin at a multiple of 64 bytes. */
+void bt_npy_header(bt_text *out, bt_file_dtype dtype, int rank, const int64_t *dim) {
     bt_text text = {0};
     bt_text_append(&text, "{'descr': '%s', 'fortran_order': False, 'shape': (", descr_of(dtype));
     for (int i = 0; i < rank; i++) bt_text_append(&text, "%s%" PRId64, i ? ", " : "", dim[i]);
@@ -327,7 +327,7 @@ bt_status bt_npy_write(const char *path, bt_file_dtype dtype, int rank, const in
         BT_ASSERT(fits);
     }
     bt_text header = {0};
-    write_header(&header, dtype, rank, dim);
+    bt_npy_header(&header, dtype, rank, dim);
     bt_file_writer writer;
     bt_status status = bt_text_status(&header);
     if (status == BT_OK) status = bt_file_begin(path, &writer);

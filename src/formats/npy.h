@@ -15,6 +15,7 @@
 #define BITTERN_FORMATS_NPY_H
 
 #include "base/file.h"
+#include "base/text.h"
 
 #include <bittern/safetensors.h>
 
@@ -54,5 +55,10 @@ bt_status bt_npy_to_i64(const bt_npy *file, int64_t *out) BT_MUST_CHECK;
  * BT_ERR_MEMORY. */
 bt_status bt_npy_write(const char *path, bt_file_dtype dtype, int rank, const int64_t *dim,
                        const void *data) BT_MUST_CHECK;
+
+/** Appends the header of such a file, for writers that do not have all data at once: the data follow it. Its length is a multiple of 64;
+ * for up to two axes it is always BT_NPY_HEADER_BYTES, so it can be written again when the number of rows is known. */
+void bt_npy_header(bt_text *out, bt_file_dtype dtype, int rank, const int64_t *dim);
+#define BT_NPY_HEADER_BYTES 128
 
 #endif

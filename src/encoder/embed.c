@@ -1,0 +1,150 @@
+/* Embedding a data set to files. */
+#include "encoder/embed.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/thread.h"
+#include "data/loader.h"
+#include "encoder/embed_state.h"
+#include "train/interrupt.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LOG_SECONDS = 10 };
+
+/* ---- one batch ---- */
+
+/** Rows of the pictures that came, and the names of those that did not. `first` is the batch's first picture. */
+static bt_status write_batch(embedding *e, const bt_batch *b, int64_t first) {
+    const bt_model_info *info = &e->engine.info;
+    int64_t last = first + e->engine.batch < e->sources.count ? first + e->engine.batch : e->sources.count;
+    size_t n = (size_t)b->n_valid, width = (size_t)info->vit.width, outputs = (size_t)bt_model_outputs(info);
+    if (n) {
+        BT_TRY(bt_engine_encode(&e->engine, b->images, (int)n, e->values, e->o->logits ? e->logits : NULL, e->o->codes ? e->codes : NULL));
+        BT_TRY(bt_growing_append(&e->file[FILE_EMBEDDINGS], e->values, n * width * sizeof(float)));
+        BT_TRY(bt_growing_append(&e->file[FILE_LOGITS], e->logits, n * outputs * sizeof(float)));
+        BT_TRY(bt_growing_append(&e->file[FILE_CODES], e->codes, n * (size_t)bt_engine_code_bytes(&e->engine)));
+    }
+    bt_text_clear(&e->text);
+    bt_text_clear(&e->lost);
+    for (int64_t i = first, row = 0; i < last; i++) {
+        bool came = row < b->n_valid && (b->ids[row] & UINT32_MAX) == i;
+        bt_text_append(came ? &e->text : &e->lost, "%s\n", e->sources.paths[i]);
+        if (came) e->labels[row++] = e->sources.labels[i];
+        else e->state.damaged++;
+    }
+    BT_TRY(bt_text_status(&e->text));
+    BT_TRY(bt_text_status(&e->lost));
+    BT_TRY(bt_growing_append(&e->file[FILE_LABELS], e->labels, n * sizeof *e->labels));
+    BT_TRY(bt_growing_append(&e->file[FILE_PATHS], bt_text_get(&e->text), e->text.length));
+    BT_TRY(bt_growing_append(&e->file[FILE_DAMAGED], bt_text_get(&e->lost), e->lost.length));
+    e->state.done = last;
+    e->state.rows += b->n_valid;
+    return BT_OK;
+}
+
+/* ---- all of it ---- */
+
+static void log_progress(const embedding *e, double seconds) {
+    int64_t now = e->state.done - e->resumed_at, left = e->sources.count - e->state.done;
+    double rate = seconds > 0 ? (double)now / seconds : 0, rest = rate > 0 ? (double)left / rate : 0;
+    bt_log_info("embedded %" PRId64 " of %" PRId64 " pictures, %.1f images/s, %.0f s left", e->state.done, e->sources.count, rate, rest);
+}
+
+static bt_status run(embedding *e, bt_loader *loader) {
+    double start = bt_clock_seconds(), saved = start, logged = start;
+    for (;;) {
+        bt_batch b;
+        BT_TRY(bt_loader_next(loader, &b));
+        if (b.end) return BT_OK;
+        BT_TRY(write_batch(e, &b, b.index * e->engine.batch));
+        double now = bt_clock_seconds();
+        bool stop = bt_interrupt_seen() != 0;
+        if (stop || now - saved >= e->o->save_seconds) {
+            BT_TRY(bt_embed_state_save(e));
+            saved = bt_clock_seconds();
+        }
+        if (now - logged >= LOG_SECONDS) {
+            log_progress(e, now - start);
+            logged = now;
+        }
+        if (stop && e->state.done < e->sources.count)
+            return bt_error(BT_ERR_INTERRUPTED, "interrupted by signal %d; saved at picture %" PRId64 " of %" PRId64 ", continue with --resume",
+                            bt_interrupt_seen(), e->state.done, e->sources.count);
+    }
+}
+
+static bt_status load_and_run(embedding *e, double *wait_seconds) {
+    if (e->state.done >= e->sources.count) return BT_OK;
+    int64_t *samples = bt_memory_alloc((size_t)e->sources.count, sizeof *samples);
+    if (!samples) return BT_ERR_MEMORY;
+    for (int64_t i = 0; i < e->sources.count; i++) samples[i] = i;
+    bt_loader_options o = {.folder = &e->sources.folder, .samples = samples, .count = e->sources.count, .batch = e->engine.batch,
+                           .size = e->engine.info.vit.image, .views = 1, .resize = e->engine.info.resize, .skip_damaged = e->o->skip_damaged,
+                           .threads = e->o->loader_threads, .ahead = 3, .epochs = 1, .start_batch = e->state.done / e->engine.batch};
+    bt_loader *loader = NULL;
+    bt_status status = bt_loader_new(&o, &loader);
+    if (status == BT_OK) status = run(e, loader);
+    if (loader) *wait_seconds = bt_loader_read_times(loader).wait_seconds;
+    bt_loader_free(loader);
+    bt_memory_free(samples);
+    return status;
+}
+
+static bt_status allocate(embedding *e) {
+    size_t n = (size_t)e->engine.batch;
+    e->values = bt_memory_alloc(n * (size_t)e->engine.info.vit.width, sizeof *e->values);
+    e->logits = bt_memory_alloc(n * (size_t)bt_model_outputs(&e->engine.info), sizeof *e->logits);
+    e->codes = bt_memory_alloc(n, (size_t)bt_engine_code_bytes(&e->engine));
+    e->labels = bt_memory_alloc(n, sizeof *e->labels);
+    return e->values && e->logits && e->codes && e->labels ? BT_OK : BT_ERR_MEMORY;
+}
+
+static bt_status check_options(const bt_embed_options *o) {
+    size_t length = strlen(o->out);
+    if (length < 5 || strcmp(o->out + length - 4, ".npy") != 0 || o->out[length - 5] == '/')
+        return bt_error(BT_ERR_USAGE, "%s: the name of the output ends in .npy", o->out);
+    if (o->skip_embeddings && !o->codes && !o->logits) return bt_error(BT_ERR_USAGE, "without embeddings, codes and logits nothing is left to write");
+    return BT_OK;
+}
+
+static bt_status embed(embedding *e, bt_embed_result *out) {
+    BT_TRY(bt_sources_open(e->o->data, &e->sources));
+    BT_TRY(bt_engine_open(&e->o->engine, &e->engine));
+    if (e->o->codes && !bt_model_bits(&e->engine.info))
+        return bt_error(BT_ERR_UNSUPPORTED, "method %s makes no codes; leave out --codes", e->engine.info.method->name);
+    BT_TRY(allocate(e));
+    BT_TRY(bt_embed_state_open(e));
+    double start = bt_clock_seconds();
+    e->resumed_at = e->state.done;
+    if (e->resumed_at) bt_log_info("continues at picture %" PRId64 " of %" PRId64, e->resumed_at, e->sources.count);
+    bt_embed_result r = {.info = e->engine.info, .resumed_at = e->resumed_at};
+    bt_status status = load_and_run(e, &r.wait_seconds);
+    if (status != BT_OK) return status;
+    BT_TRY(bt_embed_state_finish(e));
+    r.count = e->state.rows;
+    r.damaged = e->state.damaged;
+    r.seconds = bt_clock_seconds() - start;
+    *out = r;
+    return BT_OK;
+}
+
+bt_status bt_embed(const bt_embed_options *options, bt_embed_result *out) {
+    BT_TRY(check_options(options));
+    embedding e = {.o = options};
+    for (int i = 0; i < FILES; i++) e.file[i].fd = -1;
+    bt_status status = embed(&e, out);
+    for (int i = 0; i < FILES; i++) bt_growing_close(&e.file[i]);
+    bt_text_free(&e.text);
+    bt_text_free(&e.lost);
+    bt_memory_free(e.values);
+    bt_memory_free(e.logits);
+    bt_memory_free(e.codes);
+    bt_memory_free(e.labels);
+    bt_engine_close(&e.engine);
+    bt_sources_close(&e.sources);
+    return status;
+}

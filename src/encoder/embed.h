@@ -1,0 +1,39 @@
+/* Embedding a data set to files, as it goes: memory does not grow with the number of pictures but for their names.
+ *
+ *   OUT.npy           f32 (count, width)                    unless skipped
+ *   OUT.codes.npy     u8 (count, ceil(bits/8)), low bit first
+ *   OUT.logits.npy    f32 (count, bits or classes)
+ *   OUT.labels.npy    i32 (count), where there are labels;  OUT.classes.txt: the name of label k in line k+1
+ *   OUT.paths.txt     one path a line, in the order of the rows
+ *   OUT.damaged.txt   pictures that were skipped, if any
+ *   OUT.work/         while it runs, or was interrupted: the same, and state.json; saved every few seconds
+ *
+ * Interrupted and continued, at any moment, the files are the same as without. */
+#ifndef BITTERN_ENCODER_EMBED_H
+#define BITTERN_ENCODER_EMBED_H
+
+#include "encoder/engine.h"
+
+typedef struct bt_embed_options {
+    bt_engine_options engine;
+    const char *data;        /**< see sources.h */
+    const char *out;         /**< ends in .npy */
+    bool codes, logits, skip_embeddings;
+    bool skip_damaged;       /**< a damaged picture is listed and left out; without, it ends the work */
+    bool resume;             /**< goes on where interrupted work stands, if there is any */
+    int loader_threads;
+    double save_seconds;     /**< between saves; 0: behind every batch */
+} bt_embed_options;
+
+typedef struct bt_embed_result {
+    bt_model_info info;
+    int64_t count, damaged;  /**< rows written; pictures left out */
+    int64_t resumed_at;      /**< pictures that were done before */
+    double seconds, wait_seconds; /**< of this run, and of it waiting for the loader */
+} bt_embed_result;
+
+/** BT_ERR_INTERRUPTED if bt_interrupt_seen says so: saved, to be resumed. BT_ERR_CONFIG if interrupted work was begun with other
+ *  settings, model or data; BT_ERR_UNSUPPORTED for codes of a method without; errors of sources, engine, loader, files. */
+bt_status bt_embed(const bt_embed_options *options, bt_embed_result *out) BT_MUST_CHECK;
+
+#endif

@@ -1,0 +1,228 @@
+/* Opening runs and exported files. */
+#include "encoder/model_open.h"
+
+#include "base/crc32c.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "formats/config.h"
+#include "train/checkpoint.h"
+#include "train/setup.h"
+
+#include <bittern/safetensors.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PATH_BYTES = 1200 };
+
+static bool is_file(const char *path) {
+    size_t length = strlen(path);
+    return length > 12 && strcmp(path + length - 12, ".safetensors") == 0;
+}
+
+/* ---- tensors ---- */
+
+/** Where tensors are looked for, in this order. */
+typedef struct tensor_files {
+    bt_safetensors *file[2];
+    const char *path[2];
+    int count;
+} tensor_files;
+
+static bt_status add_file(tensor_files *f, const char *path) {
+    BT_TRY(bt_safetensors_open(path, &f->file[f->count]));
+    f->path[f->count++] = path;
+    return BT_OK;
+}
+
+static void close_files(tensor_files *f) {
+    for (int i = 0; i < f->count; i++) bt_safetensors_close(f->file[i]);
+}
+
+/** Whether the files hold as many elements as the description says: before memory is asked for on its word. */
+static bt_status check_elements(const tensor_files *f, const bt_model_info *info) {
+    double have = 0, need = bt_model_info_elements(info);
+    for (int i = 0; i < f->count; i++)
+        for (int64_t k = 0; k < bt_safetensors_count(f->file[i]); k++) have += (double)bt_safetensors_at(f->file[i], k)->count;
+    if (have >= need) return BT_OK;
+    return bt_error(BT_ERR_FORMAT, "%s%s%s: the description needs at least %.0f elements, there are %.0f", f->path[0], f->count > 1 ? " and " : "",
+                    f->count > 1 ? f->path[1] : "", need, have);
+}
+
+static bt_status fill(const tensor_files *f, bt_params *store) {
+    for (int i = 0; i < bt_params_count(store); i++) {
+        const bt_param_spec *spec = bt_params_spec(store, i);
+        const bt_safetensors_entry *e = NULL;
+        int at = 0;
+        for (int k = 0; !e && k < f->count; k++) e = bt_safetensors_find(f->file[at = k], spec->name);
+        char wanted[64], found[64];
+        bt_shape_text(spec->shape, wanted, sizeof wanted);
+        if (!e)
+            return bt_error(BT_ERR_FORMAT, "%s%s%s: tensor \"%s\" %s is missing", f->path[0], f->count > 1 ? " and " : "",
+                            f->count > 1 ? f->path[1] : "", spec->name, wanted);
+        bt_shape shape = bt_shape_of(e->rank <= BT_MAX_RANK ? e->rank : 0, e->dim);
+        if (!bt_shape_equal(shape, spec->shape))
+            return bt_error(BT_ERR_FORMAT, "%s: tensor \"%s\" has shape %s, the model has %s", f->path[at], spec->name,
+                            bt_shape_text(shape, found, sizeof found), wanted);
+        bt_status status = bt_safetensors_to_f32(e, bt_params_host(store, i));
+        if (status != BT_OK) return bt_error_prefix(status, "%s: tensor \"%s\"", f->path[at], spec->name);
+    }
+    return BT_OK;
+}
+
+/* ---- checksums ---- */
+
+static bool of_tower(const char *name) {
+    return strncmp(name, "hashcoder.", 10) != 0 && strncmp(name, "head.", 5) != 0 && !strstr(name, ".lora_");
+}
+
+static uint32_t crc_of(const bt_model *m, bool tower_only) {
+    uint32_t crc = 0;
+    for (int i = 0; i < bt_params_count(m->store); i++) {
+        const bt_param_spec *spec = bt_params_spec(m->store, i);
+        if (tower_only && !of_tower(spec->name)) continue;
+        crc = bt_crc32c(crc, spec->name, strlen(spec->name));
+        crc = bt_crc32c(crc, bt_params_host(m->store, i), (size_t)bt_shape_count(spec->shape) * sizeof(float));
+    }
+    return crc;
+}
+
+uint32_t bt_model_tower_crc(const bt_model *m) { return crc_of(m, true); }
+
+uint32_t bt_model_crc(const bt_model *m) { return crc_of(m, false); }
+
+/* ---- runs ---- */
+
+bt_status bt_run_checkpoint(const char *run, const char *name, char *path, size_t path_bytes) {
+    if (!name || strcmp(name, "last") == 0) {
+        if (bt_checkpoint_newest(run, path, path_bytes)) return BT_OK;
+        return bt_error(BT_ERR_IO, "%s has no complete checkpoint; train it first", run);
+    }
+    char *end;
+    errno = 0;
+    long long step = strtoll(name, &end, 10);
+    bool number = *name >= '0' && *name <= '9' && !*end && !errno;
+    if (!number && strcmp(name, "best") != 0)
+        return bt_error(BT_ERR_USAGE, "checkpoint \"%s\": allowed are last, best, or the number of a step", name);
+    int length = number ? snprintf(path, path_bytes, "%s/checkpoints/step_%08lld", run, step) : snprintf(path, path_bytes, "%s/checkpoints/best", run);
+    if (length < 0 || (size_t)length >= path_bytes) return bt_error(BT_ERR_IO, "%s: the path is too long", run);
+    if (bt_file_exists(path)) return BT_OK;
+    char newest[PATH_BYTES];
+    bool any = bt_checkpoint_newest(run, newest, sizeof newest);
+    return bt_error(BT_ERR_IO, "%s: there is no such checkpoint; %s%s", path, any ? "the newest is " : "the run has none yet", any ? newest : "");
+}
+
+/** Classes of a run whose method has a head.weight (classes, width). */
+static int classes_of(const tensor_files *f) {
+    const bt_safetensors_entry *e = bt_safetensors_find(f->file[0], "head.weight");
+    return e && e->rank == 2 && e->dim[0] > 0 && e->dim[0] <= 1 << 24 ? (int)e->dim[0] : 0;
+}
+
+static bt_status declare_run(const bt_run_config *config, const tensor_files *files, bt_dtype compute, bt_model_info *info, bt_model *model) {
+    bt_run_config c = *config;
+    c.model.train_all = false; /* all values come from files: nothing is trained, and nothing has moments */
+    c.run.dtype = compute == BT_BF16;
+    BT_TRY(bt_setup_model(model, &c, classes_of(files)));
+    info->vit = model->vit.config;
+    info->method = model->method;
+    info->config = model->config;
+    info->lora = (bt_lora_config){.rank = c.adapter.rank, .alpha = (float)c.adapter.alpha};
+    BT_TRY(bt_lora_parse_targets(c.adapter.targets, &info->lora.targets));
+    info->resize = c.data.resize ? c.data.resize : info->vit.image;
+    snprintf(info->tower, sizeof info->tower, "%s", c.model.name);
+    snprintf(info->targets, sizeof info->targets, "%s", c.adapter.targets);
+    return BT_OK;
+}
+
+static bt_status open_run(const bt_model_source *s, bt_dtype compute, bt_model_info *info, bt_model *model) {
+    char checkpoint[PATH_BYTES], path[4][PATH_BYTES + 40];
+    BT_TRY(bt_run_checkpoint(s->path, s->checkpoint, checkpoint, sizeof checkpoint));
+    snprintf(path[0], sizeof path[0], "%s/model.safetensors", checkpoint);
+    snprintf(path[1], sizeof path[1], "%s/base.safetensors", s->path);
+    snprintf(path[2], sizeof path[2], "%s/config.yaml", s->path);
+    bt_train_state state;
+    char *config_text;
+    BT_TRY(bt_checkpoint_state(checkpoint, &state, &config_text));
+    bt_memory_free(config_text);
+    info->step = state.step;
+    bt_run_config config;
+    bt_options *options = NULL;
+    tensor_files files = {.count = 0};
+    bt_status status = bt_config_load(&bt_run_config_table, &config, path[2], NULL, 0, &options);
+    if (status == BT_OK) status = bt_run_config_check(&config, options);
+    if (status == BT_OK) status = add_file(&files, path[0]);
+    if (status == BT_OK && bt_file_exists(path[1])) status = add_file(&files, path[1]);
+    if (status == BT_OK) status = declare_run(&config, &files, compute, info, model);
+    if (status == BT_OK) status = fill(&files, model->store);
+    close_files(&files);
+    bt_options_free(options);
+    return status;
+}
+
+/* ---- exported files ---- */
+
+static bt_status read_info(const bt_safetensors *file, const char *path, bt_model_info *info) {
+    char name[PATH_BYTES + 64];
+    const char *json = bt_safetensors_metadata(file, BT_MODEL_INFO_KEY);
+    if (!json)
+        return bt_error(BT_ERR_FORMAT, "%s: no description under \"%s\" of its metadata: it is not a model made by bittern export", path,
+                        BT_MODEL_INFO_KEY);
+    snprintf(name, sizeof name, "%s: metadata \"%s\"", path, BT_MODEL_INFO_KEY);
+    return bt_model_info_read(json, name, info);
+}
+
+static bt_status declare_file(const bt_model_info *info, bt_dtype compute, bt_model *model) {
+    bt_vit_training training = {.lora = info->lora};
+    BT_TRY(info->method->check(&(bt_method_config){.views = info->method == &bt_method_crovca ? 2 : 1, .classes = info->config.classes,
+                                                   .bits = info->config.bits, .rate_eps = 1}, 2));
+    bt_model_init(model, info->method, &info->config, &info->vit, &training, compute);
+    return BT_OK;
+}
+
+/** The tower of an adapter file; `room` receives a path that is made here. */
+static bt_status add_base(tensor_files *files, const bt_model_source *s, char *room, size_t room_bytes) {
+    if (!s->base || !*s->base)
+        return bt_error(BT_ERR_USAGE, "%s has adapters and a head alone; name the tower's weights too (--base RUN or FILE.safetensors)", s->path);
+    snprintf(room, room_bytes, "%s%s", s->base, is_file(s->base) ? "" : "/base.safetensors");
+    return add_file(files, room);
+}
+
+static bt_status open_file(const bt_model_source *s, bt_dtype compute, bt_model_info *info, bt_model *model) {
+    char base[PATH_BYTES];
+    tensor_files files = {.count = 0};
+    bt_status status = add_file(&files, s->path);
+    if (status == BT_OK) status = read_info(files.file[0], s->path, info);
+    if (status == BT_OK && info->adapter_file) status = add_base(&files, s, base, sizeof base);
+    if (status == BT_OK) status = check_elements(&files, info);
+    if (status == BT_OK) status = declare_file(info, compute, model);
+    if (status == BT_OK) status = fill(&files, model->store);
+    if (status == BT_OK && info->adapter_file && bt_model_tower_crc(model) != info->tower_crc)
+        status = bt_error(BT_ERR_FORMAT, "%s: its tower is not the one that the adapters of %s were trained on (CRC-32C %08x, expected %08x)",
+                          base, s->path, (unsigned)bt_model_tower_crc(model), (unsigned)info->tower_crc);
+    close_files(&files);
+    return status;
+}
+
+bt_status bt_model_open(const bt_model_source *source, bt_dtype compute, bt_model_info *info, bt_model *model) {
+    size_t length = strlen(source->path);
+    bool one_file = is_file(source->path);
+    bt_model_info described = {.targets = "none", .lora.rank = 1};
+    bt_model made = {.store = NULL};
+    if (length >= PATH_BYTES - 64) return bt_error(BT_ERR_IO, "the path of the model has over %d bytes", PATH_BYTES - 64);
+    char config[PATH_BYTES + 16];
+    snprintf(config, sizeof config, "%s/config.yaml", source->path);
+    if (!one_file && !bt_file_exists(config))
+        return bt_error(BT_ERR_IO, "%s is neither a run's folder (no config.yaml in it) nor a .safetensors file", source->path);
+    if (one_file && source->checkpoint && strcmp(source->checkpoint, "last") != 0)
+        return bt_error(BT_ERR_USAGE, "checkpoint \"%s\": %s is one file; checkpoints are chosen of a run", source->checkpoint, source->path);
+    bt_status status = one_file ? open_file(source, compute, &described, &made) : open_run(source, compute, &described, &made);
+    if (status != BT_OK) {
+        bt_model_release(&made);
+        return status;
+    }
+    *info = described;
+    *model = made;
+    return BT_OK;
+}
