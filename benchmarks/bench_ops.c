@@ -91,7 +91,8 @@ static bt_status measure_scene(const bt_bench_options *o, bt_dtype dtype, bt_dev
     bt_model_init(&model, sc->method, &sc->config, &vit, &training, dtype);
     bt_session session;
     bt_session_options so = {.compute = dtype, .recompute = BT_RECOMPUTE_CHEAP, .batch = o->batch / sc->config.views,
-                             .embed_batch = o->batch, .train_tower = true, .adamw = {0.9, 0.999, 1e-8, 1}};
+                             .embed_batch = o->batch, .train_tower = true, .adamw = {0.9, 0.999, 1e-8, 1}, .average_decay = 0.999};
+    bt_params_keep_average(model.store);
     bt_status status = bt_params_commit(model.store, device);
     if (status == BT_OK) status = bt_session_open(&session, &model, device, &so);
     if (status == BT_OK) {

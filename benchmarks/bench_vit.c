@@ -67,7 +67,7 @@ static bt_status median_step(bt_session *s, const bt_step_batch *batch, int iter
     for (int i = -2; i < iterations && status == BT_OK; i++) {
         double start = bt_clock_seconds();
         bt_step_result result;
-        bt_step_rates r = {.seed = 1, .step = i + 2, .lr = 1e-4f};
+        bt_step_rates r = {.seed = 1, .step = i + 2, .lr = {1e-4, 1e-4}};
         status = bt_session_step(s, batch, &r, &result);
         if (status == BT_OK) status = s->device->backend->synchronize(s->device);
         if (i >= 0) times[i] = bt_clock_seconds() - start;

@@ -48,11 +48,15 @@ const bt_param_spec *bt_params_spec(const bt_params *store, int index);
 /** Host values of a parameter, f32 in the file's shape, writable until bt_params_commit. */
 float *bt_params_host(bt_params *store, int index);
 
+/** Before commit: keeps a moving average beside each trainable parameter and buffer, equal to it at first (bt_ema_update). */
+void bt_params_keep_average(bt_params *store);
+bool bt_params_has_average(const bt_params *store);
+
 /** Allocates device memory and uploads; afterwards the host copies are released. */
 bt_status bt_params_commit(bt_params *store, struct bt_device *device) BT_MUST_CHECK;
 
 /** Which of a parameter's tensors. */
-typedef enum bt_param_slot { BT_SLOT_VALUE, BT_SLOT_GRADIENT, BT_SLOT_ADAM_M, BT_SLOT_ADAM_V } bt_param_slot;
+typedef enum bt_param_slot { BT_SLOT_VALUE, BT_SLOT_GRADIENT, BT_SLOT_ADAM_M, BT_SLOT_ADAM_V, BT_SLOT_AVERAGE } bt_param_slot;
 
 /** Copies a slot to `host` (f32, the file's shape). Frozen product weights come back rounded to the compute dtype.
  *  BT_ERR_UNSUPPORTED for a slot that the parameter does not have. */
@@ -62,7 +66,11 @@ bt_status bt_params_read(bt_params *store, int index, bt_param_slot slot, float 
  *  copies of them. */
 bt_status bt_params_write(bt_params *store, int index, bt_param_slot slot, const float *host) BT_MUST_CHECK;
 
-/** Bytes on the device: parameters with their compute copies, and optimizer state with gradients. */
+/** After commit: programs read the averages from now on, and BT_SLOT_VALUE is the average; a second call takes it back, to the
+ *  bit. For inference only: no step may run in between. */
+bt_status bt_params_exchange_average(bt_params *store) BT_MUST_CHECK;
+
+/** Bytes on the device: parameters with their compute copies, and optimizer state with gradients and averages. */
 size_t bt_params_bytes(const bt_params *store);
 size_t bt_params_optimizer_bytes(const bt_params *store);
 

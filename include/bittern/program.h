@@ -159,6 +159,9 @@ typedef struct bt_adamw_options {
 } bt_adamw_options;
 void bt_adamw_update(bt_program *p, bt_params *store, uint32_t groups, const bt_adamw_options *options);
 
+/** Appends the update of the store's moving averages (bt_params_keep_average). Call after bt_adamw_update. */
+void bt_ema_update(bt_program *p, bt_params *store);
+
 /** Appends the clearing of the store's gradients (before the first chunk of an accumulated batch). */
 void bt_zero_gradients(bt_program *p, bt_params *store);
 

@@ -50,6 +50,7 @@ typedef struct bt_vector {
     void (*solve_cholesky)(double *x, const float *l, int64_t ld, int64_t n);
     /**< x (n,8) = (L L^T)^-1 x for eight right sides at once; l (n,n) lower */
 
+    void (*move_toward)(float *y, const float *x, float weight, int64_t n); /**< y += weight (x - y) */
     void (*adamw)(float *param, const float *grad, float *m, float *v, const bt_adamw_rates *rates, int64_t n);
 } bt_vector;
 

@@ -227,6 +227,10 @@ static void solve_cholesky(double *x, const float *l, int64_t ld, int64_t n) {
 
 /* ---- optimizer --------------------------------------------------------------------------------------------------- */
 
+static void move_toward(float *y, const float *x, float weight, int64_t n) {
+    EACH y[i] += weight * (x[i] - y[i]);
+}
+
 static void adamw(float *param, const float *grad, float *m, float *v, const bt_adamw_rates *a, int64_t n) {
     bt_adamw_rates r = *a;
     EACH {
@@ -260,5 +264,6 @@ const bt_vector BT_SIMD(bt_vector) = {
     .gelu_dx = gelu_dx,
     .add_gram = add_gram,
     .solve_cholesky = solve_cholesky,
+    .move_toward = move_toward,
     .adamw = adamw,
 };

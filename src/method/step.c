@@ -37,12 +37,17 @@ static void loss_and_backward(bt_program *p, const bt_model *m, const bt_step_op
     bt_differentiate(p, roots, count, o->groups);
 }
 
+static void update(bt_program *p, const bt_model *m, const bt_step_options *o) {
+    bt_adamw_update(p, m->store, o->groups, &o->adamw);
+    if (o->average) bt_ema_update(p, m->store);
+}
+
 static bool tower_trains(const bt_step_options *o) { return o->groups & 1u << BT_GROUP_TOWER; }
 
 bt_program *bt_step_program(const bt_model *m, const bt_step_options *o) {
     bt_program *p = start(o, true, false);
     loss_and_backward(p, m, o, tower(p, m, o, m->config.views, tower_trains(o)));
-    if (!o->gradients_only) bt_adamw_update(p, m->store, o->groups, &o->adamw);
+    if (!o->gradients_only) update(p, m, o);
     return p;
 }
 
@@ -78,6 +83,6 @@ bt_program *bt_backward_program(const bt_model *m, const bt_step_options *o) {
 
 bt_program *bt_update_program(const bt_model *m, const bt_step_options *o) {
     bt_program *p = start(o, true, false);
-    bt_adamw_update(p, m->store, o->groups, &o->adamw);
+    update(p, m, o);
     return p;
 }

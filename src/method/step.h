@@ -20,6 +20,7 @@ typedef struct bt_step_options {
     bool float_images;       /**< images are f32 (.., 3, S, S) as the tower takes them, else u8 (.., S, S, 3) */
     uint32_t groups;         /**< what is trained: BT_MASK_HEAD or BT_MASK_ALL */
     bt_adamw_options adamw;
+    bool average;            /**< moving averages are updated behind AdamW */
     bool gradients_only;     /**< no update (parity tests) */
 } bt_step_options;
 

@@ -1,4 +1,4 @@
-/* The update as instructions: clipping norm, AdamW, refresh of the compute copies, clearing of gradients. */
+/* The update as instructions: clipping norm, AdamW, refresh of the compute copies, moving averages, clearing of gradients. */
 #include "program/program.h"
 
 void bt_zero_gradients(bt_program *p, bt_params *store) {
@@ -32,4 +32,22 @@ void bt_adamw_update(bt_program *p, bt_params *store, uint32_t groups, const bt_
     args->max_norm = options->max_norm;
     if (bt_store_compute(store) != BT_F32)
         BT_EMIT(p, cast_store, .x = param, .y = bt_store_value(p, (bt_store_ref){.slot = BT_STORE_ALL_COPIES}));
+}
+
+/** One instruction for all trainable parameters, one for each buffer: running statistics belong to the weights they were taken with. */
+void bt_ema_update(bt_program *p, bt_params *store) {
+    if (!bt_recording(p)) return;
+    if (!bt_params_has_average(store)) {
+        bt_program_fail(p, BT_ERR_SHAPE, "the store keeps no averages (bt_params_keep_average)");
+        return;
+    }
+    p->store = store;
+    p->phase = BT_UPDATE;
+    bt_value param = bt_store_value(p, (bt_store_ref){.slot = BT_STORE_ALL_MASTERS});
+    BT_EMIT(p, ema, .average = bt_store_value(p, (bt_store_ref){.slot = BT_STORE_ALL_AVERAGES}), .param = param);
+    for (int i = 0; i < bt_params_count(store) && bt_recording(p); i++) {
+        if (bt_params_spec(store, i)->kind != BT_PARAM_BUFFER) continue;
+        bt_value average = bt_store_value(p, (bt_store_ref){.slot = BT_STORE_AVERAGE, .param = i});
+        BT_EMIT(p, ema, .average = average, .param = bt_store_value(p, (bt_store_ref){.slot = BT_STORE_VALUE, .param = i}));
+    }
 }

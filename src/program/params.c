@@ -2,8 +2,9 @@
  *
  * Layout. Trainable parameters lie in one f32 vector, by group, then in the order of declaration, each start rounded up to
  * ALIGN elements (64 bytes of bf16), so that rows of weights stay aligned for vector loads and tensor cores. Gradients,
- * both Adam moments and the compute copies (bf16 stores only) are vectors of the same layout. The gaps are zero and
- * stay zero: no segment covers them. Frozen parameters have a block of their own, 256-byte aligned each.
+ * both Adam moments, moving averages and the compute copies (bf16 stores only) are vectors of the same layout. The gaps are zero
+ * and stay zero: no segment covers them. Frozen parameters have a block of their own, 256-byte aligned each, buffers
+ * behind the others, and averages of buffers in the same order in a block of their own.
  */
 #include "program/store.h"
 
@@ -30,8 +31,12 @@ struct bt_params {
     int64_t flat_count;                     /* elements of the flat vectors */
     int64_t group_begin[BT_GROUPS + 1];     /* flat range of each group; contiguous in order */
     float *masters, *gradients, *m, *v;     /* device memory */
+    float *averages;                        /* or NULL */
+    bool averaged;
     uint16_t *copies;                       /* bf16 stores only */
     char *frozen;
+    char *buffer_averages;                  /* the buffers' part of the frozen block again; or NULL */
+    size_t buffer_begin, buffer_bytes;      /* of the frozen block: what buffers take */
     size_t frozen_bytes;
     bt_adamw_segment *segments_device;      /* all, sorted */
     int segment_begin[BT_GROUPS + 1];
@@ -47,7 +52,7 @@ bt_params *bt_params_new(bt_dtype compute) {
 
 static void release_device(bt_params *s) {
     if (!s->device) return;
-    void *blocks[] = {s->masters, s->gradients, s->m, s->v, s->copies, s->frozen, s->segments_device};
+    void *blocks[] = {s->masters, s->gradients, s->m, s->v, s->averages, s->copies, s->frozen, s->buffer_averages, s->segments_device};
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
         if (blocks[i]) s->device->backend->free(s->device, blocks[i]);
 }
@@ -111,6 +116,13 @@ float *bt_params_host(bt_params *s, int index) {
     return s->list[index].host;
 }
 
+void bt_params_keep_average(bt_params *s) {
+    BT_ASSERT(!s->device);
+    s->averaged = true;
+}
+
+bool bt_params_has_average(const bt_params *s) { return s->averaged; }
+
 bt_dtype bt_store_compute(const bt_params *s) { return s->compute; }
 bool bt_store_committed(const bt_params *s) { return s->device != NULL; }
 bt_device *bt_store_device(const bt_params *s) { return s->device; }
@@ -118,6 +130,13 @@ bt_device *bt_store_device(const bt_params *s) { return s->device; }
 static int64_t stored_count(const entry *e) { return e->rows * (e->columns ? e->columns : 1); }
 
 static bt_dtype frozen_dtype(const bt_params *s, const entry *e) { return e->spec.kind == BT_PARAM_WEIGHT ? s->compute : BT_F32; }
+
+static bool is_buffer(const entry *e) { return e->spec.kind == BT_PARAM_BUFFER; }
+
+static void lay_out_frozen(const bt_params *s, entry *e, size_t *bytes) {
+    e->offset = (int64_t)*bytes;
+    *bytes += (bt_dtype_bytes(frozen_dtype(s, e)) * (size_t)stored_count(e) + 255) / 256 * 256;
+}
 
 /** Offsets of all parameters and segments; safe to repeat while parameters are still added. */
 static void lay_out(bt_params *s) {
@@ -137,12 +156,12 @@ static void lay_out(bt_params *s) {
     }
     s->group_begin[BT_GROUPS] = s->flat_count = at;
     s->segment_begin[BT_GROUPS] = segments;
-    for (int i = 0; i < s->count; i++) {
-        entry *e = &s->list[i];
-        if (trained(e)) continue;
-        e->offset = (int64_t)bytes;
-        bytes += (bt_dtype_bytes(frozen_dtype(s, e)) * (size_t)stored_count(e) + 255) / 256 * 256;
-    }
+    for (int i = 0; i < s->count; i++)
+        if (!trained(&s->list[i]) && !is_buffer(&s->list[i])) lay_out_frozen(s, &s->list[i], &bytes);
+    s->buffer_begin = bytes;
+    for (int i = 0; i < s->count; i++)
+        if (is_buffer(&s->list[i])) lay_out_frozen(s, &s->list[i], &bytes);
+    s->buffer_bytes = bytes - s->buffer_begin;
     s->frozen_bytes = bytes;
 }
 
@@ -201,6 +220,29 @@ static bt_status upload_entry(bt_params *s, const entry *e, const float *file) {
     return status;
 }
 
+/** Memory of a trained parameter's slot, or of a buffer's value or average; NULL for what there is not. */
+static float *slot_memory(const bt_params *s, const entry *e, bt_param_slot slot) {
+    if (slot == BT_SLOT_AVERAGE && !s->averaged) return NULL;
+    if (trained(e)) {
+        float *const vectors[] = {s->masters, s->gradients, s->m, s->v, s->averages};
+        return vectors[slot] + e->offset;
+    }
+    if (!is_buffer(e)) return NULL;
+    if (slot == BT_SLOT_VALUE) return (float *)(void *)(s->frozen + e->offset);
+    return slot == BT_SLOT_AVERAGE ? (float *)(void *)(s->buffer_averages + ((size_t)e->offset - s->buffer_begin)) : NULL;
+}
+
+/** Replaces a slot that is f32 on the device. */
+static bt_status upload_slot(bt_params *s, const entry *e, bt_param_slot slot, const float *file) {
+    int64_t count = stored_count(e);
+    float *stored = malloc((size_t)count * sizeof(float));
+    if (!stored) return bt_error(BT_ERR_MEMORY, "out of memory for parameter \"%s\"", e->spec.name);
+    to_store(e, file, stored);
+    bt_status status = upload_as(s->device, slot_memory(s, e, slot), BT_F32, stored, count);
+    free(stored);
+    return status;
+}
+
 /* ---- commit ---- */
 
 static bt_status build_segments(bt_params *s, bt_device *d) {
@@ -223,10 +265,12 @@ static bt_status build_segments(bt_params *s, bt_device *d) {
 static bt_status allocate(bt_params *s, bt_device *d) {
     const bt_backend *b = d->backend;
     if (s->frozen_bytes) BT_TRY(b->alloc(d, s->frozen_bytes, (void **)&s->frozen));
+    if (s->averaged && s->buffer_bytes) BT_TRY(b->alloc(d, s->buffer_bytes, (void **)&s->buffer_averages));
     if (!s->flat_count) return BT_OK;
     size_t bytes = (size_t)s->flat_count * sizeof(float);
     float **vectors[] = {&s->masters, &s->gradients, &s->m, &s->v};
     for (int k = 0; k < 4; k++) BT_TRY(b->alloc(d, bytes, (void **)vectors[k]));
+    if (s->averaged) BT_TRY(b->alloc(d, bytes, (void **)&s->averages));
     return s->compute == BT_F32 ? BT_OK : b->alloc(d, bytes / 2, (void **)&s->copies);
 }
 
@@ -238,6 +282,7 @@ bt_status bt_params_commit(bt_params *s, bt_device *device) {
     BT_TRY(build_segments(s, device));
     for (int i = 0; i < s->count; i++) {
         BT_TRY(upload_entry(s, &s->list[i], s->list[i].host));
+        if (slot_memory(s, &s->list[i], BT_SLOT_AVERAGE)) BT_TRY(upload_slot(s, &s->list[i], BT_SLOT_AVERAGE, s->list[i].host));
         free(s->list[i].host);
         s->list[i].host = NULL;
     }
@@ -286,8 +331,17 @@ static bt_status group_range(uint32_t groups, int *first, int *end) {
     return *end ? BT_OK : bt_error(BT_ERR_SHAPE, "no parameter group is trained");
 }
 
+/** Of one buffer; averages of parameters are parts of the flat vector, which programs take as a whole. */
+static bt_status average_tensor(const bt_params *s, bt_store_ref ref, bt_tensor *out) {
+    BT_ASSERT(s->averaged && ref.param >= 0 && ref.param < s->count && is_buffer(&s->list[ref.param]));
+    const entry *e = &s->list[ref.param];
+    *out = bt_tensor_of(s->device ? slot_memory(s, e, BT_SLOT_AVERAGE) : NULL, BT_F32, matrix_shape(e));
+    return BT_OK;
+}
+
 bt_status bt_store_tensor(const bt_params *s, bt_store_ref ref, bt_tensor *out) {
     if (ref.slot == BT_STORE_VALUE || ref.slot == BT_STORE_GRADIENT) return param_tensor(s, ref, out);
+    if (ref.slot == BT_STORE_AVERAGE) return average_tensor(s, ref, out);
     if (!s->device) lay_out((bt_params *)(uintptr_t)s); /* sizes are asked for before commit as well */
     if (!s->flat_count) return bt_error(BT_ERR_SHAPE, "nothing is trainable");
     int first = 0, end = BT_GROUPS;
@@ -300,6 +354,7 @@ bt_status bt_store_tensor(const bt_params *s, bt_store_ref ref, bt_tensor *out) 
     const void *memory = ref.slot == BT_STORE_ALL_MASTERS ? (void *)s->masters
                          : ref.slot == BT_STORE_ALL_M     ? (void *)s->m
                          : ref.slot == BT_STORE_ALL_V     ? (void *)s->v
+                         : ref.slot == BT_STORE_ALL_AVERAGES ? (void *)s->averages
                          : ref.slot == BT_STORE_ALL_COPIES ? (void *)s->copies
                                                            : (void *)s->gradients;
     int64_t begin = s->group_begin[first], count = s->group_begin[end] - begin;
@@ -311,23 +366,21 @@ bt_status bt_store_tensor(const bt_params *s, bt_store_ref ref, bt_tensor *out) 
 
 /* ---- reading and writing after commit ---- */
 
-static float *slot_memory(bt_params *s, const entry *e, bt_param_slot slot) {
-    if (!trained(e)) return NULL;
-    float *vectors[] = {s->masters, s->gradients, s->m, s->v};
-    return vectors[slot] + e->offset;
-}
-
-static bt_status refuse_slot(const entry *e) {
+static bt_status refuse_slot(const entry *e, bt_param_slot slot) {
+    if (slot == BT_SLOT_AVERAGE && (trained(e) || is_buffer(e)))
+        return bt_error(BT_ERR_UNSUPPORTED, "parameter \"%s\" has no average: the store keeps none (bt_params_keep_average)", e->spec.name);
     return bt_error(BT_ERR_UNSUPPORTED, "parameter \"%s\" is frozen: it has no gradient and no optimizer state", e->spec.name);
 }
 
 bt_status bt_params_read(bt_params *s, int index, bt_param_slot slot, float *host) {
     BT_ASSERT(index >= 0 && index < s->count && s->device);
     const entry *e = &s->list[index];
-    if (!trained(e) && slot != BT_SLOT_VALUE) return refuse_slot(e);
+    const void *memory = slot_memory(s, e, slot);
+    bool frozen = !trained(e) && slot == BT_SLOT_VALUE;
+    if (frozen) memory = s->frozen + e->offset;
+    if (!memory) return refuse_slot(e, slot);
     int64_t count = stored_count(e);
-    bt_dtype dtype = trained(e) ? BT_F32 : frozen_dtype(s, e);
-    const void *memory = trained(e) ? (void *)slot_memory(s, e, slot) : (void *)(s->frozen + e->offset);
+    bt_dtype dtype = frozen ? frozen_dtype(s, e) : BT_F32;
     float *stored = malloc((size_t)count * sizeof(float));
     if (!stored) return bt_error(BT_ERR_MEMORY, "out of memory for parameter \"%s\"", e->spec.name);
     bt_status status = s->device->backend->download(s->device, stored, memory, (size_t)count * bt_dtype_bytes(dtype));
@@ -345,20 +398,34 @@ bt_status bt_params_read(bt_params *s, int index, bt_param_slot slot, float *hos
 bt_status bt_params_write(bt_params *s, int index, bt_param_slot slot, const float *host) {
     BT_ASSERT(index >= 0 && index < s->count && s->device);
     const entry *e = &s->list[index];
-    if (e->spec.kind == BT_PARAM_BUFFER || (trained(e) && slot == BT_SLOT_VALUE))
-        return slot == BT_SLOT_VALUE ? upload_entry(s, e, host) : refuse_slot(e);
-    if (!trained(e)) return bt_error(BT_ERR_UNSUPPORTED, "parameter \"%s\" is frozen; set it before bt_params_commit", e->spec.name);
-    int64_t count = stored_count(e);
-    float *stored = malloc((size_t)count * sizeof(float));
-    if (!stored) return bt_error(BT_ERR_MEMORY, "out of memory for parameter \"%s\"", e->spec.name);
-    to_store(e, host, stored);
-    bt_status status = upload_as(s->device, slot_memory(s, e, slot), BT_F32, stored, count);
-    free(stored);
+    if (!trained(e) && !is_buffer(e)) return bt_error(BT_ERR_UNSUPPORTED, "parameter \"%s\" is frozen; set it before bt_params_commit", e->spec.name);
+    if (!slot_memory(s, e, slot)) return refuse_slot(e, slot);
+    return slot == BT_SLOT_VALUE ? upload_entry(s, e, host) : upload_slot(s, e, slot, host);
+}
+
+/** Exchanges two f32 ranges of device memory through the host, and gives what `a` holds now as bf16 to `copies` unless that is NULL. */
+static bt_status exchange(bt_device *d, void *a, void *b, uint16_t *copies, size_t count) {
+    float *x = malloc(2 * count * sizeof *x);
+    if (!x) return bt_error(BT_ERR_MEMORY, "out of memory for the averages of %zu weights", count);
+    size_t bytes = count * sizeof *x;
+    bt_status status = d->backend->download(d, x, a, bytes);
+    if (status == BT_OK) status = d->backend->download(d, x + count, b, bytes);
+    if (status == BT_OK) status = d->backend->upload(d, a, x + count, bytes);
+    if (status == BT_OK) status = d->backend->upload(d, b, x, bytes);
+    if (status == BT_OK && copies) status = upload_as(d, copies, BT_BF16, x + count, (int64_t)count);
+    free(x);
     return status;
+}
+
+bt_status bt_params_exchange_average(bt_params *s) {
+    BT_ASSERT(s->device && s->averaged);
+    if (s->flat_count) BT_TRY(exchange(s->device, s->masters, s->averages, s->copies, (size_t)s->flat_count));
+    if (!s->buffer_bytes) return BT_OK;
+    return exchange(s->device, s->frozen + s->buffer_begin, s->buffer_averages, NULL, s->buffer_bytes / sizeof(float));
 }
 
 size_t bt_params_bytes(const bt_params *s) {
     return s->frozen_bytes + (size_t)s->flat_count * (s->copies ? 6u : 4u);
 }
 
-size_t bt_params_optimizer_bytes(const bt_params *s) { return (size_t)s->flat_count * 12u; }
+size_t bt_params_optimizer_bytes(const bt_params *s) { return (size_t)s->flat_count * (s->averaged ? 16u : 12u); }

@@ -25,6 +25,7 @@ typedef struct bt_step {
     float lr[BT_GROUPS];       /**< learning rate */
     float step_size[BT_GROUPS]; /**< lr / (1 - beta1^t), t the number of updates this group has had */
     float bias2_sqrt[BT_GROUPS]; /**< sqrt(1 - beta2^t) */
+    float average_weight;      /**< 1 - decay of the moving average */
     int32_t fault;             /**< 0, or 1 + bt_op of the kernel that found a fault; the first one stays */
     int32_t fault_index;       /**< its index: pivot, row */
 } bt_step;

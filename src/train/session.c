@@ -14,7 +14,7 @@ typedef bt_program *record_function(const bt_model *, const bt_step_options *);
 static bt_status plan_one(bt_session *s, bt_session_program which, record_function *record, int batch, uint32_t groups) {
     const bt_session_options *o = &s->options;
     bt_step_options step = {.compute = o->compute, .recompute = o->recompute, .batch = batch, .float_images = o->float_images,
-                            .groups = groups, .adamw = o->adamw, .gradients_only = o->gradients_only};
+                            .groups = groups, .adamw = o->adamw, .average = o->average_decay > 0, .gradients_only = o->gradients_only};
     s->program[which] = record(s->model, &step);
     return bt_plan_new(s->program[which], s->device, &s->plan[which]);
 }
@@ -81,14 +81,22 @@ void bt_session_close(bt_session *s) {
 
 /* ---- a step ---- */
 
+/** 1 - decay of the moving average after `updates` earlier ones. The decay begins low, so that short runs do not average what the
+ *  weights were before training: min(decay, (1 + t) / (10 + t)), as in TensorFlow's ExponentialMovingAverage. */
+static float average_weight(double decay, int64_t updates) {
+    double early = (1 + (double)updates) / (10 + (double)updates);
+    return (float)(1 - (early < decay ? early : decay));
+}
+
 static bt_status set_rates(bt_session *s, const bt_step_rates *r) {
     bt_step step = {.seed = r->seed, .step = r->step};
+    if (s->options.average_decay > 0) step.average_weight = average_weight(s->options.average_decay, s->updates[BT_GROUP_HEAD]);
     bool trained[BT_GROUPS] = {[BT_GROUP_HEAD] = true, [BT_GROUP_TOWER] = s->options.train_tower && !r->head_only};
     for (int g = 0; g < BT_GROUPS; g++) {
         if (!trained[g]) continue;
         double t = (double)(s->updates[g] + 1);
-        step.lr[g] = (float)r->lr;
-        step.step_size[g] = (float)(r->lr / (1 - pow(s->options.adamw.beta1, t)));
+        step.lr[g] = (float)r->lr[g];
+        step.step_size[g] = (float)(r->lr[g] / (1 - pow(s->options.adamw.beta1, t)));
         step.bias2_sqrt[g] = (float)sqrt(1 - pow(s->options.adamw.beta2, t));
         if (!s->options.gradients_only) s->updates[g]++;
     }

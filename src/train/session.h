@@ -22,6 +22,7 @@ typedef struct bt_session_options {
     bool train_tower; /**< adapters or the whole tower are trained (else only the head) */
     bool head_first;  /**< a head-only step is needed too */
     bt_adamw_options adamw;
+    double average_decay; /**< of the moving average, which the store then keeps (bt_params_keep_average); 0: none */
     bool gradients_only;
 } bt_session_options;
 
@@ -55,7 +56,7 @@ typedef struct bt_step_batch {
 typedef struct bt_step_rates {
     uint64_t seed;
     int64_t step;
-    double lr;
+    double lr[BT_GROUPS];
     bool head_only;
 } bt_step_rates;
 

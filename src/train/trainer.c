@@ -149,7 +149,7 @@ static bt_status one_step(trainer *t, const bt_batch *b) {
     bool head_only = t->session.options.head_first && b->epoch < c->train.head_epochs;
     double lr = bt_cosine_rate(c->optim.lr, c->optim.lr_min, t->state.step, t->total, c->optim.warmup);
     bt_step_batch batch = {.images = b->images, .ids = b->ids, .classes = b->labels, .multi_hot = b->multi_hot};
-    bt_step_rates rates = {.seed = (uint64_t)c->run.seed, .step = t->state.step, .lr = lr, .head_only = head_only};
+    bt_step_rates rates = {.seed = (uint64_t)c->run.seed, .step = t->state.step, .lr = {lr, lr}, .head_only = head_only};
     bt_step_result result;
     bt_status status = bt_session_step(&t->session, &batch, &rates, &result);
     if (status != BT_OK) return bt_error_prefix(status, "step %lld", (long long)t->state.step + 1);

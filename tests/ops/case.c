@@ -16,7 +16,8 @@ const bt_step ops_step = {.seed = 0x0123456789abcdefu,
                           .step = 41,
                           .lr = {1e-3f, 3e-4f, 1e-2f, 5e-5f},
                           .step_size = {2e-3f, 4e-4f, 3e-2f, 6e-5f},
-                          .bias2_sqrt = {0.5f, 0.25f, 0.9f, 0.75f}};
+                          .bias2_sqrt = {0.5f, 0.25f, 0.9f, 0.75f},
+                          .average_weight = 0.0625f};
 
 /* ---- the row's text ---- */
 

@@ -307,6 +307,12 @@ const ops_row ops_rows[] = {
              .max_norm = 1e-6f),
     ROW_WITH(adamw, OPS_LARGE, "param[300007] grad[300007] m[300007] v[300007] segments[240] sum[1]", .beta1 = 0.9,
              .beta2 = 0.999, .eps = 1e-8, .max_norm = 1),
+    ROW(ema, 0, "average[1] param[1]"),
+    ROW(ema, 0, "average[1031] param[1031]"),
+    ROW(ema, 0, "average[13,37+3] param[13,37+2]"),
+    ROW(ema, 0, "average[13,40+4] param[13,40+8]"),
+    ROW(ema, OPS_EACH_PLACE, "average[80] param[80]"),
+    ROW(ema, OPS_LARGE, "average[300007] param[300007]"),
 };
 
 const int ops_row_count = (int)(sizeof ops_rows / sizeof *ops_rows);

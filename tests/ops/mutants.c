@@ -110,6 +110,7 @@ CHANGES_ARGUMENTS(batch_norm_update, batch_norm, a.update = 0)
 CHANGES_ARGUMENTS(align_sign, code_align_dx, swap_views(&a))
 CHANGES_ARGUMENTS(rate_factor, coding_rate_dx, a.weight *= 1.001f)
 CHANGES_ARGUMENTS(clipping, adamw, a.max_norm = 0)
+AROUND_RUN(average_tail, ema, , put(device, &a->average, 0, element(device, &a->param, 0)))
 CHANGES_ARGUMENTS(layer_norm_eps, layer_norm, a.eps = 0)
 AROUND_RUN(layer_norm_factor, layer_norm_dx, , scale(device, &a->dx, 1.01f))
 AROUND_RUN(attention_sign, attention_dx, , if (bt_present(&a->dq)) scale(device, &a->dq, -1))
@@ -141,6 +142,7 @@ static const struct {
     MUTANT(align_sign, code_align_dx, "flips the sign where targets are given"),
     MUTANT(rate_factor, coding_rate_dx, "is off by a thousandth"),
     MUTANT(clipping, adamw, "ignores max_norm"),
+    MUTANT(average_tail, ema, "takes the parameter in place of the average"),
     MUTANT(layer_norm_eps, layer_norm, "leaves eps out"),
     MUTANT(layer_norm_factor, layer_norm_dx, "is off by a hundredth"),
     MUTANT(attention_sign, attention_dx, "flips the sign of dq"),

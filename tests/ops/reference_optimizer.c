@@ -1,4 +1,4 @@
-/* float64 references of sum_squares and adamw. */
+/* float64 references of sum_squares, adamw and ema. */
 #include "ops_test.h"
 #include "references.h"
 
@@ -53,4 +53,10 @@ void reference_adamw(ref_adamw *a) {
             a->param.v[i] -= (double)a->step->step_size[segment.group] * a->m.v[i] / denominator;
         }
     }
+}
+
+void reference_ema(ref_ema *a) {
+    double decay = 1 - (double)a->step->average_weight;
+    for (int64_t i = 0; i < ref_count(&a->average); i++)
+        a->average.v[i] = decay * a->average.v[i] + (1 - decay) * a->param.v[i];
 }

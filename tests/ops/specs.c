@@ -101,6 +101,7 @@ static const ops_spec specs[BT_OP_COUNT] = {
     SPEC(sum_squares, .dtypes = "ff", TOLERANCES(F32, 0, 0, "a sum in a fixed order")),
     SPEC(adamw, .dtypes = "ffffuf", TOLERANCES(1e-6, 0, 0, "a dozen roundings per element"), .derive = derive_adamw,
          .state = OPS_STATE_UPDATE),
+    SPEC(ema, .dtypes = "ff", TOLERANCES(2e-7, 0, 0, "three roundings per element"), .state = OPS_STATE_UPDATE),
 };
 
 const ops_spec *ops_spec_of(bt_op op) {

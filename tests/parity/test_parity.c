@@ -229,7 +229,7 @@ static void trajectory(const char *folder, bt_device *device, bool restart) {
         bt_step_batch b = {.images = fixture_data(&f, name)};
         snprintf(name, sizeof name, "%d/targets", k);
         b.targets = fixture_data(&f, name);
-        bt_step_rates r = {.seed = 1, .step = k, .lr = fixture_number(&f, "lr")};
+        bt_step_rates r = {.seed = 1, .step = k, .lr = {fixture_number(&f, "lr"), fixture_number(&f, "lr")}};
         bt_step_result result;
         status = bt_session_step(&s, &b, &r, &result);
         snprintf(name, sizeof name, "%d/loss", k);

@@ -194,6 +194,44 @@ static void sizes(void **state) {
     device->backend->close(device);
 }
 
+/* Averages begin as the values; an exchange shows them to programs, bf16 copies included, and a second one takes it back. */
+static void averages(void **state) {
+    (void)state;
+    bt_device *device = open_device();
+    bt_params *s = make_store(BT_BF16), *plain = make_store(BT_F32);
+    bt_params_keep_average(s);
+    check_ok(bt_params_commit(s, device));
+    check_ok(bt_params_commit(plain, device));
+    float values[64], average[64], back[64];
+    check_message(bt_params_read(plain, BUFFER, BT_SLOT_AVERAGE, values), BT_ERR_UNSUPPORTED,
+                  "parameter \"running_mean\" has no average: the store keeps none (bt_params_keep_average)");
+    check_error(bt_params_read(s, FROZEN_BIAS, BT_SLOT_AVERAGE, values), BT_ERR_UNSUPPORTED, "is frozen");
+    assert_int_equal(bt_params_optimizer_bytes(s), 128 * 16);
+    const int kept[] = {WEIGHT, BIAS, HEAD, BUFFER};
+    for (int k = 0; k < 4; k++) {
+        int64_t count = bt_shape_count(bt_params_spec(s, kept[k])->shape);
+        check_ok(bt_params_read(s, kept[k], BT_SLOT_VALUE, values));
+        check_ok(bt_params_read(s, kept[k], BT_SLOT_AVERAGE, average));
+        assert_memory_equal(values, average, (size_t)count * sizeof(float));
+        for (int64_t i = 0; i < count; i++) average[i] = (float)(kept[k] * 100 + i) + 0.25f;
+        check_ok(bt_params_write(s, kept[k], BT_SLOT_AVERAGE, average));
+        check_ok(bt_params_read(s, kept[k], BT_SLOT_VALUE, back));
+        assert_memory_equal(values, back, (size_t)count * sizeof(float));
+    }
+    const uint16_t *copy = tensor_of(s, (bt_store_ref){.slot = BT_STORE_VALUE, .param = WEIGHT}).data;
+    const float *buffer = tensor_of(s, (bt_store_ref){.slot = BT_STORE_VALUE, .param = BUFFER}).data;
+    uint16_t copy_before = copy[6];
+    float buffer_before = buffer[2];
+    check_ok(bt_params_exchange_average(s));
+    assert_true(copy[6] == bt_bf16_of((float)(WEIGHT * 100 + 5) + 0.25f)); /* row 1, column 1 of rows of 4, stored as 5 */
+    assert_true(buffer[2] == (float)(BUFFER * 100 + 2) + 0.25f);
+    check_ok(bt_params_exchange_average(s));
+    assert_true(copy[6] == copy_before && buffer[2] == buffer_before);
+    bt_params_free(s);
+    bt_params_free(plain);
+    device->backend->close(device);
+}
+
 static void refusals(void **state) {
     (void)state;
     bt_params *s = make_store(BT_F32);
@@ -227,6 +265,7 @@ int main(void) {
         cmocka_unit_test(programs_see_the_layout),
         cmocka_unit_test(groups_and_segments),
         cmocka_unit_test(sizes),
+        cmocka_unit_test(averages),
         cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

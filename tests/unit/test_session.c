@@ -14,9 +14,11 @@ typedef struct run {
     float *values; /* trainable parameters, one after another */
     int64_t count;
     double loss[STEPS];
+    float *average; /* with `decay`: what the averages should be, trainable parameters and buffers in order */
 } run;
 
 static bt_device *device;
+static double decay; /* of the moving average; 0: none */
 
 static void read_values(run *r) {
     r->count = 0;
@@ -28,6 +30,26 @@ static void read_values(run *r) {
         assert_non_null(r->values);
         check_ok(bt_params_read(r->model.store, i, BT_SLOT_VALUE, r->values + r->count));
         r->count += count;
+    }
+}
+
+/* average += w (value - average), w = 1 - min(decay, (1 + t) / (10 + t)), from what the store holds after step t; t < 0: the start. */
+static void follow_average(run *r, int t) {
+    bt_params *store = r->model.store;
+    float weight = (float)(1 - fmin(decay, (1.0 + t) / (10.0 + t)));
+    int64_t at = 0;
+    for (int i = 0; i < bt_params_count(store); i++) {
+        const bt_param_spec *spec = bt_params_spec(store, i);
+        if (!spec->trainable && spec->kind != BT_PARAM_BUFFER) continue;
+        int64_t count = bt_shape_count(spec->shape);
+        float *value = malloc((size_t)count * sizeof(float));
+        assert_non_null(value);
+        check_ok(bt_params_read(store, i, BT_SLOT_VALUE, value));
+        if (t < 0) r->average = realloc(r->average, (size_t)(at + count) * sizeof(float));
+        for (int64_t k = 0; k < count; k++)
+            r->average[at + k] = t < 0 ? value[k] : r->average[at + k] + weight * (value[k] - r->average[at + k]);
+        at += count;
+        free(value);
     }
 }
 
@@ -57,8 +79,11 @@ static void train(run *r, bool train_tower, int chunk) {
                             .chunk = chunk,
                             .train_tower = train_tower,
                             .head_first = train_tower,
-                            .adamw = {0.9, 0.999, 1e-3, 0.5f}};
+                            .adamw = {0.9, 0.999, 1e-3, 0.5f},
+                            .average_decay = decay};
+    if (decay > 0) bt_params_keep_average(r->model.store);
     check_ok(bt_params_commit(r->model.store, device));
+    if (decay > 0) follow_average(r, -1);
     check_ok(bt_session_open(&r->session, &r->model, device, &o));
     for (int step = 0; step < STEPS; step++) {
         uint8_t images[VIEWS * BATCH * PIXELS], targets[VIEWS * BATCH * BITS];
@@ -68,10 +93,11 @@ static void train(run *r, bool train_tower, int chunk) {
         for (size_t i = 0; i < sizeof targets; i++) targets[i] = images[i] >> 7;
         for (int i = 0; i < VIEWS * BATCH; i++) ids[i] = i % BATCH | (int64_t)(i / BATCH) << 32;
         bt_step_batch b = {.images = images, .ids = ids, .targets = targets};
-        bt_step_rates rates = {.seed = 1, .step = step, .lr = 0x1p-8f, .head_only = train_tower && step < HEAD_STEPS};
+        bt_step_rates rates = {.seed = 1, .step = step, .lr = {0x1p-8, 0x1p-8}, .head_only = train_tower && step < HEAD_STEPS};
         bt_step_result result;
         check_ok(bt_session_step(&r->session, &b, &rates, &result));
         r->loss[step] = result.loss;
+        if (decay > 0) follow_average(r, step);
     }
     read_values(r);
 }
@@ -125,6 +151,34 @@ static void test_head_steps_are_not_whole_steps(void **state) {
     finish(&r);
 }
 
+/* Averages of parameters and of running statistics follow their formula to the bit, whole and in chunks. */
+static void test_averages(void **state) {
+    (void)state;
+    for (int chunk = 0; chunk <= 2; chunk += 2) {
+        run r;
+        decay = 0.5;
+        train(&r, true, chunk);
+        decay = 0;
+        bt_params *store = r.model.store;
+        int compared = 0, moved = 0;
+        for (int i = 0; i < bt_params_count(store); i++) {
+            const bt_param_spec *spec = bt_params_spec(store, i);
+            if (!spec->trainable && spec->kind != BT_PARAM_BUFFER) continue;
+            float found[1024], value[1024];
+            int64_t count = bt_shape_count(spec->shape);
+            assert_in_range(count, 1, 1024);
+            check_ok(bt_params_read(store, i, BT_SLOT_AVERAGE, found));
+            check_ok(bt_params_read(store, i, BT_SLOT_VALUE, value));
+            assert_memory_equal(found, r.average + compared, (size_t)count * sizeof(float));
+            for (int64_t k = 0; k < count; k++) moved += found[k] != value[k];
+            compared += (int)count;
+        }
+        assert_true(compared > 400 && moved > compared / 2);
+        free(r.average);
+        finish(&r);
+    }
+}
+
 static void test_chunk_must_divide(void **state) {
     (void)state;
     run r = {.count = 0};
@@ -154,6 +208,7 @@ int main(void) {
         cmocka_unit_test(test_chunks_with_head_first),
         cmocka_unit_test(test_chunks_with_frozen_tower),
         cmocka_unit_test(test_head_steps_are_not_whole_steps),
+        cmocka_unit_test(test_averages),
         cmocka_unit_test(test_chunk_must_divide),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);

@@ -124,6 +124,7 @@ static void test_copies_agree(void **state) {
         SAME(v->scale_about(out, a, b, w, s, N));
         SAME(v->project(out, a, b, s, 0.7f, 3, N));
         float m[N] = {0}, square[N] = {0};
+        SAME((memcpy(out, a, sizeof y), v->move_toward(out, b, 0.1f, N)));
         bt_adamw_rates r = {1, 0.99f, 0.1f, 0.999f, 0.001f, 1e-8f, 1e-3f, 0.03f};
         SAME((memcpy(out, a, sizeof a), memset(m, 0, sizeof m), memset(square, 0, sizeof square),
               v->adamw(out, b, m, square, &r, N)));
