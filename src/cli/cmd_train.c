@@ -50,11 +50,14 @@ const bt_command bt_command_train = {"train",
                                      train};
 
 typedef struct eval_flags {
-    bool untrained, json;
+    const char *checkpoint;
+    bool untrained, raw, json;
 } eval_flags;
 
 static const bt_option eval_options[] = {
+    BT_OPTION_STRING(eval_flags, checkpoint, "last", "last, best or a step's number"),
     BT_OPTION_BOOL(eval_flags, untrained, "false", "scores the weights that the run began with"),
+    BT_OPTION_BOOL(eval_flags, raw, "false", "scores the weights themselves, not their moving averages (train.ema)"),
     BT_OPTION_BOOL(eval_flags, json, "false", "prints one JSON object"),
 };
 static const bt_option_table eval_table = BT_OPTION_TABLE("bittern eval", eval_options);
@@ -76,8 +79,8 @@ static bt_status eval(const bt_arguments *a) {
     if (status == BT_OK) status = bt_run_config_check(&config, options);
     if (status == BT_OK) {
         config.run.dir = run; /* the folder may have been moved */
-        config.model.weights = "";
-        status = bt_eval(&config, flags->untrained, flags->json);
+        bt_eval_options eval = {flags->checkpoint, flags->untrained, flags->raw, flags->json};
+        status = bt_eval(&config, &eval);
     }
     bt_options_free(options);
     bt_text_free(&path);
@@ -85,7 +88,7 @@ static bt_status eval(const bt_arguments *a) {
 }
 
 const bt_command bt_command_eval = {
-    "eval", "RUN [key=value ...]", "scores of a run's newest checkpoint", 1, -1, &eval_table, sizeof(eval_flags), true,
+    "eval", "RUN [key=value ...]", "scores of a checkpoint of a run", 1, -1, &eval_table, sizeof(eval_flags), true,
     eval};
 
 typedef struct config_flags {

@@ -25,7 +25,7 @@ void bt_model_init(bt_model *out, const bt_method *method, const bt_method_confi
     bt_vit_training tower = *training;
     tower.group = BT_GROUP_TOWER;
     bt_vit_init(&out->vit, out->store, vit, &tower);
-    method->declare(out, training->decay, training->seed);
+    method->declare(out, config->own_decay ? config->decay : training->decay, training->seed);
 }
 
 void bt_model_release(bt_model *model) {

@@ -22,6 +22,8 @@ typedef struct bt_method_config {
     bool supervised;       /**< CroVCA: targets are batch prototypes of the classes */
     bool given_targets;    /**< CroVCA: each view's bits come from the input "targets" u8 (views*N, bits) (parity runs) */
     float align_weight, rate_weight, rate_eps;
+    bool own_decay;        /**< the head's weight decay is `decay`; else that of the tower's training */
+    float decay;
 } bt_method_config;
 
 /** A tower with a method's head in one store. */

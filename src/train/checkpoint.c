@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATH_BYTES = 1200, FILE_BYTES = PATH_BYTES + 64, FORMAT_VERSION = 1 };
+enum { PATH_BYTES = 1200, FILE_BYTES = PATH_BYTES + 64, FORMAT_VERSION = 2 };
 
 static bool is_trained(const bt_param_spec *s) { return s->trainable || s->kind == BT_PARAM_BUFFER; }
 
@@ -71,39 +71,52 @@ static void add_source(source_list *l, bt_params *store, int index, bt_param_slo
     l->count++;
 }
 
-bt_status bt_base_save(const char *run, bt_params *store) {
+static bt_status write_list(const char *folder, const char *name, const source_list *l) {
+    char path[FILE_BYTES];
+    snprintf(path, sizeof path, "%s/%s.safetensors", folder, name);
+    return bt_safetensors_write(path, l->source, l->count, NULL, 0);
+}
+
+/** From host memory: the frozen parameters, or the others. */
+static bt_status save_host(const char *run, const char *name, bt_params *store, bool others) {
     source_list l;
     bt_status status = make_list(&l, bt_params_count(store) + 1);
     for (int i = 0; status == BT_OK && i < bt_params_count(store); i++)
-        if (!is_trained(bt_params_spec(store, i))) add_source(&l, store, i, BT_SLOT_VALUE, "", bt_params_host(store, i));
-    char path[PATH_BYTES];
-    snprintf(path, sizeof path, "%s/base.safetensors", run);
-    if (status == BT_OK && l.count) status = bt_safetensors_write(path, l.source, l.count, NULL, 0);
+        if (is_trained(bt_params_spec(store, i)) == others) add_source(&l, store, i, BT_SLOT_VALUE, "", bt_params_host(store, i));
+    if (status == BT_OK && l.count) status = write_list(run, name, &l);
+    free_list(&l);
+    return status;
+}
+
+bt_status bt_base_save(const char *run, bt_params *store, bool started) {
+    BT_TRY(save_host(run, "base", store, false));
+    return started ? save_host(run, "start", store, true) : BT_OK;
+}
+
+/** One file: a slot of everything trained, and of buffers too if they have it; or both Adam moments. */
+static bt_status write_slot(const char *folder, const char *name, bt_params *store, bt_param_slot slot) {
+    source_list l = {0};
+    int count = bt_params_count(store);
+    bt_status status = make_list(&l, 2 * count + 1);
+    for (int i = 0; status == BT_OK && i < count; i++) {
+        const bt_param_spec *spec = bt_params_spec(store, i);
+        if (!is_trained(spec)) continue;
+        if (slot != BT_SLOT_ADAM_M) {
+            add_source(&l, store, i, slot, "", NULL);
+        } else if (spec->kind != BT_PARAM_BUFFER) {
+            add_source(&l, store, i, BT_SLOT_ADAM_M, "m/", NULL);
+            add_source(&l, store, i, BT_SLOT_ADAM_V, "v/", NULL);
+        }
+    }
+    if (status == BT_OK) status = write_list(folder, name, &l);
     free_list(&l);
     return status;
 }
 
 static bt_status write_tensors(const char *folder, bt_params *store) {
-    source_list model = {0}, optim = {0};
-    int count = bt_params_count(store);
-    bt_status status = make_list(&model, count + 1);
-    if (status == BT_OK) status = make_list(&optim, 2 * count + 1);
-    for (int i = 0; status == BT_OK && i < count; i++) {
-        const bt_param_spec *spec = bt_params_spec(store, i);
-        if (!is_trained(spec)) continue;
-        add_source(&model, store, i, BT_SLOT_VALUE, "", NULL);
-        if (spec->kind == BT_PARAM_BUFFER) continue;
-        add_source(&optim, store, i, BT_SLOT_ADAM_M, "m/", NULL);
-        add_source(&optim, store, i, BT_SLOT_ADAM_V, "v/", NULL);
-    }
-    char path[FILE_BYTES];
-    snprintf(path, sizeof path, "%s/model.safetensors", folder);
-    if (status == BT_OK) status = bt_safetensors_write(path, model.source, model.count, NULL, 0);
-    snprintf(path, sizeof path, "%s/optim.safetensors", folder);
-    if (status == BT_OK) status = bt_safetensors_write(path, optim.source, optim.count, NULL, 0);
-    free_list(&model);
-    free_list(&optim);
-    return status;
+    BT_TRY(write_slot(folder, "model", store, BT_SLOT_VALUE));
+    if (bt_params_has_average(store)) BT_TRY(write_slot(folder, "average", store, BT_SLOT_AVERAGE));
+    return write_slot(folder, "optim", store, BT_SLOT_ADAM_M);
 }
 
 static bt_status write_state(const char *folder, const bt_train_state *state, const char *config) {
@@ -116,6 +129,8 @@ static bt_status write_state(const char *folder, const bt_train_state *state, co
     bt_json_member_integer(&w, "epoch", state->epoch);
     bt_json_member_integer(&w, "batch", state->batch);
     bt_json_member_number(&w, "seconds", state->seconds);
+    bt_json_member_number(&w, "loss_sum", state->loss_sum);
+    bt_json_member_integer(&w, "loss_count", state->loss_count);
     bt_json_key(&w, "updates");
     bt_json_begin_array(&w);
     for (int g = 0; g < BT_GROUPS; g++) bt_json_put_integer(&w, state->updates[g]);
@@ -149,19 +164,89 @@ static bool checkpoint_step(const char *name, long long *step) {
     return sscanf(name, "step_%8lld%c", step, &tail) == 1;
 }
 
+static void folder_of(const char *run, long long step, char path[PATH_BYTES]) {
+    snprintf(path, PATH_BYTES, "%s/checkpoints/step_%08lld", run, step);
+}
+
+bool bt_checkpoint_exists(const char *run, int64_t step) {
+    char path[PATH_BYTES];
+    folder_of(run, step, path);
+    return bt_file_exists(path);
+}
+
+/** The step that a link names; -1 if it is not there. */
+static long long step_of_link(const char *run, const char *link) {
+    char path[PATH_BYTES], target[64];
+    snprintf(path, sizeof path, "%s/checkpoints/%s", run, link);
+    ssize_t length = readlink(path, target, sizeof target - 1);
+    if (length < 0) return -1;
+    target[length] = 0;
+    long long step;
+    return checkpoint_step(target, &step) ? step : -1;
+}
+
+bt_status bt_checkpoint_point(const char *run, const char *link, int64_t step) {
+    char path[PATH_BYTES], temporary[PATH_BYTES + 32], target[32];
+    if (step_of_link(run, link) == step) return BT_OK;
+    snprintf(path, sizeof path, "%s/checkpoints/%s", run, link);
+    snprintf(temporary, sizeof temporary, "%s.partial-%ld", path, (long)getpid());
+    snprintf(target, sizeof target, "step_%08lld", (long long)step);
+    unlink(temporary); /* left by a killed process of the same id */
+    if (symlink(target, temporary) != 0) return bt_file_error("make the link", path, errno);
+    if (rename(temporary, path) == 0) return BT_OK;
+    bt_status status = bt_file_error("replace the link", path, errno);
+    unlink(temporary);
+    return status;
+}
+
+/** What a killed process left: a folder with its files, or a link. */
+static void remove_partial(const char *path) {
+    if (unlink(path) != 0) remove_folder(path);
+}
+
 void bt_checkpoint_rotate(const char *run, int keep) {
     char folder[PATH_BYTES], path[PATH_BYTES + 300];
     snprintf(folder, sizeof folder, "%s/checkpoints", run);
     struct dirent **names;
+    long long best = step_of_link(run, "best");
     int count = scandir(folder, &names, NULL, alphasort), complete = 0;
     for (int i = count - 1; i >= 0; i--) {
         long long step;
         snprintf(path, sizeof path, "%s/%s", folder, names[i]->d_name);
-        if (strstr(names[i]->d_name, ".partial-")) remove_folder(path);
-        else if (checkpoint_step(names[i]->d_name, &step) && ++complete > keep && keep > 0) remove_folder(path);
+        if (strstr(names[i]->d_name, ".partial-")) remove_partial(path);
+        else if (checkpoint_step(names[i]->d_name, &step) && ++complete > keep && keep > 0 && step != best) remove_folder(path);
         free(names[i]);
     }
     if (count >= 0) free(names);
+}
+
+/** BT_ERR_IO: the checkpoint is not there; these are. */
+static bt_status not_found(const char *run, const char *which) {
+    char folder[PATH_BYTES];
+    snprintf(folder, sizeof folder, "%s/checkpoints", run);
+    struct dirent **names;
+    bt_text list = {0};
+    int count = scandir(folder, &names, NULL, alphasort);
+    for (int i = 0; i < count; i++) {
+        long long step;
+        if (checkpoint_step(names[i]->d_name, &step)) bt_text_append(&list, "%s%lld", bt_text_get(&list)[0] ? ", " : "", step);
+        free(names[i]);
+    }
+    if (count >= 0) free(names);
+    const char *steps = bt_text_get(&list);
+    bt_status status = bt_error(BT_ERR_IO, "%s has no checkpoint \"%s\"; %s%s", run, which,
+                                *steps ? "there are last, best (once there are scores) and steps " : "there is none: train it first", steps);
+    bt_text_free(&list);
+    return status;
+}
+
+bt_status bt_checkpoint_find(const char *run, const char *which, char *path, size_t path_bytes) {
+    if (strcmp(which, "last") == 0) return bt_checkpoint_newest(run, path, path_bytes) ? BT_OK : not_found(run, which);
+    char *end;
+    long long step = strcmp(which, "best") == 0 ? step_of_link(run, "best") : strtoll(which, &end, 10);
+    bool number = strcmp(which, "best") == 0 || (*which >= '0' && *which <= '9' && !*end);
+    if (!number || step < 0 || !bt_checkpoint_exists(run, step)) return not_found(run, which);
+    return (size_t)snprintf(path, path_bytes, "%s/checkpoints/step_%08lld", run, step) < path_bytes ? BT_OK : not_found(run, which);
 }
 
 bool bt_checkpoint_newest(const char *run, char *path, size_t path_bytes) {
@@ -178,15 +263,16 @@ bool bt_checkpoint_newest(const char *run, char *path, size_t path_bytes) {
 bt_status bt_checkpoint_save(const char *run, bt_params *store, const bt_train_state *state, const char *config, int keep) {
     char final[PATH_BYTES], partial[PATH_BYTES + 32], parent[PATH_BYTES];
     snprintf(parent, sizeof parent, "%s/checkpoints", run);
-    snprintf(final, sizeof final, "%s/checkpoints/step_%08lld", run, (long long)state->step);
+    folder_of(run, state->step, final);
     snprintf(partial, sizeof partial, "%s.partial-%ld", final, (long)getpid());
     struct stat there;
-    if (stat(final, &there) == 0) return BT_OK; /* an interrupt right after a checkpoint */
+    if (stat(final, &there) == 0) return bt_checkpoint_point(run, "last", state->step); /* an interrupt right after a checkpoint */
     bt_status status = bt_file_make_folders(partial);
     if (status == BT_OK) status = write_tensors(partial, store);
     if (status == BT_OK) status = write_state(partial, state, config);
     if (status == BT_OK) status = bt_file_sync_folder(partial);
     if (status == BT_OK && rename(partial, final) != 0) status = bt_file_error("rename", partial, errno);
+    if (status == BT_OK) status = bt_checkpoint_point(run, "last", state->step);
     if (status == BT_OK) status = bt_file_sync_folder(parent);
     if (status != BT_OK) {
         remove_folder(partial);
@@ -214,6 +300,8 @@ bt_status bt_checkpoint_state(const char *checkpoint, bt_train_state *state, cha
     if (status == BT_OK) status = bt_json_get_integer(root, "epoch", 0, INT64_MAX, &s.epoch);
     if (status == BT_OK) status = bt_json_get_integer(root, "batch", 0, INT64_MAX, &s.batch);
     if (status == BT_OK) status = bt_json_get_number(root, "seconds", &s.seconds);
+    if (status == BT_OK) status = bt_json_get_number(root, "loss_sum", &s.loss_sum);
+    if (status == BT_OK) status = bt_json_get_integer(root, "loss_count", 0, INT64_MAX, &s.loss_count);
     if (status == BT_OK) status = bt_json_get_string(root, "config", &text);
     if (status == BT_OK) status = bt_json_get(root, "updates", BT_JSON_ARRAY, &updates);
     for (int g = 0; status == BT_OK && g < BT_GROUPS; g++) {
@@ -260,26 +348,51 @@ bt_status bt_weights_load(const char *path, bt_params *store, unsigned mask, int
     return status;
 }
 
+bt_status bt_run_load(const char *run, const char *checkpoint, bool averages, bt_params *store) {
+    char file[FILE_BYTES];
+    int count;
+    snprintf(file, sizeof file, "%s/base.safetensors", run);
+    if (bt_file_exists(file)) BT_TRY(bt_weights_load(file, store, 1u, &count));
+    if (checkpoint) snprintf(file, sizeof file, "%s/%s.safetensors", checkpoint, averages ? "average" : "model");
+    else snprintf(file, sizeof file, "%s/start.safetensors", run);
+    return checkpoint || bt_file_exists(file) ? bt_weights_load(file, store, 2u, &count) : BT_OK;
+}
+
+/** After commit: one slot of one parameter from the file's tensor `name`. */
+static bt_status load_slot(const bt_safetensors *file, const char *path, const char *name, bt_params *store, int index, bt_param_slot slot) {
+    const bt_param_spec *spec = bt_params_spec(store, index);
+    const bt_safetensors_entry *e;
+    BT_TRY(find_entry(file, path, name, spec, &e));
+    float *host = bt_memory_alloc((size_t)bt_shape_count(spec->shape), sizeof *host);
+    bt_status status = host ? bt_safetensors_to_f32(e, host) : BT_ERR_MEMORY;
+    if (status == BT_OK) status = bt_params_write(store, index, slot, host);
+    bt_memory_free(host);
+    return status;
+}
+
+static bt_status load_averages(const char *checkpoint, bt_params *store) {
+    char path[FILE_BYTES];
+    snprintf(path, sizeof path, "%s/average.safetensors", checkpoint);
+    bt_safetensors *file;
+    BT_TRY(bt_safetensors_open(path, &file));
+    bt_status status = BT_OK;
+    for (int i = 0; status == BT_OK && i < bt_params_count(store); i++)
+        if (is_trained(bt_params_spec(store, i))) status = load_slot(file, path, bt_params_spec(store, i)->name, store, i, BT_SLOT_AVERAGE);
+    bt_safetensors_close(file);
+    return status;
+}
+
 bt_status bt_checkpoint_load_optimizer(const char *checkpoint, bt_params *store) {
-    char path[PATH_BYTES], name[160];
+    char path[FILE_BYTES], name[160];
     snprintf(path, sizeof path, "%s/optim.safetensors", checkpoint);
     bt_safetensors *file;
     BT_TRY(bt_safetensors_open(path, &file));
     bt_status status = BT_OK;
-    for (int i = 0; status == BT_OK && i < bt_params_count(store); i++) {
-        const bt_param_spec *spec = bt_params_spec(store, i);
-        if (!spec->trainable) continue;
-        float *host = bt_memory_alloc((size_t)bt_shape_count(spec->shape), sizeof *host);
-        if (!host) status = BT_ERR_MEMORY;
-        for (int k = 0; status == BT_OK && k < 2; k++) {
-            const bt_safetensors_entry *e;
-            snprintf(name, sizeof name, "%c/%s", k ? 'v' : 'm', spec->name);
-            status = find_entry(file, path, name, spec, &e);
-            if (status == BT_OK) status = bt_safetensors_to_f32(e, host);
-            if (status == BT_OK) status = bt_params_write(store, i, k ? BT_SLOT_ADAM_V : BT_SLOT_ADAM_M, host);
+    for (int i = 0; i < bt_params_count(store); i++)
+        for (int k = 0; status == BT_OK && k < 2 && bt_params_spec(store, i)->trainable; k++) {
+            snprintf(name, sizeof name, "%c/%s", k ? 'v' : 'm', bt_params_spec(store, i)->name);
+            status = load_slot(file, path, name, store, i, k ? BT_SLOT_ADAM_V : BT_SLOT_ADAM_M);
         }
-        bt_memory_free(host);
-    }
     bt_safetensors_close(file);
-    return status;
+    return status == BT_OK && bt_params_has_average(store) ? load_averages(checkpoint, store) : status;
 }

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "base/thread.h"
+#include "train/interrupt.h"
 
 #include <string.h>
 
@@ -52,6 +53,7 @@ static bt_status embed_all(bt_session *session, const bt_loader_options *options
         status = bt_loader_next(loader, &b);
         if (status != BT_OK || b.end) break;
         status = embed_batch(session, &b, outputs, codes, s, &room);
+        if (status == BT_OK && bt_interrupt_seen()) status = bt_error(BT_ERR_INTERRUPTED, "interrupted by signal %d while scores were made; continue with --resume", bt_interrupt_seen());
     }
     bt_loader_free(loader);
     free_side(&room);

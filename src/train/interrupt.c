@@ -1,12 +1,15 @@
 /* SIGINT and SIGTERM. */
 #include "train/interrupt.h"
 
+#include "base/log.h"
+
 #include <signal.h>
 
 static volatile sig_atomic_t seen;
 
 static void note(int number) {
     if (seen) {
+        bt_log_status_abandon();
         signal(number, SIG_DFL);
         raise(number);
     }

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,7 +24,7 @@ static bt_status drop_later(const char *path, int64_t step) {
         int64_t at = 0;
         bool keep = bt_json_parse(line, (size_t)(end - line), path, (size_t)(line - content), &json) == BT_OK;
         if (keep) {
-            keep = bt_json_get_integer(bt_json_root(json), "step", 0, INT64_MAX, &at) == BT_OK && at <= step;
+            keep = bt_json_get_integer(bt_json_root(json), "step", 0, INT64_MAX, &at) == BT_OK && at <= step && step > 0;
             bt_json_free(json);
         }
         if (keep) bt_text_append_bytes(&kept, line, (size_t)(end - line) + 1);
@@ -60,7 +61,14 @@ static bt_status append(bt_metrics *metrics, bt_json_writer *w) {
     return status;
 }
 
-bt_status bt_metrics_step(bt_metrics *metrics, const bt_train_state *state, const bt_step_result *r, double lr, double views_per_s, double waiting) {
+/** Rates of groups that have one of their own. */
+static void write_rates(bt_json_writer *w, const bt_step_notes *n) {
+    static const char *const keys[] = {[BT_GROUP_HEAD] = "lr_head", [BT_GROUP_TOWER] = "lr_tower"};
+    for (int g = 0; g < 2; g++)
+        if (n->lr_group[g] != n->lr) bt_json_member_number(w, keys[g], n->lr_group[g]);
+}
+
+bt_status bt_metrics_step(bt_metrics *metrics, const bt_train_state *state, const bt_step_result *r, const bt_step_notes *n) {
     bt_text line = {0};
     bt_json_writer w = bt_json_write_to(&line, false);
     bt_json_begin_object(&w);
@@ -69,11 +77,13 @@ bt_status bt_metrics_step(bt_metrics *metrics, const bt_train_state *state, cons
     bt_json_member_integer(&w, "epoch", state->epoch);
     bt_json_member_number(&w, "loss", r->loss);
     for (int i = 0; i < r->terms; i++) bt_json_member_number(&w, r->name[i], (double)r->value[i]);
-    bt_json_member_number(&w, "lr", lr);
-    bt_json_member_number(&w, "views_per_s", views_per_s);
-    bt_json_member_number(&w, "waiting", waiting);
+    bt_json_member_number(&w, "lr", n->lr);
+    write_rates(&w, n);
+    bt_json_member_number(&w, "views_per_s", n->views_per_s);
+    bt_json_member_number(&w, "waiting", n->waiting);
+    if (*n->guilty) bt_json_member_string(&w, "slowest_stage", n->guilty);
     BT_TRY(append(metrics, &w));
-    bt_event_scalar scalars[BT_MAX_TERMS + 4] = {{"train/loss", r->loss}, {"train/lr", lr}, {"speed/views_per_s", views_per_s}, {"speed/waiting", waiting}};
+    bt_event_scalar scalars[BT_MAX_TERMS + 4] = {{"train/loss", r->loss}, {"train/lr", n->lr}, {"speed/views_per_s", n->views_per_s}, {"speed/waiting", n->waiting}};
     char tags[BT_MAX_TERMS][48];
     for (int i = 0; i < r->terms; i++) {
         snprintf(tags[i], sizeof tags[i], "train/%s", r->name[i]);
@@ -99,7 +109,7 @@ static void write_scores(bt_json_writer *w, const bt_evaluation *e) {
     bt_json_member_integer(w, "database", e->database);
 }
 
-bt_status bt_metrics_scores(bt_metrics *metrics, const bt_train_state *state, const bt_evaluation *e, const char *when) {
+bt_status bt_metrics_scores(bt_metrics *metrics, const bt_train_state *state, const bt_evaluation *e, const char *when, double loss) {
     bt_text line = {0};
     bt_json_writer w = bt_json_write_to(&line, false);
     bt_json_begin_object(&w);
@@ -107,12 +117,19 @@ bt_status bt_metrics_scores(bt_metrics *metrics, const bt_train_state *state, co
     bt_json_member_string(&w, "when", when);
     bt_json_member_integer(&w, "step", state->step);
     write_scores(&w, e);
+    if (!isnan(loss)) bt_json_member_number(&w, "loss", loss);
     BT_TRY(append(metrics, &w));
     bt_event_scalar scalars[3] = {{"scores/map_continuous", e->cosine.papers}};
     int count = 1;
     if (e->has_codes) scalars[count++] = (bt_event_scalar){"scores/map_binary", e->asymmetric.papers};
     if (e->accuracy >= 0) scalars[count++] = (bt_event_scalar){"scores/accuracy", e->accuracy};
     return bt_event_file_append(metrics->events, state->step, scalars, count);
+}
+
+double bt_evaluation_score(const bt_evaluation *e, const char *key) {
+    if (strcmp(key, "map_binary") == 0) return e->has_codes ? e->asymmetric.papers : NAN;
+    if (strcmp(key, "map_continuous") == 0) return e->cosine.papers;
+    return strcmp(key, "accuracy") == 0 && e->accuracy >= 0 ? e->accuracy : NAN;
 }
 
 static void describe(const bt_evaluation *e, char *text, size_t bytes) {
@@ -126,7 +143,7 @@ static void describe(const bt_evaluation *e, char *text, size_t bytes) {
 void bt_evaluation_log(const bt_evaluation *e, const char *when) {
     char text[256];
     describe(e, text, sizeof text);
-    bt_log_info("scores %s training: %s; %lld queries, %lld items, %.1f s", when, text, (long long)e->queries, (long long)e->database, e->seconds);
+    bt_log_info("scores %s: %s; %lld queries, %lld items, %.1f s", when, text, (long long)e->queries, (long long)e->database, e->seconds);
 }
 
 bt_status bt_evaluation_print(const bt_evaluation *e, bool json) {
@@ -145,10 +162,11 @@ bt_status bt_evaluation_print(const bt_evaluation *e, bool json) {
 
 /* ---- configurations ---- */
 
-/** Settings that do not change the numbers of a run. */
+/** Settings that do not change the numbers of a run, or not those of a run that has begun. */
 static bool may_change(const char *key) {
     static const char *const free_keys[] = {"run.dir", "run.log_every", "run.checkpoint_every", "run.keep", "data.loader_threads", "data.ahead",
-                                            "data.cache_mb", "eval.k", "eval.batch", "eval.before"};
+                                            "data.cache_mb", "eval.k", "eval.batch", "eval.before", "eval.every", "run.best", "run.start", "model.weights",
+                                            "train.patience"};
     for (size_t i = 0; i < sizeof free_keys / sizeof free_keys[0]; i++)
         if (strcmp(key, free_keys[i]) == 0) return true;
     return false;

@@ -12,16 +12,29 @@ typedef struct bt_metrics {
     bt_event_file *events;
 } bt_metrics;
 
-/** Opens for appending; lines of steps behind `step` are dropped: a resumed run writes them again. The event file is a new one. */
+/** Opens for appending; lines of steps behind `step` are dropped: a resumed run writes them again. At step 0 all are: nothing was saved
+ *  that they belong to. The event file is a new one. */
 bt_status bt_metrics_open(bt_metrics *out, const char *run, int64_t step) BT_MUST_CHECK;
 void bt_metrics_close(bt_metrics *metrics);
 
-bt_status bt_metrics_step(bt_metrics *metrics, const bt_train_state *state, const bt_step_result *result, double lr, double views_per_s,
-                          double waiting) BT_MUST_CHECK;
-bt_status bt_metrics_scores(bt_metrics *metrics, const bt_train_state *state, const bt_evaluation *e, const char *when) BT_MUST_CHECK;
+/** What a step's line tells beside its losses. */
+typedef struct bt_step_notes {
+    double lr;                   /**< of optim.lr */
+    double lr_group[BT_GROUPS];  /**< of the groups; written where it differs */
+    double views_per_s, waiting; /**< waiting: share of the time in which the device waited for the loader */
+    const char *guilty;          /**< the loader's slowest stage */
+} bt_step_notes;
 
-/** One log line. */
+bt_status bt_metrics_step(bt_metrics *metrics, const bt_train_state *state, const bt_step_result *result, const bt_step_notes *notes) BT_MUST_CHECK;
+
+/** `when`: "before", "epoch", "after". `loss` is the mean over the steps since the last scores; NaN is not written. */
+bt_status bt_metrics_scores(bt_metrics *metrics, const bt_train_state *state, const bt_evaluation *e, const char *when, double loss) BT_MUST_CHECK;
+
+/** One log line; `when` as "before training". */
 void bt_evaluation_log(const bt_evaluation *e, const char *when);
+
+/** A score by its key in metrics.jsonl; NaN if the evaluation has none of that name. */
+double bt_evaluation_score(const bt_evaluation *e, const char *key);
 /** To stdout, as lines or as one JSON object. */
 bt_status bt_evaluation_print(const bt_evaluation *e, bool json) BT_MUST_CHECK;
 

@@ -11,6 +11,8 @@ static const char *const damaged[] = {"fatal", "skip", NULL};
 static const char *const formats[] = {"auto", "folder", "manifest", "lists", NULL};
 static const char *const recompute[] = {"none", "cheap", "blocks", NULL};
 
+static const char *const bests[] = {"auto", "map_binary", "map_continuous", "accuracy", "loss", NULL}; /* bt_best */
+
 static const bt_option run_options[] = {
     BT_OPTION_STRING(bt_run_section, dir, NULL, "folder of the run: metrics, checkpoints, resolved configuration"),
     BT_OPTION_STRING(bt_run_section, device, "cpu", "cpu or cuda"),
@@ -19,7 +21,9 @@ static const bt_option run_options[] = {
     BT_OPTION_ENUM(bt_run_section, dtype, "f32", dtypes, "of activations and product weights"),
     BT_OPTION_INT(bt_run_section, log_every, "10", 1, 1000000, "steps between log lines"),
     BT_OPTION_INT(bt_run_section, checkpoint_every, "200", 0, 1e9, "steps between checkpoints; 0: only the last"),
-    BT_OPTION_INT(bt_run_section, keep, "2", 0, 100000, "checkpoints that are kept; 0: all"),
+    BT_OPTION_INT(bt_run_section, keep, "2", 0, 100000, "newest checkpoints that are kept, and the best; 0: all"),
+    BT_OPTION_ENUM(bt_run_section, best, "auto", bests, "score that decides which checkpoint is best; auto: map_binary, or accuracy for classes; loss: mean training loss"),
+    BT_OPTION_STRING(bt_run_section, start, "", "a run's folder, or a checkpoint's (RUN/checkpoints/best), whose tower, adapters and head this run begins with"),
 };
 static const bt_option model_options[] = {
     BT_OPTION_STRING(bt_model_section, name, "custom", "a known tower (bittern inspect models), or custom with the sizes below"),
@@ -82,11 +86,19 @@ static const bt_option train_options[] = {
     BT_OPTION_INT(bt_train_section, batch, "256", 1, 1000000, "images of a step (each gives method.views views)"),
     BT_OPTION_INT(bt_train_section, chunk, "0", 0, 1000000, "images that are encoded at a time where the batch is larger than memory; 0: all"),
     BT_OPTION_ENUM(bt_train_section, recompute, "cheap", recompute, "what the backward computes again instead of keeping"),
+    BT_OPTION_DOUBLE(bt_train_section, ema, "0", 0, 0.999999, "decay of moving averages of the trained weights, which scores are then made with; 0: none"),
+    BT_OPTION_INT(bt_train_section, patience, "0", 0, 1000000, "training ends after so many scores (eval.every) without a better one; 0: never"),
 };
 static const bt_option optim_options[] = {
     BT_OPTION_DOUBLE(bt_optim_section, lr, "1e-3", 0, 10, "learning rate at the start of the cosine"),
     BT_OPTION_DOUBLE(bt_optim_section, lr_min, "1e-6", 0, 10, "learning rate at its end"),
+    BT_OPTION_DOUBLE(bt_optim_section, lr_head, "0", 0, 10, "in place of optim.lr for the head; 0: optim.lr"),
+    BT_OPTION_DOUBLE(bt_optim_section, lr_adapter, "0", 0, 10, "the same for adapters"),
+    BT_OPTION_DOUBLE(bt_optim_section, lr_tower, "0", 0, 10, "the same for the tower's own weights (model.train_all)"),
     BT_OPTION_DOUBLE(bt_optim_section, weight_decay, "0.01", 0, 10, "decoupled, on all trained parameters"),
+    BT_OPTION_DOUBLE(bt_optim_section, decay_head, "-1", -1, 10, "in place of optim.weight_decay for the head; below 0: optim.weight_decay"),
+    BT_OPTION_DOUBLE(bt_optim_section, decay_adapter, "-1", -1, 10, "the same for adapters"),
+    BT_OPTION_DOUBLE(bt_optim_section, decay_tower, "-1", -1, 10, "the same for the tower's own weights (model.train_all)"),
     BT_OPTION_DOUBLE(bt_optim_section, beta1, "0.9", 0, 0.999999, "AdamW"),
     BT_OPTION_DOUBLE(bt_optim_section, beta2, "0.999", 0, 0.999999, "AdamW"),
     BT_OPTION_DOUBLE(bt_optim_section, eps, "1e-8", 0, 1, "AdamW"),
@@ -97,6 +109,7 @@ static const bt_option eval_options[] = {
     BT_OPTION_INT(bt_eval_section, k, "1000", 1, 1e9, "mAP counts the first k items"),
     BT_OPTION_INT(bt_eval_section, batch, "64", 0, 100000, "images that are embedded at a time; 0: no scores"),
     BT_OPTION_BOOL(bt_eval_section, before, "true", "scores before training too"),
+    BT_OPTION_INT(bt_eval_section, every, "0", 0, 1000000, "epochs between scores; 0: only at the end"),
 };
 
 static const bt_option_table run_table = BT_OPTION_TABLE("The run", run_options), model_table = BT_OPTION_TABLE("The tower", model_options),
@@ -117,6 +130,36 @@ static const bt_option sections[] = {
 };
 const bt_option_table bt_run_config_table = BT_OPTION_TABLE("Configuration of a run", sections);
 
+/** Rates and decays of groups that there are not, and rates below the end of the schedule. */
+static bt_status check_groups(const bt_run_config *c, const bt_options *o) {
+    bool adapters = strcmp(c->adapter.targets, "none") != 0 && !c->model.train_all;
+    const struct {
+        const char *lr, *decay, *missing;
+        double value, weight_decay;
+    } group[] = {{"optim.lr_head", "optim.decay_head", NULL, c->optim.lr_head, c->optim.decay_head},
+                 {"optim.lr_adapter", "optim.decay_adapter", adapters ? NULL : "there are no adapters (adapter.targets is none)", c->optim.lr_adapter, c->optim.decay_adapter},
+                 {"optim.lr_tower", "optim.decay_tower", c->model.train_all ? NULL : "the tower's own weights are not trained (model.train_all is false)", c->optim.lr_tower,
+                  c->optim.decay_tower}};
+    for (int g = 0; g < 3; g++) {
+        if (group[g].missing && group[g].value > 0) return bt_options_error(o, group[g].lr, "%s", group[g].missing);
+        if (group[g].missing && group[g].weight_decay >= 0) return bt_options_error(o, group[g].decay, "%s", group[g].missing);
+        if (group[g].value > 0 && group[g].value < c->optim.lr_min)
+            return bt_options_error(o, group[g].lr, "%g is below optim.lr_min %g, where every rate ends", group[g].value, c->optim.lr_min);
+    }
+    return BT_OK;
+}
+
+static bt_status check_scores(const bt_run_config *c, const bt_options *o) {
+    bool classify = strcmp(c->method.name, "classify") == 0, crovca = strcmp(c->method.name, "crovca") == 0;
+    if (c->run.best == 1 && classify) return bt_options_error(o, "run.best", "classify makes no codes; allowed: auto, map_continuous, accuracy, loss");
+    if (c->run.best == 3 && crovca) return bt_options_error(o, "run.best", "crovca has no accuracy; allowed: auto, map_binary, map_continuous, loss");
+    if (!c->eval.batch && c->eval.every) return bt_options_error(o, "eval.every", "%d asks for scores, and eval.batch 0 switches them off", c->eval.every);
+    if (c->train.patience && !c->eval.every) return bt_options_error(o, "train.patience", "%d counts scores; set eval.every to the epochs between them", c->train.patience);
+    if (*c->run.start && *c->model.weights)
+        return bt_options_error(o, "run.start", "\"%s\" brings a tower, and so does model.weights \"%s\"; set one of them", c->run.start, c->model.weights);
+    return BT_OK;
+}
+
 bt_status bt_run_config_check(const bt_run_config *c, const bt_options *o) {
     if (c->augment.scale_min > c->augment.scale_max)
         return bt_options_error(o, "augment.scale_min", "%g is above augment.scale_max %g", c->augment.scale_min, c->augment.scale_max);
@@ -126,7 +169,8 @@ bt_status bt_run_config_check(const bt_run_config *c, const bt_options *o) {
         return bt_options_error(o, "train.chunk", "%d is above train.batch %d", c->train.chunk, c->train.batch);
     if (strcmp(c->method.name, "classify") == 0 && c->method.views != 1)
         return bt_options_error(o, "method.views", "classify takes 1 view, found %d", c->method.views);
-    return BT_OK;
+    BT_TRY(check_groups(c, o));
+    return check_scores(c, o);
 }
 
 bt_status bt_run_config_json(const bt_options *o, bt_text *out) {

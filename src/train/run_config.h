@@ -6,11 +6,12 @@
 #include "base/options.h"
 
 typedef struct bt_run_section {
-    const char *dir, *device;
+    const char *dir, *device, *start;
     int64_t seed;
     int threads;
     int dtype; /**< 0 f32, 1 bf16 */
     int log_every, checkpoint_every, keep;
+    int best; /**< bt_best */
 } bt_run_section;
 
 typedef struct bt_model_section {
@@ -51,15 +52,19 @@ typedef struct bt_augment_section {
 typedef struct bt_train_section {
     int epochs, head_epochs, batch, chunk;
     int recompute; /**< bt_recompute */
+    double ema;    /**< decay; 0: none */
+    int patience;
 } bt_train_section;
 
 typedef struct bt_optim_section {
-    double lr, lr_min, weight_decay, beta1, beta2, eps, clip;
+    double lr, lr_min, lr_head, lr_adapter, lr_tower;                     /**< of a group: 0 for lr */
+    double weight_decay, decay_head, decay_adapter, decay_tower;          /**< of a group: -1 for weight_decay */
+    double beta1, beta2, eps, clip;
     int warmup;
 } bt_optim_section;
 
 typedef struct bt_eval_section {
-    int k, batch;
+    int k, batch, every;
     bool before;
 } bt_eval_section;
 

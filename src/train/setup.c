@@ -1,30 +1,9 @@
 /* What training and evaluation both need. */
 #include "train/setup.h"
 
-#include "base/file.h"
 #include "base/log.h"
 
-#include <stdio.h>
 #include <string.h>
-
-/** The newest checkpoint of a run behind its base weights, or one file. Heads of other methods are left out by name. */
-static bt_status load_weights(const char *path, bt_params *store) {
-    char file[1024], checkpoint[900];
-    int frozen = 0, trained = 0;
-    size_t length = strlen(path);
-    bool one_file = length > 12 && strcmp(path + length - 12, ".safetensors") == 0;
-    if (one_file) {
-        BT_TRY(bt_weights_load(path, store, 1u, &frozen));
-        bt_log_info("weights: %d tensors of the tower from %s", frozen, path);
-        return BT_OK;
-    }
-    if (!bt_checkpoint_newest(path, checkpoint, sizeof checkpoint))
-        return bt_error(BT_ERR_IO, "model.weights: %s is neither a .safetensors file nor a run with a checkpoint (train it first)", path);
-    snprintf(file, sizeof file, "%s/model.safetensors", checkpoint);
-    BT_TRY(bt_weights_load(file, store, 1u, &trained));
-    bt_log_info("weights: %d tensors of the tower from %s", trained, file);
-    return BT_OK;
-}
 
 static bt_dtype compute_of(const bt_run_config *c) { return c->run.dtype ? BT_BF16 : BT_F32; }
 
@@ -43,6 +22,11 @@ static bt_status vit_of(const bt_run_config *c, bt_vit_config *vit) {
     return bt_vit_check(vit);
 }
 
+static double tower_decay(const bt_run_config *c) {
+    double own = c->model.train_all ? c->optim.decay_tower : c->optim.decay_adapter;
+    return own >= 0 ? own : c->optim.weight_decay;
+}
+
 bt_status bt_setup_model(bt_model *out, const bt_run_config *c, int classes) {
     bt_vit_config vit;
     BT_TRY(vit_of(c, &vit));
@@ -51,14 +35,15 @@ bt_status bt_setup_model(bt_model *out, const bt_run_config *c, int classes) {
     bt_method_config m = {.views = c->method.views, .classes = classes, .bits = c->method.bits,
                           .head = (bt_hashcoder_size)c->method.head, .supervised = c->method.supervised,
                           .align_weight = (float)c->method.align_weight, .rate_weight = (float)c->method.rate_weight,
-                          .rate_eps = (float)c->method.rate_eps};
+                          .rate_eps = (float)c->method.rate_eps, .own_decay = c->optim.decay_head >= 0, .decay = (float)c->optim.decay_head};
     BT_TRY(method->check(&m, c->train.batch));
     bt_vit_training t = {.full = c->model.train_all, .lora = {.rank = c->adapter.rank, .alpha = (float)c->adapter.alpha, .dropout = (float)c->adapter.dropout},
-                         .decay = (float)c->optim.weight_decay, .seed = (uint64_t)c->run.seed};
+                         .decay = (float)tower_decay(c), .seed = (uint64_t)c->run.seed};
     BT_TRY(bt_lora_parse_targets(c->adapter.targets, &t.lora.targets));
     if (t.full && t.lora.targets)
         return bt_error(BT_ERR_CONFIG, "model.train_all trains the whole tower and adapter.targets is \"%s\"; set one of them (adapter.targets: none)", c->adapter.targets);
     bt_model_init(out, method, &m, &vit, &t, compute_of(c));
+    if (c->train.ema > 0) bt_params_keep_average(out->store);
     return BT_OK;
 }
 
@@ -102,7 +87,6 @@ bt_status bt_setup_open(bt_setup *out, const bt_run_config *c) {
     memset(out, 0, sizeof *out);
     bt_status status = open_data(out, c);
     if (status == BT_OK) status = bt_setup_model(&out->model, c, (int)out->data.class_count);
-    if (status == BT_OK && *c->model.weights) status = load_weights(c->model.weights, out->model.store);
     if (status == BT_OK) {
         const bt_backend *backend = bt_backend_named(c->run.device);
         status = backend ? backend->open(&(bt_device_options){.threads = c->run.threads}, &out->device) : BT_ERR_UNSUPPORTED;
@@ -133,6 +117,7 @@ bt_session_options bt_setup_session(const bt_run_config *c, bool training) {
                             .train_tower = tower,
                             .adamw = {c->optim.beta1, c->optim.beta2, c->optim.eps, (float)c->optim.clip}};
     if (training) {
+        o.average_decay = c->train.ema;
         o.batch = c->train.batch;
         o.chunk = c->train.chunk;
         o.head_first = c->train.head_epochs > 0 && tower;

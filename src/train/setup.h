@@ -22,7 +22,7 @@ bt_status bt_setup_model(bt_model *out, const bt_run_config *config, int classes
 /** Opens the data of a configuration. */
 bt_status bt_setup_data(bt_dataset *out, const bt_run_config *config) BT_MUST_CHECK;
 
-/** Opens data and device and declares the model with its initial values, or those of config->model.weights. */
+/** Opens data and device and declares the model with its initial values (those of another run: bt_start_weights). */
 bt_status bt_setup_open(bt_setup *out, const bt_run_config *config) BT_MUST_CHECK;
 void bt_setup_close(bt_setup *setup);
 

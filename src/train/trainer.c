@@ -1,4 +1,4 @@
-/* The training loop: batches in, steps, one line an interval, checkpoints, scores at the end. */
+/* The training loop: batches in, steps, one line an interval, checkpoints, scores every few epochs and at the end. */
 #include "train/trainer.h"
 
 #include "base/file.h"
@@ -8,11 +8,14 @@
 #include "formats/json.h"
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
+#include "train/history.h"
 #include "train/interrupt.h"
 #include "train/metrics.h"
+#include "train/progress.h"
 #include "train/provenance.h"
 #include "train/schedule.h"
 #include "train/setup.h"
+#include "train/start.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -28,22 +31,15 @@ typedef struct trainer {
     bt_loader *loader;
     bt_metrics metrics;
     int64_t batches, total; /* of an epoch, of the run */
-    double started, interval_start, seconds_before, interval_wait;
+    double started, interval_start, seconds_before;
+    bt_loader_times interval_times;
     int64_t interval_images;
+    bt_history history;
+    bt_progress progress;
+    bool stopped; /* early: patience is over */
 } trainer;
 
 /* ---- start ---- */
-
-/** Fills a store that is not committed yet: the frozen weights of a run and, unless `checkpoint` is NULL, the trained ones. */
-static bt_status load_run(const char *run, const char *checkpoint, bt_params *store) {
-    char file[1200];
-    int count;
-    snprintf(file, sizeof file, "%s/base.safetensors", run);
-    if (bt_file_exists(file)) BT_TRY(bt_weights_load(file, store, 1u, &count));
-    if (!checkpoint) return BT_OK;
-    snprintf(file, sizeof file, "%s/model.safetensors", checkpoint);
-    return bt_weights_load(file, store, 2u, &count);
-}
 
 /** Fills the model from the newest checkpoint and its state; BT_ERR_CONFIG when the configuration has changed. */
 static bt_status restore(trainer *t, char *checkpoint, size_t bytes) {
@@ -57,7 +53,33 @@ static bt_status restore(trainer *t, char *checkpoint, size_t bytes) {
     bt_status status = bt_config_compare(checkpoint, saved, t->options->config);
     bt_memory_free(saved);
     BT_TRY(status);
-    return load_run(run, checkpoint, t->setup.model.store);
+    return bt_run_load(run, checkpoint, false, t->setup.model.store);
+}
+
+/** A new run: its weights, and what makes it readable without the configuration file. */
+static bt_status begin(trainer *t) {
+    const char *run = t->config->run.dir;
+    char path[1100];
+    bool taken;
+    BT_TRY(bt_start_weights(t->config, &t->setup.model, &taken));
+    BT_TRY(bt_base_save(run, t->setup.model.store, taken));
+    snprintf(path, sizeof path, "%s/config.yaml", run);
+    return bt_file_write(path, t->options->yaml, strlen(t->options->yaml));
+}
+
+/** Metrics for appending, the scores so far from them, and links as a kill may have left them. */
+static bt_status open_history(trainer *t) {
+    const char *run = t->config->run.dir;
+    BT_TRY(bt_metrics_open(&t->metrics, run, t->state.step));
+    BT_TRY(bt_history_read(run, bt_best_key((bt_best)t->config->run.best, t->setup.model.method), &t->history));
+    int64_t best = t->history.best_step;
+    if (best >= 0 && bt_checkpoint_exists(run, best)) BT_TRY(bt_checkpoint_point(run, "best", best));
+    else if (best >= 0) bt_log_warn("resume: the best checkpoint, of step %lld, is not there any more", (long long)best);
+    if (t->state.step > 0) BT_TRY(bt_checkpoint_point(run, "last", t->state.step));
+    if (t->history.last_step != t->state.step) return BT_OK;
+    t->state.loss_sum = 0; /* the scores of this step were made after it was saved */
+    t->state.loss_count = 0;
+    return BT_OK;
 }
 
 static bt_status prepare_run(trainer *t) {
@@ -70,18 +92,14 @@ static bt_status prepare_run(trainer *t) {
     bt_checkpoint_rotate(run, t->config->run.keep);
     *checkpoint = 0;
     if (t->options->resume) BT_TRY(restore(t, checkpoint, sizeof checkpoint));
-    if (!*checkpoint) {
-        BT_TRY(bt_base_save(run, t->setup.model.store));
-        snprintf(path, sizeof path, "%s/config.yaml", run);
-        BT_TRY(bt_file_write(path, t->options->yaml, strlen(t->options->yaml)));
-    }
+    if (!*checkpoint) BT_TRY(begin(t));
     BT_TRY(bt_params_commit(t->setup.model.store, t->setup.device));
     if (*checkpoint) BT_TRY(bt_checkpoint_load_optimizer(checkpoint, t->setup.model.store));
     bt_session_options o = bt_setup_session(t->config, true);
     BT_TRY(bt_session_open(&t->session, &t->setup.model, t->setup.device, &o));
     memcpy(t->session.updates, t->state.updates, sizeof t->state.updates);
     BT_TRY(bt_provenance_append(run, t->setup.device, t->state.step));
-    return bt_metrics_open(&t->metrics, run, t->state.step);
+    return open_history(t);
 }
 
 static bt_status start_loader(trainer *t) {
@@ -113,7 +131,7 @@ static void announce(trainer *t) {
                 (long long)t->total, t->config->train.epochs);
 }
 
-/* ---- the loop ---- */
+/* ---- saving and telling ---- */
 
 static bt_status save(trainer *t) {
     memcpy(t->state.updates, t->session.updates, sizeof t->state.updates);
@@ -121,19 +139,39 @@ static bt_status save(trainer *t) {
     return bt_checkpoint_save(t->config->run.dir, t->setup.model.store, &t->state, t->options->config, t->config->run.keep);
 }
 
-static bt_status log_step(trainer *t, const bt_step_result *r, double lr, bool head_only) {
-    double now = bt_clock_seconds(), passed = now - t->interval_start, wait = bt_loader_read_times(t->loader).wait_seconds;
-    double rate = (double)t->interval_images / passed, share = (wait - t->interval_wait) / passed;
+/** Rate of a group at this step: the same cosine from its own start, down to the same end. */
+static double group_rate(const trainer *t, double own) {
+    const bt_optim_section *o = &t->config->optim;
+    return bt_cosine_rate(own > 0 ? own : o->lr, o->lr_min, t->state.step, t->total, o->warmup);
+}
+
+/** The line of an interval: into the log where there is no progress line, into metrics.jsonl always. */
+static bt_status log_step(trainer *t, const bt_step_result *r, const bt_step_rates *rates) {
+    bt_loader_times times = bt_loader_read_times(t->loader);
+    double now = bt_clock_seconds(), passed = now - t->interval_start;
+    bt_step_notes n = {.lr = bt_cosine_rate(t->config->optim.lr, t->config->optim.lr_min, rates->step, t->total, t->config->optim.warmup),
+                       .lr_group = {rates->lr[0], rates->lr[1]}, .views_per_s = (double)t->interval_images / passed,
+                       .waiting = (times.wait_seconds - t->interval_times.wait_seconds) / passed, .guilty = bt_guilty_stage(&t->interval_times, &times)};
     double left = (double)(t->total - t->state.step) * passed / ((double)t->interval_images / t->config->train.batch / t->config->method.views);
     char terms[128] = "";
     for (int i = 0; i < r->terms && r->terms > 1; i++)
         snprintf(terms + strlen(terms), sizeof terms - strlen(terms), " %s %.4f", r->name[i], (double)r->value[i]);
-    bt_log_info("step %lld/%lld epoch %lld/%d%s loss %.4f%s lr %.2e  %.1f views/s, waiting %.0f %%, %.0f s left", (long long)t->state.step,
-                (long long)t->total, (long long)((t->state.step - 1) / t->batches) + 1, t->config->train.epochs, head_only ? " (head)" : "", r->loss, terms, lr, rate, share * 100, left);
+    bool blame = n.waiting >= 0.005 && *n.guilty;
+    if (!bt_log_status_width())
+        bt_log_info("step %lld/%lld epoch %lld/%d%s loss %.4f%s lr %.2e  %.1f views/s, waiting %.0f %%%s%s%s, %.0f s left", (long long)t->state.step,
+                    (long long)t->total, (long long)((t->state.step - 1) / t->batches) + 1, t->config->train.epochs, rates->head_only ? " (head)" : "", r->loss,
+                    terms, n.lr, n.views_per_s, n.waiting * 100, blame ? " (" : "", blame ? n.guilty : "", blame ? ")" : "", left);
     t->interval_start = now;
     t->interval_images = 0;
-    t->interval_wait = wait;
-    return bt_metrics_step(&t->metrics, &t->state, r, lr, rate, share);
+    t->interval_times = times;
+    return bt_metrics_step(&t->metrics, &t->state, r, &n);
+}
+
+static void show_progress(trainer *t, const bt_step_result *r) {
+    bt_progress_view view = {t->state.step, t->total, (t->state.step - 1) / t->batches + 1, t->config->train.epochs, r->loss,
+                             (int64_t)t->config->train.batch * t->config->method.views};
+    bt_loader_times times = bt_loader_read_times(t->loader);
+    bt_progress_step(&t->progress, &view, &times);
 }
 
 static bt_status check_finite(const trainer *t, const bt_step_result *r) {
@@ -144,12 +182,67 @@ static bt_status check_finite(const trainer *t, const bt_step_result *r) {
                     (long long)t->state.step + 1, r->loss, terms);
 }
 
+/* ---- scores ---- */
+
+/** Scores of the weights, or of their averages where there are; the weights are back afterwards, to the bit. */
+static bt_status evaluate(trainer *t, bt_evaluation *e) {
+    bool averages = t->config->train.ema > 0;
+    if (averages) BT_TRY(bt_params_exchange_average(t->setup.model.store));
+    bt_log_status("scores: embedding queries and database ...");
+    bt_status status = bt_evaluate(&t->session, &t->setup.loader, &t->setup.split, t->config->eval.k, e);
+    if (averages) BT_TRY(bt_params_exchange_average(t->setup.model.store));
+    bt_log_status(NULL);
+    if (status == BT_ERR_INTERRUPTED) return bt_error_prefix(status, "step %lld of %lld", (long long)t->state.step, (long long)t->total);
+    return status;
+}
+
+/** Whether scores are due at this step, and not there yet. */
+static bool due(const trainer *t) {
+    if (!t->config->eval.batch || t->state.step == 0 || t->history.last_step == t->state.step) return false;
+    int every = t->config->eval.every;
+    return t->state.step == t->total || (every && t->state.batch == 0 && t->state.epoch % every == 0);
+}
+
+/** Scores at a step whose checkpoint is saved: an interruption in between makes them again. They go to metrics.jsonl first, from where
+ *  a resumed run learns which checkpoint is best. */
+static bt_status judge(trainer *t) {
+    bt_evaluation e;
+    BT_TRY(evaluate(t, &e));
+    double loss = t->state.loss_count ? t->state.loss_sum / (double)t->state.loss_count : NAN;
+    double score = strcmp(t->history.key, "loss") == 0 ? loss : bt_evaluation_score(&e, t->history.key);
+    bt_history_add(&t->history, t->state.step, score);
+    bool best = t->history.best_step == t->state.step, last = t->state.step == t->total;
+    t->stopped = t->config->train.patience && t->history.since_best >= t->config->train.patience;
+    char when[48];
+    snprintf(when, sizeof when, last || t->stopped ? "after training" : "after epoch %lld", (long long)t->state.epoch);
+    bt_evaluation_log(&e, when);
+    BT_TRY(bt_metrics_scores(&t->metrics, &t->state, &e, last || t->stopped ? "after" : "epoch", loss));
+    t->state.loss_sum = 0;
+    t->state.loss_count = 0;
+    if (best) BT_TRY(bt_checkpoint_point(t->config->run.dir, "best", t->state.step));
+    bt_checkpoint_rotate(t->config->run.dir, t->config->run.keep);
+    if (t->stopped && !last)
+        bt_log_info("stopped at step %lld of %lld: %s is best (%.4f) at step %lld, %lld scores ago (train.patience)", (long long)t->state.step, (long long)t->total,
+                    t->history.key, t->history.best, (long long)t->history.best_step, (long long)t->history.since_best);
+    return BT_OK;
+}
+
+static bt_status scores_before(trainer *t) {
+    if (!t->config->eval.batch || !t->config->eval.before || t->state.step > 0) return BT_OK;
+    bt_evaluation e;
+    BT_TRY(evaluate(t, &e));
+    bt_evaluation_log(&e, "before training");
+    return bt_metrics_scores(&t->metrics, &t->state, &e, "before", NAN);
+}
+
+/* ---- the loop ---- */
+
 static bt_status one_step(trainer *t, const bt_batch *b) {
     const bt_run_config *c = t->config;
-    bool head_only = t->session.options.head_first && b->epoch < c->train.head_epochs;
-    double lr = bt_cosine_rate(c->optim.lr, c->optim.lr_min, t->state.step, t->total, c->optim.warmup);
     bt_step_batch batch = {.images = b->images, .ids = b->ids, .classes = b->labels, .multi_hot = b->multi_hot};
-    bt_step_rates rates = {.seed = (uint64_t)c->run.seed, .step = t->state.step, .lr = {lr, lr}, .head_only = head_only};
+    bt_step_rates rates = {.seed = (uint64_t)c->run.seed, .step = t->state.step,
+                           .lr = {[BT_GROUP_HEAD] = group_rate(t, c->optim.lr_head), [BT_GROUP_TOWER] = group_rate(t, c->model.train_all ? c->optim.lr_tower : c->optim.lr_adapter)},
+                           .head_only = t->session.options.head_first && b->epoch < c->train.head_epochs};
     bt_step_result result;
     bt_status status = bt_session_step(&t->session, &batch, &rates, &result);
     if (status != BT_OK) return bt_error_prefix(status, "step %lld", (long long)t->state.step + 1);
@@ -157,21 +250,33 @@ static bt_status one_step(trainer *t, const bt_batch *b) {
     t->state.step++;
     t->state.epoch = b->index + 1 == t->batches ? b->epoch + 1 : b->epoch;
     t->state.batch = b->index + 1 == t->batches ? 0 : b->index + 1;
+    t->state.loss_sum += result.loss;
+    t->state.loss_count++;
     t->interval_images += (int64_t)c->train.batch * c->method.views;
+    show_progress(t, &result);
     bool last = t->state.step == t->total;
-    if (last || t->state.step % c->run.log_every == 0) BT_TRY(log_step(t, &result, lr, head_only));
-    if (last || (c->run.checkpoint_every && t->state.step % c->run.checkpoint_every == 0)) BT_TRY(save(t));
+    if (last || t->state.step % c->run.log_every == 0) BT_TRY(log_step(t, &result, &rates));
+    if (last || due(t) || (c->run.checkpoint_every && t->state.step % c->run.checkpoint_every == 0)) BT_TRY(save(t));
     return BT_OK;
 }
 
-static bt_status loop(trainer *t) {
+static void start_clocks(trainer *t) {
     t->started = t->interval_start = bt_clock_seconds();
     t->seconds_before = t->state.seconds;
-    while (t->state.step < t->total) {
+    if (t->loader) t->interval_times = bt_loader_read_times(t->loader);
+    bt_progress_start(&t->progress, &t->interval_times);
+}
+
+static bt_status loop(trainer *t) {
+    start_clocks(t);
+    t->stopped = t->config->train.patience && t->history.since_best >= t->config->train.patience && t->history.last_step == t->state.step;
+    if (due(t)) BT_TRY(judge(t));
+    while (t->state.step < t->total && !t->stopped) {
         bt_batch b;
         BT_TRY(bt_loader_next(t->loader, &b));
         BT_ASSERT(!b.end);
         BT_TRY(one_step(t, &b));
+        if (due(t)) BT_TRY(judge(t));
         if (!bt_interrupt_seen() || t->state.step == t->total) continue;
         BT_TRY(save(t));
         return bt_error(BT_ERR_INTERRUPTED, "interrupted by signal %d; saved at step %lld of %lld, continue with --resume", bt_interrupt_seen(),
@@ -180,27 +285,19 @@ static bt_status loop(trainer *t) {
     return BT_OK;
 }
 
-static bt_status evaluate(trainer *t, const char *when) {
-    if (!t->config->eval.batch) return BT_OK;
-    bt_evaluation e;
-    BT_TRY(bt_evaluate(&t->session, &t->setup.loader, &t->setup.split, t->config->eval.k, &e));
-    bt_evaluation_log(&e, when);
-    return bt_metrics_scores(&t->metrics, &t->state, &e, when);
-}
-
 static bt_status run(trainer *t) {
     BT_TRY(bt_setup_open(&t->setup, t->config));
     BT_TRY(prepare_run(t));
     BT_TRY(start_loader(t));
     announce(t);
-    if (t->config->eval.before && t->state.step == 0) BT_TRY(evaluate(t, "before"));
-    BT_TRY(loop(t));
-    return evaluate(t, "after");
+    BT_TRY(scores_before(t));
+    return loop(t);
 }
 
 bt_status bt_train(const bt_run_config *config, const bt_train_options *options) {
     trainer t = {.config = config, .options = options};
     bt_status status = run(&t);
+    bt_log_status(NULL);
     bt_loader_free(t.loader);
     bt_metrics_close(&t.metrics);
     if (t.session.device) bt_session_close(&t.session);
@@ -210,21 +307,24 @@ bt_status bt_train(const bt_run_config *config, const bt_train_options *options)
 
 /* ---- evaluation of a run ---- */
 
-bt_status bt_eval(const bt_run_config *config, bool untrained, bool json) {
+static bt_status load_evaluated(const bt_run_config *c, const bt_eval_options *o, bt_params *store) {
+    char checkpoint[1100];
+    if (o->untrained) return bt_run_load(c->run.dir, NULL, false, store);
+    BT_TRY(bt_checkpoint_find(c->run.dir, o->checkpoint, checkpoint, sizeof checkpoint));
+    return bt_run_load(c->run.dir, checkpoint, c->train.ema > 0 && !o->raw, store);
+}
+
+bt_status bt_eval(const bt_run_config *config, const bt_eval_options *options) {
     bt_setup setup;
     bt_session session = {.device = NULL};
     BT_TRY(bt_setup_open(&setup, config));
-    char checkpoint[1024];
-    bt_status status = BT_OK;
-    if (!untrained && !bt_checkpoint_newest(config->run.dir, checkpoint, sizeof checkpoint))
-        status = bt_error(BT_ERR_IO, "%s has no checkpoint; train it first", config->run.dir);
-    if (status == BT_OK) status = load_run(config->run.dir, untrained ? NULL : checkpoint, setup.model.store);
+    bt_status status = load_evaluated(config, options, setup.model.store);
     if (status == BT_OK) status = bt_params_commit(setup.model.store, setup.device);
     bt_session_options o = bt_setup_session(config, false);
     if (status == BT_OK) status = bt_session_open(&session, &setup.model, setup.device, &o);
     bt_evaluation e;
     if (status == BT_OK) status = bt_evaluate(&session, &setup.loader, &setup.split, config->eval.k, &e);
-    if (status == BT_OK) status = bt_evaluation_print(&e, json);
+    if (status == BT_OK) status = bt_evaluation_print(&e, options->json);
     if (session.device) bt_session_close(&session);
     bt_setup_close(&setup);
     return status;

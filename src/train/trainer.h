@@ -16,8 +16,14 @@ typedef struct bt_train_options {
  *  the loss is not finite. */
 bt_status bt_train(const bt_run_config *config, const bt_train_options *options) BT_MUST_CHECK;
 
-/** Evaluates a finished or running run from its newest checkpoint, or its initial weights with `untrained`. Prints the scores as
- *  lines or one JSON object. */
-bt_status bt_eval(const bt_run_config *config, bool untrained, bool json) BT_MUST_CHECK;
+typedef struct bt_eval_options {
+    const char *checkpoint; /**< "last", "best" or a step's number */
+    bool untrained;         /**< the weights that the run began with, instead of a checkpoint */
+    bool raw;               /**< the weights themselves where the run keeps moving averages (train.ema) */
+    bool json;
+} bt_eval_options;
+
+/** Evaluates a finished or running run from a checkpoint. Prints the scores as lines or one JSON object. */
+bt_status bt_eval(const bt_run_config *config, const bt_eval_options *options) BT_MUST_CHECK;
 
 #endif

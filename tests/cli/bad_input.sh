@@ -53,6 +53,25 @@ printf '{"step": 1' >"$(find "$scratch/run/checkpoints" -name state.json | sort 
 case_of "a damaged checkpoint" 5 'state.json' train "$s" --resume
 case_of "a rate that blows up" 9 'the loss is' train "$s" run.dir="$scratch/inf" optim.lr=10 optim.lr_min=10 optim.weight_decay=10 optim.eps=0 train.epochs=400 method.rate_weight=0 method.align_weight=1e6 run.checkpoint_every=0
 
+# Damaged files of a run with averages: each is refused by name, and nothing else is touched.
+train_ema=(train "$s" run.dir="$scratch/ema" train.ema=0.9 eval.every=1)
+"$bittern" "${train_ema[@]}" >/dev/null 2>&1
+newest=$(find "$scratch/ema/checkpoints" -maxdepth 1 -name 'step_*' | sort | tail -n 1)
+for file in model average optim; do
+    cp "$newest/$file.safetensors" "$scratch/kept"
+    head -c 700 "$scratch/kept" >"$newest/$file.safetensors"
+    case_of "a cut $file.safetensors" 5 "$file.safetensors" "${train_ema[@]}" --resume
+    rm "$newest/$file.safetensors"
+    case_of "no $file.safetensors" 4 "$file.safetensors" "${train_ema[@]}" --resume
+    cp "$scratch/kept" "$newest/$file.safetensors"
+done
+case_of "averages that a run did not keep" 3 'resume: train.ema was "0.9"' train "$s" run.dir="$scratch/ema" eval.every=1 --resume
+printf '{"kind":"scores","when":"epoch","step":4,"map_binary":"many"}\nnonsense\n' >>"$scratch/ema/metrics.jsonl"
+"$bittern" "${train_ema[@]}" --resume >/dev/null 2>&1
+check "damaged lines of metrics do not stop a run" $?
+rm "$scratch/ema/checkpoints/best" && ln -s ../../../etc "$scratch/ema/checkpoints/best"
+case_of "a link that names no checkpoint" 4 'has no checkpoint "best"; there are last' eval "$scratch/ema" --checkpoint best
+
 # A full disk: a tmpfs too small for a checkpoint.
 mkdir "$scratch/disk"
 if mount -t tmpfs -o size=64k tmpfs "$scratch/disk" 2>/dev/null; then

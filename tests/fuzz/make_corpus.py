@@ -84,7 +84,7 @@ def json_files():
     put("jsonl", "torn.jsonl", '{"kind":"step","step":1}\n{"kind":"scores","step":1,"map":0.5}\n{"kind":"st')
     put("jsonl", "odd.jsonl", '\n{}\n[1]\n{"step":"1"}\n{"step":1.5}\nnot json\n{"step":-1}\n{"step":5}\r\n')
     config = json.dumps({"optim.lr": "0.001", "run.keep": "2", "model.width": "64"})
-    state = {"version": 1, "step": 16, "epoch": 4, "batch": 0, "updates": [4, 16], "seconds": 1.25, "config": config}
+    state = {"version": 2, "step": 16, "epoch": 4, "batch": 0, "updates": [4, 16, 0, 0], "seconds": 1.25, "loss_sum": 2.5, "loss_count": 4, "config": config}
     put("checkpoint", "state.json", json.dumps(state))
     put("checkpoint", "other.json", json.dumps({**state, "config": "not an object"}))
     put("checkpoint", "future.json", json.dumps({**state, "version": 99}))

@@ -18,6 +18,7 @@ typedef struct run {
 } run;
 
 static bt_device *device;
+static double head_rate = 0x1p-8, tower_rate = 0x1p-8;
 static double decay; /* of the moving average; 0: none */
 
 static void read_values(run *r) {
@@ -93,7 +94,7 @@ static void train(run *r, bool train_tower, int chunk) {
         for (size_t i = 0; i < sizeof targets; i++) targets[i] = images[i] >> 7;
         for (int i = 0; i < VIEWS * BATCH; i++) ids[i] = i % BATCH | (int64_t)(i / BATCH) << 32;
         bt_step_batch b = {.images = images, .ids = ids, .targets = targets};
-        bt_step_rates rates = {.seed = 1, .step = step, .lr = {0x1p-8, 0x1p-8}, .head_only = train_tower && step < HEAD_STEPS};
+        bt_step_rates rates = {.seed = 1, .step = step, .lr = {head_rate, tower_rate}, .head_only = train_tower && step < HEAD_STEPS};
         bt_step_result result;
         check_ok(bt_session_step(&r->session, &b, &rates, &result));
         r->loss[step] = result.loss;
@@ -179,6 +180,33 @@ static void test_averages(void **state) {
     }
 }
 
+/* Each group moves at its own rate: with rate 0, not at all. */
+static void test_rates_of_groups(void **state) {
+    (void)state;
+    for (int still = 0; still < 2; still++) {
+        run r;
+        *(still == BT_GROUP_HEAD ? &head_rate : &tower_rate) = 0;
+        train(&r, true, 0);
+        head_rate = tower_rate = 0x1p-8;
+        int64_t at = 0, moved[2] = {0};
+        bt_model fresh;
+        bt_model_init(&fresh, &bt_method_crovca, &r.model.config, &r.model.vit.config,
+                      &(bt_vit_training){.lora = {.targets = BT_LORA_Q | BT_LORA_V, .rank = 2, .alpha = 2, .dropout = 0.25f}, .seed = 3}, BT_F32);
+        for (int i = 0; i < bt_params_count(fresh.store); i++) {
+            const bt_param_spec *spec = bt_params_spec(fresh.store, i);
+            if (!spec->trainable) continue;
+            const float *initial = bt_params_host(fresh.store, i);
+            for (int64_t k = 0; k < bt_shape_count(spec->shape); k++) moved[spec->group] += initial[k] != r.values[at + k];
+            at += bt_shape_count(spec->shape);
+        }
+        assert_int_equal(at, r.count);
+        assert_int_equal(moved[still], 0);
+        assert_true(moved[!still] > 100);
+        bt_model_release(&fresh);
+        finish(&r);
+    }
+}
+
 static void test_chunk_must_divide(void **state) {
     (void)state;
     run r = {.count = 0};
@@ -209,6 +237,7 @@ int main(void) {
         cmocka_unit_test(test_chunks_with_frozen_tower),
         cmocka_unit_test(test_head_steps_are_not_whole_steps),
         cmocka_unit_test(test_averages),
+        cmocka_unit_test(test_rates_of_groups),
         cmocka_unit_test(test_chunk_must_divide),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
