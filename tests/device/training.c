@@ -202,7 +202,7 @@ static bt_status some_steps(scene_run *run, int from, int to) {
 /** Steps 0..half, saved in `folder`; then on to the end in the same session. */
 static bt_status whole_run(scene_run *run, const char *folder, int half, int steps) {
     bt_train_state state = {.step = half};
-    BT_TRY(bt_base_save(folder, run->model.store));
+    BT_TRY(bt_base_save(folder, run->model.store, false));
     BT_TRY(scene_start(run, tested));
     BT_TRY(some_steps(run, 0, half));
     memcpy(state.updates, run->session.updates, sizeof state.updates);
