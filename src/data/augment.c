@@ -65,3 +65,51 @@ bt_colour bt_colour_random(const bt_augment *augment, uint64_t seed, int64_t epo
     if (happens(more.word[0], augment->solarize)) add_step(&colour, BT_COLOUR_SOLARIZE, augment->solarize_threshold);
     return colour;
 }
+
+/* Conditions are written so that a NaN fails. */
+static bt_status check_share(const char *name, double value, double highest) {
+    if (value >= 0 && value <= highest) return BT_OK;
+    return bt_error(BT_ERR_CONFIG, "loader: %s is %g; allowed are 0..%g", name, value, highest);
+}
+
+static bt_status check_crop(const bt_augment *augment) {
+    if (!(augment->scale[0] > 0 && augment->scale[0] <= augment->scale[1] && augment->scale[1] <= 1)) {
+        return bt_error(BT_ERR_CONFIG, "loader: crop scale is %g..%g; allowed is 0 < low <= high <= 1",
+                        augment->scale[0], augment->scale[1]);
+    }
+    if (!(augment->ratio[0] > 0 && augment->ratio[0] <= augment->ratio[1] && augment->ratio[1] <= 1e6)) {
+        return bt_error(BT_ERR_CONFIG, "loader: crop ratio is %g..%g; allowed is 0 < low <= high <= 1e6",
+                        augment->ratio[0], augment->ratio[1]);
+    }
+    if (!(augment->flip >= 0 && augment->flip <= 1)) {
+        return bt_error(BT_ERR_CONFIG, "loader: flip is %g; allowed are probabilities 0..1", augment->flip);
+    }
+    if (augment->filter != BT_FILTER_BILINEAR && augment->filter != BT_FILTER_BICUBIC) {
+        return bt_error(BT_ERR_CONFIG, "loader: filter is %d; allowed are 0 (bilinear) and 1 (bicubic)",
+                        (int)augment->filter);
+    }
+    return BT_OK;
+}
+
+bt_status bt_augment_check(const bt_augment *augment) {
+    BT_TRY(check_crop(augment));
+    const struct {
+        const char *name;
+        double value, highest;
+    } shares[] = {{"jitter", augment->jitter, 1},     {"brightness", augment->brightness, 1},
+                  {"contrast", augment->contrast, 1}, {"saturation", augment->saturation, 1},
+                  {"hue", augment->hue, 0.5},         {"grey", augment->grey, 1},
+                  {"blur", augment->blur, 1},         {"solarize", augment->solarize, 1}};
+    for (size_t i = 0; i < sizeof shares / sizeof shares[0]; i++)
+        BT_TRY(check_share(shares[i].name, shares[i].value, shares[i].highest));
+    const double *radius = augment->blur_radius;
+    if (augment->blur > 0 && !(radius[0] > 0 && radius[0] <= radius[1] && radius[1] <= BT_AUGMENT_BLUR_RADIUS)) {
+        return bt_error(BT_ERR_CONFIG, "loader: blur radius is %g..%g; allowed is 0 < low <= high <= %d", radius[0],
+                        radius[1], BT_AUGMENT_BLUR_RADIUS);
+    }
+    if (augment->solarize_threshold < 0 || augment->solarize_threshold > 256) {
+        return bt_error(BT_ERR_CONFIG, "loader: solarize threshold is %d; allowed are 0..256",
+                        augment->solarize_threshold);
+    }
+    return BT_OK;
+}

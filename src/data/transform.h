@@ -19,6 +19,8 @@
 #include "pixels/colour.h"
 #include "pixels/resample.h"
 
+#define BT_AUGMENT_BLUR_RADIUS 64 /* largest */
+
 typedef struct bt_augment {
     double scale[2]; /**< share of the picture's area, 0 < scale[0] <= scale[1] */
     double ratio[2]; /**< width over height of the crop, 0 < ratio[0] <= ratio[1] */
@@ -28,9 +30,12 @@ typedef struct bt_augment {
     double brightness, contrast, saturation; /**< factors from 1 - strength to 1 + strength, 0..1 */
     double hue;                              /**< turns from -hue to hue of a circle, 0..0.5 */
     double grey, blur, solarize;             /**< probabilities */
-    double blur_radius[2];                   /**< pixels, 0 < blur_radius[0] <= blur_radius[1] <= 64 */
+    double blur_radius[2];                   /**< pixels, 0 < blur_radius[0] <= blur_radius[1] <= 64; looked at where blur > 0 */
     int solarize_threshold;                  /**< 0..256: values from it on are inverted */
 } bt_augment;
+
+/** BT_ERR_CONFIG for a number out of range; the message says which and what is allowed. */
+bt_status bt_augment_check(const bt_augment *augment) BT_MUST_CHECK;
 
 /** Training: a random crop of a (height, width) picture, resized to (size, size). Ten tries as in the draws above; then
  *  the largest centred crop whose ratio is allowed. */
