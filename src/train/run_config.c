@@ -9,6 +9,7 @@ static const char *const dtypes[] = {"f32", "bf16", NULL};
 static const char *const heads[] = {"small", "large", NULL};
 static const char *const damaged[] = {"fatal", "skip", NULL};
 static const char *const formats[] = {"auto", "folder", "manifest", "lists", NULL};
+static const char *const filters[] = {"bilinear", "bicubic", NULL};
 static const char *const recompute[] = {"none", "cheap", "blocks", NULL};
 
 static const char *const bests[] = {"auto", "map_binary", "map_continuous", "accuracy", "loss", NULL}; /* bt_best */
@@ -74,11 +75,24 @@ static const bt_option data_options[] = {
     BT_OPTION_INT(bt_data_section, ahead, "4", 2, 64, "batches made ahead"),
     BT_OPTION_INT(bt_data_section, cache_mb, "256", 0, 1e6, "decoded images kept in memory"),
     BT_OPTION_INT(bt_data_section, resize, "0", 0, 8192, "evaluation: pixels of the shorter side before the centre crop; 0: model.image"),
+    BT_OPTION_ENUM(bt_data_section, interpolation, "bilinear", filters, "of that resizing"),
 };
 static const bt_option augment_options[] = {
     BT_OPTION_DOUBLE(bt_augment_section, scale_min, "0.4", 0.01, 1, "smallest share of the picture in a random crop"),
     BT_OPTION_DOUBLE(bt_augment_section, scale_max, "1", 0.01, 1, "largest share"),
     BT_OPTION_DOUBLE(bt_augment_section, flip, "0.5", 0, 1, "probability of a mirrored view"),
+    BT_OPTION_ENUM(bt_augment_section, interpolation, "bilinear", filters, "of the crop's resizing"),
+    BT_OPTION_DOUBLE(bt_augment_section, jitter, "0", 0, 1, "probability of colour jitter (the papers: 0.8), with the four strengths below"),
+    BT_OPTION_DOUBLE(bt_augment_section, brightness, "0.4", 0, 1, "factor within 1 - this to 1 + this; 0: without"),
+    BT_OPTION_DOUBLE(bt_augment_section, contrast, "0.4", 0, 1, "likewise"),
+    BT_OPTION_DOUBLE(bt_augment_section, saturation, "0.4", 0, 1, "likewise"),
+    BT_OPTION_DOUBLE(bt_augment_section, hue, "0.2", 0, 0.5, "largest turn as a share of the circle; 0: without"),
+    BT_OPTION_DOUBLE(bt_augment_section, grey, "0", 0, 1, "probability of a grey view (the papers: 0.2)"),
+    BT_OPTION_DOUBLE(bt_augment_section, blur, "0", 0, 1, "probability of a Gaussian blur (the papers: 0.1)"),
+    BT_OPTION_DOUBLE(bt_augment_section, blur_min, "0.1", 0.0001, 64, "pixels of its smallest radius, as PIL counts it"),
+    BT_OPTION_DOUBLE(bt_augment_section, blur_max, "2", 0.0001, 64, "pixels of its largest radius"),
+    BT_OPTION_DOUBLE(bt_augment_section, solarize, "0", 0, 1, "probability of solarizing (the papers: 0.1)"),
+    BT_OPTION_INT(bt_augment_section, solarize_threshold, "128", 0, 256, "values from here on are inverted"),
 };
 static const bt_option train_options[] = {
     BT_OPTION_INT(bt_train_section, epochs, "5", 1, 1000000, "passes over the training images"),
@@ -163,6 +177,8 @@ static bt_status check_scores(const bt_run_config *c, const bt_options *o) {
 bt_status bt_run_config_check(const bt_run_config *c, const bt_options *o) {
     if (c->augment.scale_min > c->augment.scale_max)
         return bt_options_error(o, "augment.scale_min", "%g is above augment.scale_max %g", c->augment.scale_min, c->augment.scale_max);
+    if (c->augment.blur_min > c->augment.blur_max)
+        return bt_options_error(o, "augment.blur_min", "%g is above augment.blur_max %g", c->augment.blur_min, c->augment.blur_max);
     if (strcmp(c->model.name, "custom") == 0 && !c->model.image)
         return bt_options_error(o, "model.image", "a custom tower needs the size of its images, for example 224");
     if (c->train.chunk > c->train.batch)

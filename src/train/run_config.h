@@ -43,10 +43,14 @@ typedef struct bt_data_section {
     int64_t split_seed;
     int damaged; /**< 0 fatal, 1 skip */
     int loader_threads, ahead, cache_mb, resize;
+    int interpolation; /**< bt_filter */
 } bt_data_section;
 
 typedef struct bt_augment_section {
     double scale_min, scale_max, flip;
+    int interpolation; /**< bt_filter */
+    double jitter, brightness, contrast, saturation, hue, grey, blur, blur_min, blur_max, solarize;
+    int solarize_threshold;
 } bt_augment_section;
 
 typedef struct bt_train_section {

@@ -47,6 +47,13 @@ bt_status bt_setup_model(bt_model *out, const bt_run_config *c, int classes) {
     return BT_OK;
 }
 
+static bt_augment augment_of(const bt_augment_section *a) {
+    return (bt_augment){.scale = {a->scale_min, a->scale_max}, .ratio = {3.0 / 4, 4.0 / 3}, .flip = a->flip, .filter = (bt_filter)a->interpolation,
+                        .jitter = a->jitter, .brightness = a->brightness, .contrast = a->contrast, .saturation = a->saturation, .hue = a->hue,
+                        .grey = a->grey, .blur = a->blur, .blur_radius = {a->blur_min, a->blur_max}, .solarize = a->solarize,
+                        .solarize_threshold = a->solarize_threshold};
+}
+
 bt_status bt_setup_data(bt_dataset *out, const bt_run_config *c) {
     const bt_data_section *d = &c->data;
     bt_dataset_options o = {.root = d->root, .format = (bt_data_format)d->format, .images = d->images, .path = d->path, .caption = d->caption,
@@ -97,8 +104,8 @@ bt_status bt_setup_open(bt_setup *out, const bt_run_config *c) {
     }
     int size = out->model.vit.config.image;
     out->loader = (bt_loader_options){.set = &out->data, .seed = (uint64_t)c->run.seed, .batch = c->train.batch, .size = size,
-                                      .views = c->method.views, .augment = {{c->augment.scale_min, c->augment.scale_max}, {3.0 / 4, 4.0 / 3}, c->augment.flip},
-                                      .resize = c->data.resize ? c->data.resize : size, .drop_last = true, .skip_damaged = c->data.damaged == 1,
+                                      .views = c->method.views, .augment = augment_of(&c->augment),
+                                      .resize = c->data.resize ? c->data.resize : size, .filter = (bt_filter)c->data.interpolation, .drop_last = true, .skip_damaged = c->data.damaged == 1,
                                       .threads = c->data.loader_threads, .ahead = c->data.ahead, .cache_bytes = (size_t)c->data.cache_mb << 20};
     return BT_OK;
 }
