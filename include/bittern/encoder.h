@@ -15,8 +15,9 @@
  * Threads: an encoder does its work in a thread of its own and leaves the caller's OpenMP settings alone. Any thread may call; calls on
  * one encoder run one after the other. Encoders are independent of each other. An encoder does not survive fork().
  *
- * Same bits: a result depends on the model, the picture, device, dtype, threads and `batch`, not on what other pictures are encoded.
- * `bittern embed` with the same settings writes the same bits.
+ * Same bits: with `batch` 1 a result depends on the model, the picture, device, dtype and threads alone. With a larger batch the last bits
+ * also depend on the picture's place in it (a float's last bit; a code's bit where its logit is within that of 0). `bittern embed` with
+ * the same settings and the same order writes the same bits.
  */
 #ifndef BITTERN_ENCODER_H
 #define BITTERN_ENCODER_H

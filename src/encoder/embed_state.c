@@ -51,7 +51,7 @@ static bt_status read_members(const bt_json_value *root, const char *settings, e
     BT_TRY(bt_json_get_integer(root, "version", VERSION, VERSION, &version));
     BT_TRY(bt_json_get_string(root, "settings", &found));
     if (strcmp(found, settings) != 0)
-        return bt_error(BT_ERR_CONFIG, "%s: the interrupted work was begun otherwise; begin anew without --resume\n  then: %s\n  now:  %s",
+        return bt_error(BT_ERR_CONFIG, "%s: the interrupted work was begun otherwise; begin anew without --resume (then: %s; now: %s)",
                         bt_json_name(root->document), found, settings);
     BT_TRY(bt_json_get_integer(root, "done", 0, INT64_MAX, &s->done));
     BT_TRY(bt_json_get_integer(root, "rows", 0, s->done, &s->rows));

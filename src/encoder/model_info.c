@@ -13,13 +13,24 @@ int bt_model_bits(const bt_model_info *i) { return i->method == &bt_method_crovc
 
 int bt_model_outputs(const bt_model_info *i) { return bt_model_bits(i) ? i->config.bits : i->config.classes; }
 
+/** Of one block. */
+static double adapter_elements(const bt_model_info *i) {
+    static const uint32_t squares[] = {BT_LORA_Q, BT_LORA_K, BT_LORA_V, BT_LORA_PROJ};
+    double d = i->vit.width, sides = 0;
+    for (int k = 0; k < 4; k++) sides += i->lora.targets & squares[k] ? 2 * d : 0;
+    sides += i->lora.targets & BT_LORA_QKV ? 4 * d : 0;
+    sides += i->lora.targets & BT_LORA_FC1 ? d + i->vit.mlp : 0;
+    sides += i->lora.targets & BT_LORA_FC2 ? d + i->vit.mlp : 0;
+    return i->lora.rank * sides;
+}
+
 double bt_model_info_elements(const bt_model_info *i) {
     const bt_vit_config *c = &i->vit;
     double d = c->width, side = c->image / c->patch, block = 4 * d * d + 2 * d * (double)c->mlp;
     double tower = (double)c->depth * block + 3.0 * c->patch * c->patch * d + side * side * d + c->registers * d;
     double hidden = !i->config.head ? d : d > 1024 ? 2 * d : 2048;
-    double head = bt_model_bits(i) ? d * hidden + hidden * bt_model_bits(i) : d * i->config.classes;
-    return tower + head;
+    double head = bt_model_bits(i) ? d * hidden + hidden * (i->config.head ? hidden : 0) + hidden * bt_model_bits(i) : d * i->config.classes;
+    return tower + head + (double)c->depth * adapter_elements(i);
 }
 
 /* ---- writing ---- */
