@@ -4,6 +4,7 @@
 #include "base/build.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { VERSION = 1 };
@@ -35,10 +36,20 @@ double bt_model_info_elements(const bt_model_info *i) {
 
 /* ---- writing ---- */
 
+/** The shortest decimal that reads back as the same float: 0.485, not 0.48500001430511475. */
+static double shortest(float value) {
+    char text[32];
+    for (int digits = 6; digits < 9; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, (double)value);
+        if (strtof(text, NULL) == value) return strtod(text, NULL);
+    }
+    return (double)value;
+}
+
 static void put_three(bt_json_writer *w, const char *key, const float values[3]) {
     bt_json_key(w, key);
     bt_json_begin_array(w);
-    for (int k = 0; k < 3; k++) bt_json_put_number(w, (double)values[k]);
+    for (int k = 0; k < 3; k++) bt_json_put_number(w, shortest(values[k]));
     bt_json_end(w);
 }
 
@@ -55,7 +66,7 @@ static void write_tower(bt_json_writer *w, const bt_model_info *i) {
     bt_json_member_integer(w, "mlp", c->mlp);
     bt_json_member_integer(w, "registers", c->registers);
     bt_json_member_bool(w, "layer_scale", c->layer_scale);
-    bt_json_member_number(w, "norm_eps", (double)c->norm_eps);
+    bt_json_member_number(w, "norm_eps", shortest(c->norm_eps));
     bt_json_end(w);
     bt_json_key(w, "preprocess");
     bt_json_begin_object(w);
@@ -72,7 +83,7 @@ static void write_adapter(bt_json_writer *w, const bt_model_info *i) {
     bt_json_begin_object(w);
     bt_json_member_string(w, "targets", i->targets);
     bt_json_member_integer(w, "rank", i->lora.rank);
-    bt_json_member_number(w, "alpha", (double)i->lora.alpha);
+    bt_json_member_number(w, "alpha", shortest(i->lora.alpha));
     bt_json_member_integer(w, "tower_crc32c", i->tower_crc);
     bt_json_end(w);
 }
