@@ -85,12 +85,15 @@ check "skipped, it is listed" $?
 check "the list of earlier work goes" $?
 
 # Interrupted at any moment and continued.
+began=$(date +%s%N)
 "$bittern" embed run damaged whole.npy --damaged skip --batch 3 --codes --threads 1 >/dev/null 2>&1
+whole_ms=$((($(date +%s%N) - began) / 1000000 + 20)) # a kill falls anywhere in it: on any machine, with sanitizers too
 RANDOM=5 kills=0 finished=0
 for ((i = 0; i < 60 && finished < 3; i++)); do
     "$bittern" embed run damaged k.npy --damaged skip --batch 3 --codes --threads 1 --save-seconds 0 --resume >/dev/null 2>&1 &
     pid=$!
-    sleep 0.$(printf "%03d" $((RANDOM % 400 + 20)))
+    ms=$((RANDOM % (2 * whole_ms)))
+    sleep $((ms / 1000)).$(printf "%03d" $((ms % 1000)))
     kill -9 $pid 2>/dev/null && kills=$((kills + 1))
     wait $pid 2>/dev/null || continue
     finished=$((finished + 1))
