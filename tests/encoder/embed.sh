@@ -33,13 +33,18 @@ cmp -s merged.safetensors merged2.safetensors
 check "merging an adapter file equals merging the run" $?
 "$bittern" embed run pictures first.npy --checkpoint 1 "${export_embed[@]}" >/dev/null && ! cmp -s first.npy run.npy
 check "an earlier checkpoint gives other embeddings" $?
+ln -sfn step_00000001 run/checkpoints/best && "$bittern" embed run pictures best.npy --checkpoint best "${export_embed[@]}" >/dev/null && same first best
+check "the best checkpoint" $?
+"$bittern" train small.yaml run.dir=ema train.ema=0.9 optim.lr=0.02 eval.batch=0 2>/dev/null && "$bittern" embed ema pictures average.npy --threads 1 >/dev/null &&
+    cp ema/checkpoints/last/model.safetensors ema/checkpoints/last/average.safetensors && "$bittern" embed ema pictures newest.npy --threads 1 >/dev/null && ! cmp -s average.npy newest.npy
+check "a run with moving averages is encoded by them" $?
 head -n 1 run.paths.txt | grep -qx 'cross/00000.png' && [ "$(head -n 1 run.classes.txt)" = cross ]
 check "paths and classes" $?
 answer "adapter file without its base" 2 "has adapters and a head alone" embed apart.safetensors pictures x.npy
 "$bittern" train small.yaml run.dir=other run.seed=2 train.epochs=1 eval.batch=0 2>/dev/null
 answer "adapters on another tower" 5 "its tower is not the one that the adapters" embed apart.safetensors pictures x.npy --base other
-answer "no such checkpoint" 4 "there is no such checkpoint; the newest is run/checkpoints/step_00000016" export run x.safetensors --checkpoint 99
-answer "checkpoint by a wrong name" 2 "allowed are last, best, or the number of a step" export run x.safetensors --checkpoint bset
+answer "no such checkpoint" 4 "16" export run x.safetensors --checkpoint 99
+answer "checkpoint by a wrong name" 4 "bset" export run x.safetensors --checkpoint bset
 answer "weights that are no model" 5 "it is not a model made by bittern export" embed run/base.safetensors pictures x.npy
 answer "neither run nor file" 4 "is neither a run's folder" embed pictures pictures x.npy
 answer "output by another name" 2 "the name of the output ends in .npy" embed run pictures x.dat
@@ -55,21 +60,27 @@ mkdir -p flat/deep/er && cp pictures/cross/0000*.png flat && cp pictures/ring/00
 "$bittern" embed run flat flat.npy --threads 1 >/dev/null
 [ "$(wc -l <flat.paths.txt)" = 20 ] && [ -e flat.labels.npy ] && [ "$(cat flat.classes.txt)" = deep ] && grep -qx deep/er/00003.png flat.paths.txt
 check "a folder of pictures and folders in folders" $?
-{ printf 'ring/00001.png\t7\n\ncross/00002.png\t-1\r\nring/00001.png\t3\n'; } >pictures/list.tsv
-"$bittern" embed run pictures/list.tsv list.npy --threads 1 --batch 3 >/dev/null
-printf 'ring/00001.png\ncross/00002.png\nring/00001.png\n' | cmp -s - list.paths.txt && [ -e list.labels.npy ] && [ ! -e list.classes.txt ]
-check "a list with labels, relative to its folder, a picture twice" $?
+{ printf 'ring/00001.png\n\ncross/00002.png\r\nring/00001.png\n'; } >pictures/list.txt
+"$bittern" embed run pictures/list.txt list.npy --threads 1 --batch 3 >/dev/null
+printf 'ring/00001.png\ncross/00002.png\nring/00001.png\n' | cmp -s - list.paths.txt && [ ! -e list.labels.npy ] && [ ! -e list.classes.txt ]
+check "a list, relative to its folder, a picture twice" $?
+{ printf 'path\tspecies\nring/00001.png\tring\ncross/00002.png\tcross\nring/00001.png\t\n'; } >table.tsv
+"$bittern" embed run table.tsv table.npy --threads 1 --batch 3 --images pictures >/dev/null
+cmp -s list.npy table.npy && [ "$(tail -c 12 table.labels.npy | od -An -td4 | tr -s ' ')" = ' 1 0 -1' ] && printf 'cross\nring\n' | cmp -s - table.classes.txt
+check "a table with labels: the list's bits" $?
+printf 'ring/00001.png 0 1 1\ncross/00002.png 1 0 0\nring/00001.png 0 1 1\n' >hash.txt
+"$bittern" embed run hash.txt hash.npy --threads 1 --batch 3 --images pictures >/dev/null
+[ "$(tail -c 6 hash.labels.npy | od -An -tu1 | tr -s ' ')" = ' 0 1 1 1 0 0' ] && [ "$(wc -l <hash.paths.txt)" = 2 ]
+check "DeepHash's list: several labels, a picture once" $?
 { echo "$scratch/pictures/ring/00001.png"; echo pictures/cross/00002.png; } >mixed.txt
-"$bittern" embed run mixed.txt mixed.npy --threads 1 --batch 3 >/dev/null && [ ! -e mixed.labels.npy ]
-check "a list with absolute and relative paths" $?
+"$bittern" embed run mixed.txt mixed.npy --threads 1 --batch 3 >/dev/null
 cmp -s <(tail -c 256 mixed.npy) <(tail -c 384 list.npy | head -c 256)
-check "the same pictures, the same bits" $?
-printf 'ring/00001.png\t7\ncross/00002.png\n' >bad.txt
-answer "a list with labels here and there" 5 "bad.txt:2: no label; labels stand in all lines or in none" embed run bad.txt x.npy
-printf 'ring/00001.png\tseven\n' >bad.txt
-answer "a label that is none" 5 'bad.txt:1: "seven" behind the tab' embed run bad.txt x.npy
+check "a list with absolute and relative paths: the same pictures, the same bits" $?
+printf 'ring/00001.png\nring.txt\n' >bad.txt
+answer "a line that is no picture" 5 'bad.txt:2: "ring.txt" is no .png, .jpg, .jpeg or .ppm file' embed run bad.txt x.npy
 : >bad.txt
-answer "an empty list" 5 "an empty list" embed run bad.txt x.npy
+answer "an empty list" 5 "neither a table" embed run bad.txt x.npy
+answer "a picture in place of a folder" 2 "give its folder, or a list" embed run pictures/ring/00001.png x.npy
 mkdir nothing
 answer "a folder without pictures" 5 "no .png, .jpg, .jpeg or .ppm file below it" embed run nothing x.npy
 
