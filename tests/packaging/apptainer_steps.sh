@@ -10,7 +10,7 @@ recipe=$root/packaging/bittern.def
 mkdir "$work" && cd "$work"
 
 section() { # stage, section: its lines
-    awk -v stage="$1" -v wanted="%$2" '/^Stage:/ { now = $2; inside = 0 } /^%/ { inside = (now == stage && index($0, wanted) == 1); next } inside' "$recipe"
+    awk -v stage="$1" -v wanted="%$2" '/^Bootstrap:/ { now = ""; inside = 0 } /^Stage:/ { now = $2 } /^%/ { inside = (now == stage && index($0, wanted) == 1); next } inside' "$recipe"
 }
 debootstrap --variant=minbase bookworm plain >debootstrap.log 2>&1 || { tail -n 5 debootstrap.log; exit 1; }
 cp /etc/apt/sources.list plain/etc/apt/ 2>/dev/null || true
