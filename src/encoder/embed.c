@@ -8,6 +8,7 @@
 #include "data/loader.h"
 #include "encoder/embed_state.h"
 #include "train/interrupt.h"
+#include "train/progress.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -57,7 +58,9 @@ static bt_status write_batch(embedding *e, const bt_batch *b, int64_t first) {
 static void log_progress(const embedding *e, double seconds) {
     int64_t now = e->state.done - e->resumed_at, left = e->sources.set.count - e->state.done;
     double rate = seconds > 0 ? (double)now / seconds : 0, rest = rate > 0 ? (double)left / rate : 0;
-    bt_log_info("embedded %" PRId64 " of %" PRId64 " pictures, %.1f images/s, %.0f s left", e->state.done, e->sources.set.count, rate, rest);
+    char left_text[32];
+    bt_duration_text(rest, left_text, sizeof left_text);
+    bt_log_info("embedded %" PRId64 " of %" PRId64 " pictures, %.1f images/s, %s left", e->state.done, e->sources.set.count, rate, left_text);
 }
 
 static bt_status run(embedding *e, bt_loader *loader) {
