@@ -71,7 +71,7 @@ bt_status bt_encoder_encode(bt_encoder *encoder, const uint8_t *images, int64_t 
                             uint8_t *codes) BT_MUST_CHECK;
 
 /** One picture of any size to the model's: pixels (height, width, 3) to out (S, S, 3). As the model's evaluation had it, and as PIL
- *  resizes: shorter side to `resize`, bilinear with a filter that widens when shrinking, then the centre. BT_ERR_USAGE, BT_ERR_MEMORY. */
+ *  resizes: shorter side to `resize`, bilinear or bicubic with a filter that widens when shrinking, then the centre. BT_ERR_USAGE, BT_ERR_MEMORY. */
 bt_status bt_encoder_prepare(const bt_encoder *encoder, const uint8_t *pixels, int64_t height, int64_t width, uint8_t *out) BT_MUST_CHECK;
 
 /** One file (PNG, JPEG, PPM) decoded to the model's size: out (S, S, 3). BT_ERR_IO, BT_ERR_FORMAT, BT_ERR_UNSUPPORTED, BT_ERR_MEMORY. */

@@ -9,6 +9,7 @@
 
 enum { VERSION = 1 };
 static const char *const sizes[] = {"small", "large"};
+static const char *const filters[] = {[BT_FILTER_BILINEAR] = "bilinear", [BT_FILTER_BICUBIC] = "bicubic"};
 
 int bt_model_bits(const bt_model_info *i) { return i->method == &bt_method_crovca ? i->config.bits : 0; }
 
@@ -72,7 +73,7 @@ static void write_tower(bt_json_writer *w, const bt_model_info *i) {
     bt_json_begin_object(w);
     bt_json_member_integer(w, "resize", i->resize);
     bt_json_member_integer(w, "crop", c->image);
-    bt_json_member_string(w, "interpolation", "bilinear");
+    bt_json_member_string(w, "interpolation", filters[i->filter]);
     put_three(w, "mean", c->mean);
     put_three(w, "std", c->std);
     bt_json_end(w);
@@ -177,8 +178,11 @@ static bt_status read_preprocess(const bt_json_value *root, bt_model_info *i) {
     BT_TRY(get_int(p, "crop", i->vit.image, i->vit.image, &crop));
     BT_TRY(get_int(p, "resize", crop, 8192, &i->resize));
     BT_TRY(get_name(p, "interpolation", interpolation, sizeof interpolation));
-    if (strcmp(interpolation, "bilinear") != 0)
-        return bt_error(BT_ERR_UNSUPPORTED, "%s: interpolation \"%s\"; this program knows \"bilinear\"", bt_json_name(p->document), interpolation);
+    int filter = 0;
+    while (filter < 2 && strcmp(interpolation, filters[filter]) != 0) filter++;
+    if (filter == 2)
+        return bt_error(BT_ERR_UNSUPPORTED, "%s: interpolation \"%s\"; this program knows bilinear and bicubic", bt_json_name(p->document), interpolation);
+    i->filter = (bt_filter)filter;
     BT_TRY(get_three(p, "mean", -1e3, i->vit.mean));
     return get_three(p, "std", 1e-6, i->vit.std);
 }

@@ -111,6 +111,7 @@ static bt_status declare_run(const bt_run_config *config, const tensor_files *fi
     info->lora = (bt_lora_config){.rank = c.adapter.rank, .alpha = (float)c.adapter.alpha};
     BT_TRY(bt_lora_parse_targets(c.adapter.targets, &info->lora.targets));
     info->resize = c.data.resize ? c.data.resize : info->vit.image;
+    info->filter = (bt_filter)c.data.interpolation;
     snprintf(info->tower, sizeof info->tower, "%s", c.model.name);
     snprintf(info->targets, sizeof info->targets, "%s", c.adapter.targets);
     return BT_OK;

@@ -131,6 +131,9 @@ def check_sizes():
         from PIL import Image
         array = np.array(Image.open(path).convert("RGB"))
         small = np.array(Image.fromarray(array).resize((16, 16), Image.BILINEAR))
+        with bittern.Encoder("full.safetensors", threads=1) as full:
+            cut = np.array(Image.fromarray(array).resize((20, 20), Image.BICUBIC))[2:18, 2:18]
+            check("40 pixels to 20, the centre of 16, bicubic as PIL", (full.prepare(path) == cut).all())
         check("40 pixels to 16 as PIL", (encoder.prepare(array) == small).all() and (encoder.prepare(path) == small).all())
         check("PIL's image", (encoder.prepare(Image.open(path)) == small).all())
     except ImportError:

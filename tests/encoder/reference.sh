@@ -15,7 +15,7 @@ train() { # folder, settings...: a model whose adapters matter
     "$bittern" train small.yaml run.dir="$run" run.keep=0 eval.batch=0 optim.lr=0.02 train.epochs=3 "$@" 2>log || { cat log; exit 1; }
 }
 train plain adapter.targets=q,v method.bits=24
-train full adapter.targets=qkv,proj,fc1,fc2 model.registers=2 method.head=large method.bits=70
+train full data.resize=20 data.interpolation=bicubic adapter.targets=qkv,proj,fc1,fc2 model.registers=2 method.head=large method.bits=70
 train whole adapter.targets=none model.train_all=true model.layer_scale=true
 train classes adapter.targets=k,fc2 method.name=classify method.views=1
 for run in plain full whole classes; do

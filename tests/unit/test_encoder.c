@@ -27,6 +27,7 @@ static bt_model_info info_of(const bt_method *method, bool adapters) {
                        .targets = "none",
                        .lora = {.rank = 1},
                        .resize = 10,
+                       .filter = BT_FILTER_BICUBIC,
                        .step = 77,
                        .adapter_file = adapters};
     if (adapters) {
@@ -109,6 +110,7 @@ static void test_description_comes_back(void **state) {
         assert_int_equal(back.config.bits, BITS);
         assert_int_equal(back.config.head, BT_HASHCODER_LARGE);
         assert_int_equal(back.resize, 10);
+        assert_int_equal(back.filter, BT_FILTER_BICUBIC);
         assert_int_equal(back.step, 77);
         assert_int_equal(back.adapter_file, adapters);
         assert_int_equal(back.lora.targets, i.lora.targets);
@@ -150,7 +152,7 @@ static void test_descriptions_that_do_not_fit(void **state) {
         {"\"norm_eps\":", "\"norm_eps\":7,\"x\":", "\"norm_eps\" is 7", BT_ERR_FORMAT},
         {"\"crop\":8", "\"crop\":7", "7", BT_ERR_FORMAT},
         {"\"resize\":10", "\"resize\":7", "7", BT_ERR_FORMAT},
-        {"bilinear", "lanczos", "interpolation \"lanczos\"", BT_ERR_UNSUPPORTED},
+        {"bicubic", "lanczos", "interpolation \"lanczos\"", BT_ERR_UNSUPPORTED},
         {"\"mean\":[", "\"mean\":[0,", "\"mean\" has 4 numbers, 3 are expected", BT_ERR_FORMAT},
         {"\"std\":[0.25", "\"std\":[0", "\"std\" is 0; allowed are 1e-06 to 1000", BT_ERR_FORMAT},
         {"crovca", "crovka", "method.name \"crovka\" is unknown", BT_ERR_UNSUPPORTED},
