@@ -124,7 +124,10 @@ static bt_status declare_run(const bt_run_config *config, const tensor_files *fi
     bt_run_config c = *config;
     c.model.train_all = false; /* all values come from files: nothing is trained, and nothing has moments */
     c.run.dtype = compute == BT_BF16;
+    c.train.ema = 0; /* nor averages: they are in the files in the weights' place */
     BT_TRY(bt_setup_model(model, &c, classes_of(files)));
+    if (!bt_model_has_tower(model))
+        return bt_error(BT_ERR_UNSUPPORTED, "the run was trained on stored embeddings (data.root %s): it has a head, but no tower that encodes images", c.data.root);
     info->vit = model->vit.config;
     info->method = model->method;
     info->config = model->config;
@@ -139,7 +142,6 @@ static bt_status declare_run(const bt_run_config *config, const tensor_files *fi
 static bt_status open_run(const bt_model_source *s, bt_dtype compute, bt_model_info *info, bt_model *model) {
     char checkpoint[PATH_BYTES], path[4][PATH_BYTES + 40];
     BT_TRY(bt_run_checkpoint(s->path, s->checkpoint, checkpoint, sizeof checkpoint));
-    snprintf(path[0], sizeof path[0], "%s/model.safetensors", checkpoint);
     snprintf(path[1], sizeof path[1], "%s/base.safetensors", s->path);
     snprintf(path[2], sizeof path[2], "%s/config.yaml", s->path);
     bt_train_state state;
@@ -152,7 +154,10 @@ static bt_status open_run(const bt_model_source *s, bt_dtype compute, bt_model_i
     tensor_files files = {.count = 0};
     bt_status status = bt_config_load(&bt_run_config_table, &config, path[2], NULL, 0, &options);
     if (status == BT_OK) status = bt_run_config_check(&config, options);
-    if (status == BT_OK) status = add_file(&files, path[0]);
+    if (status == BT_OK) { /* a run that keeps moving averages is judged by them */
+        snprintf(path[0], sizeof path[0], "%s/%s.safetensors", checkpoint, config.train.ema > 0 ? "average" : "model");
+        status = add_file(&files, path[0]);
+    }
     if (status == BT_OK && bt_file_exists(path[1])) status = add_file(&files, path[1]);
     if (status == BT_OK) status = declare_run(&config, &files, compute, info, model);
     if (status == BT_OK) status = fill(&files, model->store);

@@ -24,7 +24,8 @@ void bt_model_init(bt_model *out, const bt_method *method, const bt_method_confi
     *out = (bt_model){.store = bt_params_new(compute), .method = method, .config = *config, .class_w = -1, .class_b = -1};
     bt_vit_training tower = *training;
     tower.group = BT_GROUP_TOWER;
-    bt_vit_init(&out->vit, out->store, vit, &tower);
+    if (vit->depth) bt_vit_init(&out->vit, out->store, vit, &tower);
+    else out->vit.config = *vit;
     method->declare(out, config->own_decay ? config->decay : training->decay, training->seed);
 }
 

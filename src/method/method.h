@@ -36,6 +36,8 @@ typedef struct bt_model {
     int class_w, class_b;  /**< classify */
 } bt_model;
 
+static inline bool bt_model_has_tower(const bt_model *model) { return model->vit.config.depth > 0; }
+
 /** One term of the loss: total = sum of weight * value. Training programs have each value as an output of this name. */
 typedef struct bt_loss_term {
     const char *name;
@@ -65,7 +67,8 @@ extern const bt_method bt_method_crovca, bt_method_classify;
 const bt_method *bt_method_named(const char *name);
 const char *const *bt_method_names(void); /**< ends with NULL */
 
-/** Creates a store with tower and head. `out` owns the store: bt_model_release. */
+/** Creates a store with tower and head. `out` owns the store: bt_model_release. A `vit` of depth 0 is no tower, only the width of
+ *  embeddings that come from elsewhere: such a model has the programs on embeddings alone. */
 void bt_model_init(bt_model *out, const bt_method *method, const bt_method_config *config, const bt_vit_config *vit,
                    const bt_vit_training *training, bt_dtype compute);
 void bt_model_release(bt_model *model);

@@ -57,14 +57,14 @@ static const bt_option method_options[] = {
     BT_OPTION_DOUBLE(bt_method_section, rate_eps, "0.05", 1e-6, 1e6, "eps of the coding rate"),
 };
 static const bt_option data_options[] = {
-    BT_OPTION_STRING(bt_data_section, root, NULL, "images: a folder of class folders, a CSV or TSV table, or DeepHash's lists (docs/data.md)"),
+    BT_OPTION_STRING(bt_data_section, root, NULL, "images: a folder of class folders, a CSV or TSV table, or DeepHash's lists (docs/data.md); or .npy embeddings (items, width) or (items, views, width)"),
     BT_OPTION_ENUM(bt_data_section, format, "auto", formats, "what root is; auto: recognised"),
     BT_OPTION_STRING(bt_data_section, images, "", "folder that paths of tables and lists are relative to; empty: where root lies"),
     BT_OPTION_STRING(bt_data_section, classes, "", "classes to keep, of the sorted list: positions or names, as in 0-29,35; empty: all"),
-    BT_OPTION_STRING(bt_data_section, label, "", "columns of a table with labels; empty: the first of label, labels, class, species"),
+    BT_OPTION_STRING(bt_data_section, label, "", "columns of a table with labels; empty: the first of label, labels, class, species. Of embeddings: a .npy file, (items) class numbers or (items, classes) of 0 and 1"),
     BT_OPTION_STRING(bt_data_section, path, "", "column with paths; empty: path, file, filename, file_name or image"),
     BT_OPTION_STRING(bt_data_section, caption, "", "column with captions; empty: caption or text, if there"),
-    BT_OPTION_STRING(bt_data_section, split, "", "column with splits; empty: split, if there"),
+    BT_OPTION_STRING(bt_data_section, split, "", "column with splits; empty: split, if there. Of embeddings: a .npy file of bytes, sums of 1 train, 2 query, 4 database"),
     BT_OPTION_STRING(bt_data_section, ranks, "", "columns of a taxonomy, widest first; empty: those of order, family, genus, species that are there"),
     BT_OPTION_INT(bt_data_section, train, "0", 0, 1e9, "training images per class; 0: all that the data name as such"),
     BT_OPTION_INT(bt_data_section, query, "0", 0, 1e9, "query images per class; 0: all that the data name as such"),
@@ -101,6 +101,7 @@ static const bt_option train_options[] = {
     BT_OPTION_INT(bt_train_section, chunk, "0", 0, 1000000, "images that are encoded at a time where the batch is larger than memory; 0: all"),
     BT_OPTION_ENUM(bt_train_section, recompute, "cheap", recompute, "what the backward computes again instead of keeping"),
     BT_OPTION_DOUBLE(bt_train_section, ema, "0", 0, 0.999999, "decay of moving averages of the trained weights, which scores are then made with; 0: none"),
+    BT_OPTION_INT(bt_train_section, cached_views, "0", 0, 255, "random views of each training image that the frozen encoder embeds once, to train the head on; 0: every step encodes"),
     BT_OPTION_INT(bt_train_section, patience, "0", 0, 1000000, "training ends after so many scores (eval.every) without a better one; 0: never"),
 };
 static const bt_option optim_options[] = {
@@ -163,6 +164,28 @@ static bt_status check_groups(const bt_run_config *c, const bt_options *o) {
     return BT_OK;
 }
 
+bool bt_run_config_stored(const bt_run_config *c) {
+    size_t length = strlen(c->data.root);
+    return length > 4 && strcmp(c->data.root + length - 4, ".npy") == 0;
+}
+
+bool bt_run_config_cached(const bt_run_config *c) { return bt_run_config_stored(c) || c->train.cached_views > 0; }
+
+/** Steps on embeddings train the head alone. */
+static bt_status check_cached(const bt_run_config *c, const bt_options *o) {
+    bool stored = bt_run_config_stored(c);
+    if (!bt_run_config_cached(c)) return BT_OK;
+    if (c->model.train_all || strcmp(c->adapter.targets, "none") != 0)
+        return bt_options_error(o, c->model.train_all ? "model.train_all" : "adapter.targets", "steps on %s embeddings train the head alone; set it to %s",
+                                stored ? "stored" : "cached", c->model.train_all ? "false" : "none");
+    if (stored && c->train.cached_views) return bt_options_error(o, "train.cached_views", "data.root holds embeddings already; leave it at 0");
+    if (stored && !*c->data.label) return bt_options_error(o, "data.label", "embeddings need a .npy file of labels");
+    if (stored && *c->model.weights) return bt_options_error(o, "model.weights", "embeddings come without a tower; run.start takes the head of another run");
+    if (!stored && c->train.cached_views < c->method.views)
+        return bt_options_error(o, "train.cached_views", "%d is below method.views %d", c->train.cached_views, c->method.views);
+    return c->train.chunk ? bt_options_error(o, "train.chunk", "steps on embeddings encode nothing; set it to 0") : BT_OK;
+}
+
 static bt_status check_scores(const bt_run_config *c, const bt_options *o) {
     bool classify = strcmp(c->method.name, "classify") == 0, crovca = strcmp(c->method.name, "crovca") == 0;
     if (c->run.best == 1 && classify) return bt_options_error(o, "run.best", "classify makes no codes; allowed: auto, map_continuous, accuracy, loss");
@@ -179,13 +202,14 @@ bt_status bt_run_config_check(const bt_run_config *c, const bt_options *o) {
         return bt_options_error(o, "augment.scale_min", "%g is above augment.scale_max %g", c->augment.scale_min, c->augment.scale_max);
     if (c->augment.blur_min > c->augment.blur_max)
         return bt_options_error(o, "augment.blur_min", "%g is above augment.blur_max %g", c->augment.blur_min, c->augment.blur_max);
-    if (strcmp(c->model.name, "custom") == 0 && !c->model.image)
+    if (strcmp(c->model.name, "custom") == 0 && !c->model.image && !bt_run_config_stored(c))
         return bt_options_error(o, "model.image", "a custom tower needs the size of its images, for example 224");
     if (c->train.chunk > c->train.batch)
         return bt_options_error(o, "train.chunk", "%d is above train.batch %d", c->train.chunk, c->train.batch);
     if (strcmp(c->method.name, "classify") == 0 && c->method.views != 1)
         return bt_options_error(o, "method.views", "classify takes 1 view, found %d", c->method.views);
     BT_TRY(check_groups(c, o));
+    BT_TRY(check_cached(c, o));
     return check_scores(c, o);
 }
 

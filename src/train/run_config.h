@@ -57,7 +57,7 @@ typedef struct bt_train_section {
     int epochs, head_epochs, batch, chunk;
     int recompute; /**< bt_recompute */
     double ema;    /**< decay; 0: none */
-    int patience;
+    int patience, cached_views;
 } bt_train_section;
 
 typedef struct bt_optim_section {
@@ -85,6 +85,12 @@ typedef struct bt_run_config {
 } bt_run_config;
 
 extern const bt_option_table bt_run_config_table;
+
+/** Whether data.root is a file of embeddings (.npy): there is no tower then. */
+bool bt_run_config_stored(const bt_run_config *config);
+
+/** Whether steps are on embeddings: stored ones, or those of train.cached_views. */
+bool bt_run_config_cached(const bt_run_config *config);
 
 /** Checks that span options; messages name the option and where it was set. */
 bt_status bt_run_config_check(const bt_run_config *config, const bt_options *options) BT_MUST_CHECK;

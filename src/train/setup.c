@@ -2,12 +2,17 @@
 #include "train/setup.h"
 
 #include "base/log.h"
+#include "train/stored_data.h"
 
 #include <string.h>
+
+enum { CACHE_BATCH = 64 }; /* images that are encoded at a time for a cache, where there are no scores (eval.batch 0) */
 
 static bt_dtype compute_of(const bt_run_config *c) { return c->run.dtype ? BT_BF16 : BT_F32; }
 
 static bt_status vit_of(const bt_run_config *c, bt_vit_config *vit) {
+    *vit = (bt_vit_config){.depth = 0};
+    if (bt_run_config_stored(c)) return bt_view_cache_width(c->data.root, &vit->width);
     if (strcmp(c->model.name, "custom") == 0) {
         *vit = (bt_vit_config){.image = c->model.image, .patch = c->model.patch, .width = c->model.width, .depth = c->model.depth,
                                .heads = c->model.heads, .mlp = c->model.mlp ? c->model.mlp : 4 * c->model.width,
@@ -56,6 +61,7 @@ static bt_augment augment_of(const bt_augment_section *a) {
 
 bt_status bt_setup_data(bt_dataset *out, const bt_run_config *c) {
     const bt_data_section *d = &c->data;
+    if (bt_run_config_stored(c)) return bt_stored_data(c, -1, out);
     bt_dataset_options o = {.root = d->root, .format = (bt_data_format)d->format, .images = d->images, .path = d->path, .caption = d->caption,
                             .split = d->split, .label = d->label, .ranks = d->ranks, .classes = d->classes};
     return bt_dataset_open(&o, out);
@@ -77,7 +83,14 @@ static bt_status check_labels(const bt_setup *s, const bt_run_config *c) {
 
 static bt_status open_data(bt_setup *s, const bt_run_config *c) {
     bt_split_options split = {.seed = (uint64_t)c->data.split_seed, .query = c->data.query, .train = c->data.train, .database = c->data.database};
-    BT_TRY(bt_setup_data(&s->data, c));
+    if (bt_run_config_stored(c)) {
+        BT_TRY(bt_view_cache_open(c->data.root, &s->stored));
+        BT_TRY(bt_stored_data(c, s->stored.count, &s->data));
+        if (s->stored.views == 1 && c->method.views > 1)
+            bt_log_warn("%s holds one view of each item: the %d views of a step are the same", c->data.root, c->method.views);
+    } else {
+        BT_TRY(bt_setup_data(&s->data, c));
+    }
     bt_dataset_warn(&s->data);
     if (!s->data.splits && (c->data.train == 0 || c->data.query == 0))
         return bt_error(BT_ERR_CONFIG, "%s names no splits, so data.train and data.query must say how many images of each class to draw", s->data.name);
@@ -115,6 +128,7 @@ void bt_setup_close(bt_setup *s) {
     if (s->device) s->device->backend->close(s->device);
     bt_split_free(&s->split);
     bt_dataset_close(&s->data);
+    bt_view_cache_close(&s->stored);
     memset(s, 0, sizeof *s);
 }
 
@@ -123,7 +137,9 @@ bt_session_options bt_setup_session(const bt_run_config *c, bool training) {
     bt_session_options o = {.compute = compute_of(c), .recompute = (bt_recompute)c->train.recompute, .embed_batch = c->eval.batch,
                             .train_tower = tower,
                             .adamw = {c->optim.beta1, c->optim.beta2, c->optim.eps, (float)c->optim.clip}};
+    if (bt_run_config_cached(c) && !o.embed_batch && training) o.embed_batch = CACHE_BATCH;
     if (training) {
+        o.cached = bt_run_config_cached(c);
         o.average_decay = c->train.ema;
         o.batch = c->train.batch;
         o.chunk = c->train.chunk;
