@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum { VERSION = 1 };
-static const char *const sizes[] = {"small", "large"};
+static const char *const sizes[] = {"small", "large", "small without norm", "large without norm"}; /* bt_hashcoder_size + 2 without_norm */
 
 int bt_model_bits(const bt_model_info *i) { return i->method == &bt_method_crovca ? i->config.bits : 0; }
 
@@ -78,7 +78,7 @@ bt_status bt_model_info_write(const bt_model_info *i, bool adapters, bt_text *ou
     bt_json_begin_object(&w);
     bt_json_member_string(&w, "name", i->method->name);
     bt_json_member_integer(&w, "bits", bt_model_bits(i));
-    bt_json_member_string(&w, "head", sizes[i->config.head]);
+    bt_json_member_string(&w, "head", sizes[i->config.head + 2 * i->config.without_norm]);
     bt_json_member_integer(&w, "classes", bt_model_bits(i) ? 0 : i->config.classes);
     bt_json_end(&w);
     if (adapters) write_adapter(&w, i);
@@ -172,12 +172,13 @@ static bt_status read_method(const bt_json_value *root, bt_model_info *i) {
     BT_TRY(get_int(m, "bits", codes, codes ? 4096 : 0, &i->config.bits));
     BT_TRY(get_int(m, "classes", codes ? 0 : 2, codes ? 0 : 1 << 24, &i->config.classes));
     BT_TRY(get_name(m, "head", size, sizeof size));
-    for (int k = 0; k < 2; k++)
+    for (int k = 0; k < 4; k++)
         if (strcmp(size, sizes[k]) == 0) {
-            i->config.head = (bt_hashcoder_size)k;
+            i->config.head = (bt_hashcoder_size)(k & 1);
+            i->config.without_norm = k > 1;
             return BT_OK;
         }
-    return bt_error(BT_ERR_UNSUPPORTED, "%s: head \"%s\"; this program knows small and large", bt_json_name(m->document), size);
+    return bt_error(BT_ERR_UNSUPPORTED, "%s: head \"%s\"; this program knows small and large, and each \"without norm\"", bt_json_name(m->document), size);
 }
 
 static bt_status read_adapter(const bt_json_value *root, bt_model_info *i) {

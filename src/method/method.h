@@ -19,6 +19,7 @@ typedef struct bt_method_config {
     int classes;           /**< of the data set; from the data, not from the user */
     int bits;
     bt_hashcoder_size head;
+    bool without_norm;     /**< CroVCA: HashCoder without its batch norm */
     bool supervised;       /**< CroVCA: targets are batch prototypes of the classes */
     bool given_targets;    /**< CroVCA: each view's bits come from the input "targets" u8 (views*N, bits) (parity runs) */
     float align_weight, rate_weight, rate_eps;

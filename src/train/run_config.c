@@ -51,6 +51,7 @@ static const bt_option method_options[] = {
     BT_OPTION_INT(bt_method_section, bits, "32", 1, 4096, "of a code"),
     BT_OPTION_INT(bt_method_section, views, "2", 1, 16, "augmented views of an image in a step; classify takes 1"),
     BT_OPTION_ENUM(bt_method_section, head, "small", heads, "HashCoder"),
+    BT_OPTION_BOOL(bt_method_section, batch_norm, "true", "HashCoder ends with batch norm; false: without, an ablation"),
     BT_OPTION_BOOL(bt_method_section, supervised, "false", "targets are the batch prototypes of the classes"),
     BT_OPTION_DOUBLE(bt_method_section, align_weight, "1", 0, 1e6, "weight of code alignment"),
     BT_OPTION_DOUBLE(bt_method_section, rate_weight, "0.1", 0, 1e6, "weight of the coding rate; 0: without"),

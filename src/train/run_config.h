@@ -31,7 +31,7 @@ typedef struct bt_method_section {
     const char *name;
     int bits, views;
     int head; /**< bt_hashcoder_size */
-    bool supervised;
+    bool supervised, batch_norm;
     double align_weight, rate_weight, rate_eps;
 } bt_method_section;
 

@@ -38,7 +38,7 @@ bt_status bt_setup_model(bt_model *out, const bt_run_config *c, int classes) {
     const bt_method *method = bt_method_named(c->method.name);
     if (!method) return BT_ERR_CONFIG;
     bt_method_config m = {.views = c->method.views, .classes = classes, .bits = c->method.bits,
-                          .head = (bt_hashcoder_size)c->method.head, .supervised = c->method.supervised,
+                          .head = (bt_hashcoder_size)c->method.head, .without_norm = !c->method.batch_norm, .supervised = c->method.supervised,
                           .align_weight = (float)c->method.align_weight, .rate_weight = (float)c->method.rate_weight,
                           .rate_eps = (float)c->method.rate_eps, .own_decay = c->optim.decay_head >= 0, .decay = (float)c->optim.decay_head};
     BT_TRY(method->check(&m, c->train.batch));
