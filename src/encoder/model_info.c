@@ -9,7 +9,7 @@
 enum { VERSION = 1 };
 static const char *const sizes[] = {"small", "large", "small without norm", "large without norm"}; /* bt_hashcoder_size + 2 without_norm */
 
-int bt_model_bits(const bt_model_info *i) { return i->method == &bt_method_crovca ? i->config.bits : 0; }
+int bt_model_bits(const bt_model_info *i) { return i->method->codes ? i->config.bits : 0; }
 
 int bt_model_outputs(const bt_model_info *i) { return bt_model_bits(i) ? i->config.bits : i->config.classes; }
 
@@ -168,7 +168,7 @@ static bt_status read_method(const bt_json_value *root, bt_model_info *i) {
     BT_TRY(get_name(m, "name", name, sizeof name));
     i->method = bt_method_named(name);
     if (!i->method) return bt_error_prefix(BT_ERR_UNSUPPORTED, "%s", bt_json_name(m->document));
-    bool codes = i->method == &bt_method_crovca;
+    bool codes = i->method->codes;
     BT_TRY(get_int(m, "bits", codes, codes ? 4096 : 0, &i->config.bits));
     BT_TRY(get_int(m, "classes", codes ? 0 : 2, codes ? 0 : 1 << 24, &i->config.classes));
     BT_TRY(get_name(m, "head", size, sizeof size));

@@ -180,7 +180,7 @@ static bt_status read_info(const bt_safetensors *file, const char *path, bt_mode
 
 static bt_status declare_file(const bt_model_info *info, bt_dtype compute, bt_model *model) {
     bt_vit_training training = {.lora = info->lora};
-    BT_TRY(info->method->check(&(bt_method_config){.views = info->method == &bt_method_crovca ? 2 : 1, .classes = info->config.classes,
+    BT_TRY(info->method->check(&(bt_method_config){.views = info->method->codes ? 2 : 1, .classes = info->config.classes,
                                                    .bits = info->config.bits, .rate_eps = 1}, 2));
     bt_model_init(model, info->method, &info->config, &info->vit, &training, compute);
     return BT_OK;

@@ -47,4 +47,4 @@ static void embed(bt_program *p, const bt_model *m, bt_value e) {
     bt_output(p, "bits", bt_sign_pack(p, z));
 }
 
-const bt_method bt_method_crovca = {"crovca", "binary codes by cross-view code alignment and coding rate", check, declare, terms, loss, embed};
+const bt_method bt_method_crovca = {"crovca", "binary codes by cross-view code alignment and coding rate", true, false, check, declare, terms, loss, embed};

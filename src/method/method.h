@@ -1,5 +1,5 @@
 /* Methods: what is put on a tower and what it is trained for. A new method is one file, one row in the table, one config,
- * one parity test (docs/adding-an-operation.md ends with it).
+ * one parity test (docs/adding-a-method.md).
  */
 #ifndef BITTERN_METHOD_METHOD_H
 #define BITTERN_METHOD_METHOD_H
@@ -49,6 +49,8 @@ enum { BT_MAX_TERMS = 4 };
 
 struct bt_method {
     const char *name, *summary;
+    bool codes;     /**< inference has "logits" (N, bits) and "bits"; otherwise "logits" (N, classes), scored by accuracy */
+    bool one_label; /**< each training image needs exactly one label */
     /** Checks the configuration against a batch; messages name the config keys. */
     bt_status (*check)(const bt_method_config *config, int batch);
     /** Declares the head. */

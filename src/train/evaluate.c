@@ -137,7 +137,7 @@ static bt_status make_sets(const bt_dataset *set, side *s) {
 bt_status bt_evaluate(bt_session *session, const bt_loader_options *options, const bt_split *split, int64_t k, bt_evaluation *out) {
     double start = bt_clock_seconds();
     const bt_model *m = session->model;
-    bool codes = m->method == &bt_method_crovca;
+    bool codes = m->method->codes;
     int64_t outputs = codes ? m->config.bits : m->config.classes, words = (outputs + 63) / 64;
     bt_loader_options o = *options;
     o.training = o.drop_last = false;
@@ -157,7 +157,7 @@ bt_status bt_evaluate(bt_session *session, const bt_loader_options *options, con
     if (status == BT_OK) status = make_sets(options->set, &query);
     if (status == BT_OK) status = make_sets(options->set, &database);
     if (status == BT_OK) status = score(&query, &database, m->vit.config.width, (int)outputs, (int)((options->set->class_count + 63) / 64), k, out);
-    if (!codes) out->accuracy = accuracy(&query, outputs);
+    if (!codes && status == BT_OK) out->accuracy = accuracy(&query, outputs);
     out->seconds = bt_clock_seconds() - start;
     free_side(&query);
     free_side(&database);

@@ -2,6 +2,8 @@
 #include "train/run_config.h"
 
 #include "formats/json.h"
+#include "method/method.h"
+#include "train/history.h"
 
 #include <string.h>
 
@@ -188,9 +190,11 @@ static bt_status check_cached(const bt_run_config *c, const bt_options *o) {
 }
 
 static bt_status check_scores(const bt_run_config *c, const bt_options *o) {
-    bool classify = strcmp(c->method.name, "classify") == 0, crovca = strcmp(c->method.name, "crovca") == 0;
-    if (c->run.best == 1 && classify) return bt_options_error(o, "run.best", "classify makes no codes; allowed: auto, map_continuous, accuracy, loss");
-    if (c->run.best == 3 && crovca) return bt_options_error(o, "run.best", "crovca has no accuracy; allowed: auto, map_binary, map_continuous, loss");
+    const bt_method *method = *c->method.name ? bt_method_named(c->method.name) : NULL; /* an unknown one is reported when the model is made */
+    if (method && c->run.best == BT_BEST_BINARY && !method->codes)
+        return bt_options_error(o, "run.best", "%s makes no codes; allowed: auto, map_continuous, accuracy, loss", method->name);
+    if (method && c->run.best == BT_BEST_ACCURACY && method->codes)
+        return bt_options_error(o, "run.best", "%s has no accuracy; allowed: auto, map_binary, map_continuous, loss", method->name);
     if (!c->eval.batch && c->eval.every) return bt_options_error(o, "eval.every", "%d asks for scores, and eval.batch 0 switches them off", c->eval.every);
     if (c->train.patience && !c->eval.every) return bt_options_error(o, "train.patience", "%d counts scores; set eval.every to the epochs between them", c->train.patience);
     if (*c->run.start && *c->model.weights)

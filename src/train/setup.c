@@ -68,17 +68,17 @@ bt_status bt_setup_data(bt_dataset *out, const bt_run_config *c) {
 }
 
 /** What the method needs of labels that the data do not give. */
-static bt_status check_labels(const bt_setup *s, const bt_run_config *c) {
+static bt_status check_labels(const bt_setup *s) {
     int64_t none = 0, several = 0;
-    if (strcmp(c->method.name, "classify") != 0) return BT_OK;
+    if (!s->model.method->one_label) return BT_OK;
     for (int64_t i = 0; i < s->split.train_count; i++) {
         int64_t sample = s->split.train[i], count = s->data.label_first[sample + 1] - s->data.label_first[sample];
         none += count == 0;
         several += count > 1;
     }
     if (none + several == 0) return BT_OK;
-    return bt_error(BT_ERR_CONFIG, "method.name classify needs one label for each training image; of %lld in %s, %lld have none and %lld several",
-                    (long long)s->split.train_count, s->data.name, (long long)none, (long long)several);
+    return bt_error(BT_ERR_CONFIG, "method.name %s needs one label for each training image; of %lld in %s, %lld have none and %lld several",
+                    s->model.method->name, (long long)s->split.train_count, s->data.name, (long long)none, (long long)several);
 }
 
 static bt_status open_data(bt_setup *s, const bt_run_config *c) {
@@ -100,13 +100,14 @@ static bt_status open_data(bt_setup *s, const bt_run_config *c) {
                         (long long)s->split.train_count, (long long)s->split.query_count, (long long)s->split.database_count,
                         *c->data.classes ? " in the classes of data.classes" : "");
     if (s->split.database_is_train) bt_log_info("data: no image is in a database split; queries search the training images");
-    return check_labels(s, c);
+    return BT_OK;
 }
 
 bt_status bt_setup_open(bt_setup *out, const bt_run_config *c) {
     memset(out, 0, sizeof *out);
     bt_status status = open_data(out, c);
     if (status == BT_OK) status = bt_setup_model(&out->model, c, (int)out->data.class_count);
+    if (status == BT_OK) status = check_labels(out);
     if (status == BT_OK) {
         const bt_backend *backend = bt_backend_named(c->run.device);
         status = backend ? backend->open(&(bt_device_options){.threads = c->run.threads}, &out->device) : BT_ERR_UNSUPPORTED;
