@@ -23,7 +23,8 @@ for line in sys.stdin:
         print(f"{section}.{key} {value.strip(chr(34))}")' >"$resolved"
     for wanted in "train.epochs 5" "train.head_epochs 1" "train.batch 256" "optim.lr 0.001" "optim.lr_min 1e-06" "optim.weight_decay 0.01" "optim.warmup 0" "optim.clip 0" \
         "adapter.rank 16" "adapter.alpha 16" "adapter.dropout 0.1" "method.align_weight 1" "method.rate_weight 0.1" "method.rate_eps 0.05" "method.views 2" \
-        "method.head small" "augment.scale_min 0.4" "data.resize 256" "data.format lists" "eval.k $k" "$@"; do
+        "method.head small" "augment.scale_min 0.4" "augment.interpolation bilinear" "augment.flip 0.5" "augment.jitter 0.8" "augment.hue 0.2" "augment.grey 0.2" "augment.blur 0.1" \
+        "augment.blur_max 2" "augment.solarize 0.1" "data.interpolation bicubic" "data.resize 256" "data.format lists" "eval.k $k" "$@"; do
         grep -qxF "$wanted" "$resolved"
         check "$file with $encoder: $wanted, found: $(grep -F "${wanted% *} " "$resolved")" $?
     done
