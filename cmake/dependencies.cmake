@@ -68,7 +68,8 @@ if(NOT BITTERN_LAPACK STREQUAL "OFF")
 endif()
 bittern_feature(LAPACK bittern_lapack "liblapacke-dev and libopenblas-serial-dev")
 
-foreach(row "PNG|libpng|libpng-dev" "JPEG|libjpeg|libjpeg62-turbo-dev" "YAML|yaml-0.1|libyaml-dev" "CAIRO|cairo|libcairo2-dev")
+foreach(row "PNG|libpng|libpng-dev" "JPEG|libjpeg|libjpeg62-turbo-dev" "YAML|yaml-0.1|libyaml-dev" "CAIRO|cairo|libcairo2-dev"
+        "HDF5|hdf5|libhdf5-dev")
   string(REPLACE "|" ";" row "${row}")
   list(GET row 0 name)
   list(GET row 1 module)

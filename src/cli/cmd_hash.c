@@ -24,7 +24,7 @@ static const bt_option hash_options[] = {
     BT_OPTION_STRING(
         hash_flags, labels, "",
         ".npy: class numbers (items), or rows of 0 and 1 (items, labels); without: codes and bit statistics only"),
-    BT_OPTION_STRING(hash_flags, query, "", ".npy of the queries' embeddings; without: every item against all others"),
+    BT_OPTION_STRING(hash_flags, query, "", ".npy or HDF5 of the queries' embeddings; without: every item against all others"),
     BT_OPTION_STRING(hash_flags, query_labels, "", ".npy, as --labels"),
     BT_OPTION_STRING(hash_flags, train, "",
                      ".npy of embeddings that components and rotations are learned from; without: EMBEDDINGS"),

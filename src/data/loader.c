@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "data/draw.h"
 #include "data/loader_state.h"
+#include "data/pack.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -299,6 +300,8 @@ bt_status bt_loader_new(const bt_loader_options *options, bt_loader **out) {
     bt_loader *loader = bt_memory_zeroed(1, sizeof *loader);
     if (!loader) return BT_ERR_MEMORY;
     loader->options = *options;
+    /* Images of a pack are evaluation crops already: no second crop. */
+    if (options->set->pack && options->set->pack->images) loader->options.resize = options->size;
     loader->batches = bt_loader_batches(options);
     loader->view_bytes = options->size * options->size * 3;
     loader->order_epoch = -1;

@@ -7,6 +7,8 @@
  *   training      samples shuffled for each epoch under (seed, epoch, BT_STREAM_SHUFFLE, 0); V random views of each
  *   evaluation    samples in the order given; one centred view of each
  *
+ * The images of a pack are evaluation crops: evaluation resizes them where their size is another, and does not crop again.
+ *
  * Rows are view-major: view v of the batch's sample n is row v*N + n. Of a short batch only rows n < n_valid of each
  * view are filled; the others are black, with label -1 and id -1.
  *

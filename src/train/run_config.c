@@ -8,7 +8,7 @@
 static const char *const dtypes[] = {"f32", "bf16", NULL};
 static const char *const heads[] = {"small", "large", NULL};
 static const char *const damaged[] = {"fatal", "skip", NULL};
-static const char *const formats[] = {"auto", "folder", "manifest", "lists", NULL};
+static const char *const formats[] = {"auto", "folder", "manifest", "lists", "pack", NULL};
 static const char *const recompute[] = {"none", "cheap", "blocks", NULL};
 
 static const char *const bests[] = {"auto", "map_binary", "map_continuous", "accuracy", "loss", NULL}; /* bt_best */
@@ -56,7 +56,7 @@ static const bt_option method_options[] = {
     BT_OPTION_DOUBLE(bt_method_section, rate_eps, "0.05", 1e-6, 1e6, "eps of the coding rate"),
 };
 static const bt_option data_options[] = {
-    BT_OPTION_STRING(bt_data_section, root, NULL, "images: a folder of class folders, a CSV or TSV table, or DeepHash's lists (docs/data.md)"),
+    BT_OPTION_STRING(bt_data_section, root, NULL, "images: a folder of class folders, a CSV or TSV table, DeepHash's lists, or a pack (docs/data.md)"),
     BT_OPTION_ENUM(bt_data_section, format, "auto", formats, "what root is; auto: recognised"),
     BT_OPTION_STRING(bt_data_section, images, "", "folder that paths of tables and lists are relative to; empty: where root lies"),
     BT_OPTION_STRING(bt_data_section, classes, "", "classes to keep, of the sorted list: positions or names, as in 0-29,35; empty: all"),
