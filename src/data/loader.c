@@ -6,7 +6,6 @@
 #include "data/loader.h"
 
 #include "base/memory.h"
-#include "data/draw.h"
 #include "data/loader_state.h"
 #include "data/pack.h"
 
@@ -15,7 +14,8 @@
 #include <string.h>
 
 int64_t bt_loader_batches(const bt_loader_options *options) {
-    return options->count / options->batch + (!options->drop_last && options->count % options->batch != 0);
+    bool whole = options->drop_last || (options->training && options->sampler.kind == BT_SAMPLING_CLASS_BALANCED);
+    return options->count / options->batch + (!whole && options->count % options->batch != 0);
 }
 
 /* ---- options ---- */
@@ -49,6 +49,10 @@ static bt_status check_options(const bt_loader_options *options) {
     BT_TRY(in_range("views", options->views, 1, options->training ? 255 : 1));
     if (!options->training) BT_TRY(in_range("resize", options->resize, options->size, 1 << 14));
     if (options->training) BT_TRY(check_augment(&options->augment));
+    if (options->training && options->sampler.kind == BT_SAMPLING_CLASS_BALANCED)
+        BT_TRY(in_range("data.per_class", options->sampler.per_class, 1, options->batch));
+    if (!(options->sampler.tail_power >= 0 && options->sampler.tail_power <= 1))
+        return bt_error(BT_ERR_CONFIG, "loader: tail_power is %g; allowed are 0..1", options->sampler.tail_power);
     BT_TRY(in_range("threads", options->threads, 1, 256));
     BT_TRY(in_range("ahead", options->ahead, 2, 64));
     BT_TRY(in_range("epochs", options->epochs, 0, INT32_MAX));
@@ -80,10 +84,8 @@ static void start_batch(bt_loader *loader, int64_t number) {
     batch->epoch = options->start_epoch + position / loader->batches;
     batch->index = position % loader->batches;
     if (loader->order_epoch != batch->epoch) {
-        memcpy(loader->order, options->samples, (size_t)options->count * sizeof *loader->order);
-        if (options->training) {
-            bt_draw_shuffle(loader->order, options->count, options->seed, batch->epoch, BT_STREAM_SHUFFLE, 0);
-        }
+        if (loader->sampler) bt_sampler_epoch(loader->sampler, batch->epoch, loader->order, loader->again);
+        else memcpy(loader->order, options->samples, (size_t)options->count * sizeof *loader->order);
         loader->order_epoch = batch->epoch;
     }
     int64_t first = batch->index * n;
@@ -91,6 +93,7 @@ static void start_batch(bt_loader *loader, int64_t number) {
     batch->unfinished = batch->count;
     batch->failed_slot = -1;
     memcpy(batch->samples, loader->order + first, (size_t)batch->count * sizeof *batch->samples);
+    for (int64_t i = 0; i < batch->count; i++) batch->draws[i] = batch->epoch | (int64_t)loader->again[first + i] << 32;
     memset(batch->missing, 0, (size_t)n * sizeof *batch->missing);
 }
 
@@ -258,12 +261,13 @@ static bt_status allocate_batch(const bt_loader *loader, batch_slots *batch) {
     batch->labels = bt_memory_alloc(n, sizeof *batch->labels);
     batch->ids = bt_memory_alloc(rows, sizeof *batch->ids);
     batch->samples = bt_memory_alloc(n, sizeof *batch->samples);
+    batch->draws = bt_memory_alloc(n, sizeof *batch->draws);
     batch->missing = bt_memory_alloc(n, sizeof *batch->missing);
     if (!bt_dataset_single(options->set)) {
         batch->multi_hot = bt_memory_alloc(n, (size_t)options->set->class_count);
         if (!batch->multi_hot) return BT_ERR_MEMORY;
     }
-    bool all = batch->images && batch->labels && batch->ids && batch->samples && batch->missing;
+    bool all = batch->images && batch->labels && batch->ids && batch->samples && batch->draws && batch->missing;
     return all ? BT_OK : BT_ERR_MEMORY;
 }
 
@@ -271,13 +275,17 @@ static bt_status allocate(bt_loader *loader) {
     const bt_loader_options *options = &loader->options;
     size_t files = (size_t)options->set->count;
     loader->order = bt_memory_alloc((size_t)options->count, sizeof *loader->order);
+    loader->again = bt_memory_zeroed((size_t)options->count, sizeof *loader->again);
     loader->damaged = bt_memory_zeroed(files, 1);
     loader->workers = bt_memory_zeroed((size_t)options->threads, sizeof *loader->workers);
     loader->ring = bt_memory_zeroed((size_t)options->ahead, sizeof *loader->ring);
-    if (!loader->order || !loader->damaged || !loader->workers || !loader->ring) return BT_ERR_MEMORY;
+    if (!loader->order || !loader->again || !loader->damaged || !loader->workers || !loader->ring) return BT_ERR_MEMORY;
     if (options->cache_bytes > 0) {
         loader->cache = bt_memory_zeroed(files, sizeof *loader->cache);
         if (!loader->cache) return BT_ERR_MEMORY;
+    }
+    if (options->training) {
+        BT_TRY(bt_sampler_new(&options->sampler, options->set, options->samples, options->count, options->batch, options->seed, &loader->sampler));
     }
     for (int i = 0; i < options->ahead; i++) BT_TRY(allocate_batch(loader, &loader->ring[i]));
     return BT_OK;
@@ -332,6 +340,7 @@ static void free_batch(batch_slots *batch) {
     bt_memory_free(batch->multi_hot);
     bt_memory_free(batch->ids);
     bt_memory_free(batch->samples);
+    bt_memory_free(batch->draws);
     bt_memory_free(batch->missing);
 }
 
@@ -347,6 +356,8 @@ void bt_loader_free(bt_loader *loader) {
     bt_memory_free(loader->workers);
     bt_memory_free(loader->damaged);
     bt_memory_free(loader->order);
+    bt_memory_free(loader->again);
+    bt_sampler_free(loader->sampler);
     pthread_cond_destroy(&loader->ready);
     pthread_cond_destroy(&loader->room);
     pthread_mutex_destroy(&loader->lock);

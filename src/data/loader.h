@@ -4,7 +4,7 @@
  * is a function of (seed, e, k, options). Threads take single samples in the order of the batches, read, decode and
  * augment them, and write into the rows of a ring of batch buffers; the consumer takes the buffers in order.
  *
- *   training      samples shuffled for each epoch under (seed, epoch, BT_STREAM_SHUFFLE, 0); V random views of each
+ *   training      samples in the order of sampler.h; V random views of each
  *   evaluation    samples in the order given; one centred view of each
  *
  * The images of a pack are evaluation crops: evaluation resizes them where their size is another, and does not crop again.
@@ -21,6 +21,7 @@
 #define BITTERN_DATA_LOADER_H
 
 #include "data/dataset.h"
+#include "data/sampler.h"
 #include "data/transform.h"
 
 #include <bittern/image.h>
@@ -31,6 +32,7 @@ typedef struct bt_loader_options {
     int64_t count;
     uint64_t seed;
     bool training;
+    bt_sampler_options sampler; /**< training; zeroed: every sample once an epoch, shuffled */
     int64_t batch;      /**< N */
     int64_t size;       /**< S, side of a view in pixels */
     int64_t views;      /**< V, 1..255; 1 for evaluation */

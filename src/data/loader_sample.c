@@ -83,7 +83,7 @@ static bt_status make_views(loader_worker *worker, const bt_image *image, batch_
     for (int64_t v = 0; v < options->views; v++) {
         int64_t row = v * options->batch + n, id = sample | v << 32;
         bt_view view = options->training ? bt_view_random(image->height, image->width, options->size, &options->augment,
-                                                          options->seed, batch->epoch, id)
+                                                          options->seed, batch->draws[n], id)
                                          : bt_view_center(image->height, image->width, options->resize, options->size);
         BT_TRY(bt_resample(&worker->resampler, image->pixels, image->height, image->width, &view,
                            batch->images + row * loader->view_bytes));

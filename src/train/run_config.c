@@ -8,6 +8,7 @@
 static const char *const dtypes[] = {"f32", "bf16", NULL};
 static const char *const heads[] = {"small", "large", NULL};
 static const char *const damaged[] = {"fatal", "skip", NULL};
+static const char *const samplers[] = {"shuffle", "class_balanced", "long_tail", NULL};
 static const char *const formats[] = {"auto", "folder", "manifest", "lists", "pack", NULL};
 static const char *const recompute[] = {"none", "cheap", "blocks", NULL};
 
@@ -69,6 +70,9 @@ static const bt_option data_options[] = {
     BT_OPTION_INT(bt_data_section, query, "0", 0, 1e9, "query images per class; 0: all that the data name as such"),
     BT_OPTION_INT(bt_data_section, database, "-1", -1, 1e9, "database images per class; -1: all others, or all that the data name as such"),
     BT_OPTION_I64(bt_data_section, split_seed, "1", 0, 9e15, "of the split"),
+    BT_OPTION_ENUM(bt_data_section, sampler, "shuffle", samplers, "of training images: each once an epoch; per_class images of each class in a batch; rare classes more often"),
+    BT_OPTION_INT(bt_data_section, per_class, "4", 1, 100000, "sampler class_balanced: images of a class in a batch"),
+    BT_OPTION_DOUBLE(bt_data_section, tail_power, "0.5", 0, 1, "sampler long_tail: a class of n images comes in proportion to n^tail_power"),
     BT_OPTION_ENUM(bt_data_section, damaged, "fatal", damaged, "what a damaged file does"),
     BT_OPTION_INT(bt_data_section, loader_threads, "2", 1, 256, "that read, decode and augment"),
     BT_OPTION_INT(bt_data_section, ahead, "4", 2, 64, "batches made ahead"),
