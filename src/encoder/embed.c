@@ -82,7 +82,7 @@ static bt_status load_and_run(embedding *e, double *wait_seconds) {
     int64_t *samples = bt_memory_alloc((size_t)e->sources.count, sizeof *samples);
     if (!samples) return BT_ERR_MEMORY;
     for (int64_t i = 0; i < e->sources.count; i++) samples[i] = i;
-    bt_loader_options o = {.folder = &e->sources.folder, .samples = samples, .count = e->sources.count, .batch = e->engine.batch,
+    bt_loader_options o = {.set = &e->sources.set, .samples = samples, .count = e->sources.count, .batch = e->engine.batch,
                            .size = e->engine.info.vit.image, .views = 1, .resize = e->engine.info.resize, .skip_damaged = e->o->skip_damaged,
                            .threads = e->o->loader_threads, .ahead = 3, .epochs = 1, .start_batch = e->state.done / e->engine.batch};
     bt_loader *loader = NULL;

@@ -3,7 +3,9 @@
 
 #include "base/crc32c.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/memory.h"
+#include "formats/hdf5.h"
 
 #include <bittern/image.h>
 
@@ -33,25 +35,12 @@ static bt_status append_text(char ***list, size_t *capacity, int64_t *count, con
     return BT_OK;
 }
 
-/** Adds a picture. `path` as for the loader, root/path or path; consecutive pictures of one folder share its entry. */
+/** Adds a picture. `path` as for the loader, base/path or path. */
 static bt_status add(bt_sources *s, const char *path, int32_t label) {
-    char folder[PATH_MAX];
-    const char *slash = strrchr(path, '/'), *file = slash ? slash + 1 : path;
-    size_t length = slash ? (size_t)(slash - path) : 0;
-    if (length >= sizeof folder) return bt_error(BT_ERR_IO, "%s: the path has over %zu bytes", path, sizeof folder - 1);
-    memcpy(folder, path, length);
-    folder[length] = 0;
-    bt_image_folder *f = &s->folder;
-    const char *owner = !slash ? "." : slash == path ? "/" : folder;
-    if (!f->class_count || strcmp(f->class_names[f->class_count - 1], owner) != 0)
-        BT_TRY(append_text(&f->class_names, &s->folder_capacity, &f->class_count, owner));
-    GROW(f->labels, s->owner_capacity, (size_t)f->count + 1);
-    f->labels[f->count] = (int32_t)(f->class_count - 1);
-    GROW(s->labels, s->label_capacity, (size_t)f->count + 1);
-    s->labels[f->count] = label;
+    GROW(s->labels, s->label_capacity, (size_t)s->count + 1);
+    s->labels[s->count] = label;
     s->labelled = s->labelled || label >= 0;
-    BT_TRY(append_text(&f->files, &f->capacity, &f->count, file));
-    if (f->count > UINT32_MAX) return bt_error(BT_ERR_FORMAT, "%s: more than 2^32 - 1 pictures", f->root);
+    if (s->count >= UINT32_MAX) return bt_error(BT_ERR_FORMAT, "%s: more than 2^32 - 1 pictures", s->base);
     return append_text(&s->paths, &s->path_capacity, &s->count, path);
 }
 
@@ -114,9 +103,9 @@ static bt_status walk(bt_sources *s, const char *below, int32_t label) {
     enum { DEEPEST = 64 };
     int depth = 0;
     for (const char *c = below; *c; c++) depth += *c == '/';
-    if (depth > DEEPEST) return bt_error(BT_ERR_FORMAT, "%s/%s: folders nest more than %d deep", s->folder.root, below, DEEPEST);
+    if (depth > DEEPEST) return bt_error(BT_ERR_FORMAT, "%s/%s: folders nest more than %d deep", s->base, below, DEEPEST);
     listing found = {.names = NULL};
-    bt_status status = list_folder(s->folder.root, below, &found);
+    bt_status status = list_folder(s->base, below, &found);
     for (int64_t i = 0; i < found.count && status == BT_OK; i++) {
         char *name = found.names[i];
         size_t length = strlen(name);
@@ -180,53 +169,51 @@ static bt_status read_list(bt_sources *s, const char *list) {
     return status;
 }
 
-/** The loader opens root/folder/file: "" before an absolute path; a list that mixes both kinds has them all absolute. */
-static bt_status root_of_list(bt_sources *s, const char *list) {
-    bool absolute = false;
-    for (int64_t i = 0; i < s->count; i++) absolute = absolute || s->paths[i][0] == '/';
-    char *folder = bt_file_sibling(list, ".");
-    if (!folder) return BT_ERR_MEMORY;
-    bt_memory_free(s->folder.root);
-    s->folder.root = absolute ? bt_memory_copy_text("") : folder;
-    if (!s->folder.root) {
-        bt_memory_free(folder);
-        return BT_ERR_MEMORY;
+/* ---- both ---- */
+
+/** A data set with labels and splits of its own. */
+static bool is_data_set(const char *path) {
+    size_t length = strlen(path);
+    const char *ending = length > 4 ? path + length - 4 : "";
+    return strcmp(ending, ".csv") == 0 || strcmp(ending, ".tsv") == 0 || bt_h5_is(path);
+}
+
+static bt_status take_data_set(bt_sources *s, const char *path) {
+    BT_TRY(bt_dataset_open(&(bt_dataset_options){.root = path}, &s->set));
+    s->own_set = true;
+    if (s->set.several > 0)
+        bt_log_warn("%s: %" PRId64 " pictures have several labels; labels have the first of each", path, s->set.several);
+    for (int64_t i = 0; i < s->set.count; i++) {
+        if (strpbrk(s->set.paths[i], "\n\r\t"))
+            return bt_error(BT_ERR_FORMAT, "%s: a path holds a tab or a line break; paths.txt has one path a line", path);
+        BT_TRY(add(s, s->set.paths[i], s->set.labels[i]));
     }
-    if (!absolute) return BT_OK;
-    char full[PATH_MAX], *from = realpath(folder, full);
-    bt_memory_free(folder);
-    if (!from) return bt_file_error("find the folder of", list, errno);
-    for (int64_t c = 0; c < s->folder.class_count; c++) { /* root "" and '/' go before it */
-        char *old = s->folder.class_names[c], joined[PATH_MAX];
-        if (*old == '/') {
-            memmove(old, old + 1, strlen(old));
-            continue;
-        }
-        if (snprintf(joined, sizeof joined, "%s/%s", from + 1, old) >= (int)sizeof joined)
-            return bt_error(BT_ERR_IO, "%s/%s: the path has over %zu bytes", from, old, sizeof joined - 1);
-        s->folder.class_names[c] = bt_memory_copy_text(joined);
-        bt_memory_free(old);
-        if (!s->folder.class_names[c]) return BT_ERR_MEMORY;
-    }
+    for (int64_t c = 0; c < s->set.class_count; c++) BT_TRY(append_text(&s->classes, &s->class_capacity, &s->class_count, s->set.class_names[c]));
     return BT_OK;
 }
 
-/* ---- both ---- */
+static bt_status take_list(bt_sources *s, const char *path) {
+    BT_TRY(read_list(s, path));
+    if (!s->count) return bt_error(BT_ERR_FORMAT, "%s: an empty list; it has one path a line", path);
+    bt_memory_free(s->base);
+    s->base = bt_file_sibling(path, ".");
+    return s->base ? BT_OK : BT_ERR_MEMORY;
+}
 
 static bt_status fill(bt_sources *s, const char *path) {
     struct stat info;
     if (stat(path, &info) != 0) return bt_file_error("open", path, errno);
-    s->folder.root = bt_memory_copy_text(path);
-    if (!s->folder.root) return BT_ERR_MEMORY;
+    s->base = bt_memory_copy_text(path);
+    if (!s->base) return BT_ERR_MEMORY;
     if (S_ISDIR(info.st_mode)) {
         BT_TRY(walk(s, "", -1));
         if (!s->count) return bt_error(BT_ERR_FORMAT, "%s: no .png, .jpg, .jpeg or .ppm file below it", path);
     } else if (bt_image_named(path)) {
         return bt_error(BT_ERR_USAGE, "%s is a picture; give its folder, or a list with one path a line", path);
+    } else if (is_data_set(path)) {
+        BT_TRY(take_data_set(s, path));
     } else {
-        BT_TRY(read_list(s, path));
-        if (!s->count) return bt_error(BT_ERR_FORMAT, "%s: an empty list; it has one path a line", path);
-        BT_TRY(root_of_list(s, path));
+        BT_TRY(take_list(s, path));
     }
     for (int64_t i = 0; i < s->count; i++) s->crc = bt_crc32c(s->crc, s->paths[i], strlen(s->paths[i]) + 1);
     s->crc = bt_crc32c(s->crc, s->labels, (size_t)s->count * sizeof *s->labels);
@@ -240,6 +227,9 @@ bt_status bt_sources_open(const char *path, bt_sources *out) {
         bt_sources_close(&s);
         return status;
     }
+    /* The loader looks at paths and first labels only where nothing has several. */
+    if (!s.own_set)
+        s.set = (bt_dataset){.name = s.base, .base = s.base, .count = s.count, .paths = (const char **)s.paths, .labels = s.labels};
     *out = s;
     return BT_OK;
 }
@@ -248,6 +238,7 @@ void bt_sources_close(bt_sources *s) {
     free_names(s->paths, s->count);
     free_names(s->classes, s->class_count);
     bt_memory_free(s->labels);
-    bt_image_folder_free(&s->folder);
+    bt_memory_free(s->base);
+    if (s->own_set) bt_dataset_close(&s->set);
     *s = (bt_sources){.count = 0};
 }

@@ -11,6 +11,7 @@
 #include "data/sampler.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Classes of 1, 2, 6, 30 and 90 samples, in order; then 3 without a label. */
