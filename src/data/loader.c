@@ -240,6 +240,12 @@ bt_loader_times bt_loader_read_times(bt_loader *loader) {
     return times;
 }
 
+void bt_loader_copied(bt_loader *loader, double seconds) {
+    pthread_mutex_lock(&loader->lock);
+    loader->times.copy_seconds += seconds;
+    pthread_mutex_unlock(&loader->lock);
+}
+
 int64_t bt_loader_damaged(bt_loader *loader, int64_t *samples, int64_t capacity) {
     int64_t count = 0;
     pthread_mutex_lock(&loader->lock);
@@ -254,10 +260,28 @@ int64_t bt_loader_damaged(bt_loader *loader, int64_t *samples, int64_t capacity)
 
 /* ---- life ---- */
 
+static bool has_host_memory(const bt_device *device) {
+    return device && device->backend->alloc_host;
+}
+
+static bt_status allocate_images(bt_device *device, size_t rows, size_t row_bytes, uint8_t **out) {
+    size_t bytes;
+    void *memory = NULL;
+    if (!has_host_memory(device)) {
+        *out = bt_memory_alloc(rows, row_bytes);
+        return *out ? BT_OK : BT_ERR_MEMORY;
+    }
+    if (!bt_memory_product(rows, row_bytes, &bytes)) return bt_error(BT_ERR_MEMORY, "loader: %zu views of %zu bytes", rows, row_bytes);
+    bt_status status = device->backend->alloc_host(device, bytes, &memory);
+    if (status != BT_OK) return bt_error_prefix(status, "loader: batches of %zu bytes (train.batch, data.ahead)", bytes);
+    *out = memory;
+    return BT_OK;
+}
+
 static bt_status allocate_batch(const bt_loader *loader, batch_slots *batch) {
     const bt_loader_options *options = &loader->options;
     size_t n = (size_t)options->batch, rows = n * (size_t)options->views;
-    batch->images = bt_memory_alloc(rows, (size_t)loader->view_bytes);
+    BT_TRY(allocate_images(options->device, rows, (size_t)loader->view_bytes, &batch->images));
     batch->labels = bt_memory_alloc(n, sizeof *batch->labels);
     batch->ids = bt_memory_alloc(rows, sizeof *batch->ids);
     batch->samples = bt_memory_alloc(n, sizeof *batch->samples);
@@ -334,8 +358,9 @@ static void stop_threads(bt_loader *loader) {
     for (int i = 0; i < loader->running; i++) bt_thread_join(&loader->workers[i].thread);
 }
 
-static void free_batch(batch_slots *batch) {
-    bt_memory_free(batch->images);
+static void free_batch(bt_device *device, batch_slots *batch) {
+    if (has_host_memory(device) && batch->images) device->backend->free_host(device, batch->images);
+    else bt_memory_free(batch->images);
     bt_memory_free(batch->labels);
     bt_memory_free(batch->multi_hot);
     bt_memory_free(batch->ids);
@@ -349,7 +374,7 @@ void bt_loader_free(bt_loader *loader) {
     stop_threads(loader);
     for (int i = 0; loader->workers && i < loader->options.threads; i++)
         bt_resampler_free(&loader->workers[i].resampler);
-    for (int i = 0; loader->ring && i < loader->options.ahead; i++) free_batch(&loader->ring[i]);
+    for (int i = 0; loader->ring && i < loader->options.ahead; i++) free_batch(loader->options.device, &loader->ring[i]);
     for (int64_t i = 0; loader->cache && i < loader->options.set->count; i++) bt_image_free(&loader->cache[i]);
     bt_memory_free(loader->cache);
     bt_memory_free(loader->ring);

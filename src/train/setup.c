@@ -96,7 +96,7 @@ bt_status bt_setup_open(bt_setup *out, const bt_run_config *c) {
         return status;
     }
     int size = out->model.vit.config.image;
-    out->loader = (bt_loader_options){.set = &out->data, .seed = (uint64_t)c->run.seed, .batch = c->train.batch, .size = size,
+    out->loader = (bt_loader_options){.set = &out->data, .device = out->device, .seed = (uint64_t)c->run.seed, .batch = c->train.batch, .size = size,
                                       .views = c->method.views,
                                       .sampler = {(bt_sampling)c->data.sampler, c->data.per_class, c->data.tail_power}, .augment = {{c->augment.scale_min, c->augment.scale_max}, {3.0 / 4, 4.0 / 3}, c->augment.flip},
                                       .resize = c->data.resize ? c->data.resize : size, .drop_last = true, .skip_damaged = c->data.damaged == 1,
