@@ -93,7 +93,7 @@ static void start_batch(bt_loader *loader, int64_t number) {
     batch->unfinished = batch->count;
     batch->failed_slot = -1;
     memcpy(batch->samples, loader->order + first, (size_t)batch->count * sizeof *batch->samples);
-    for (int64_t i = 0; i < batch->count; i++) batch->draws[i] = batch->epoch | (int64_t)loader->again[first + i] << 32;
+    for (int64_t i = 0; i < batch->count; i++) batch->draws[i] = bt_sampler_draws(batch->epoch, loader->again[first + i]);
     memset(batch->missing, 0, (size_t)n * sizeof *batch->missing);
 }
 

@@ -12,7 +12,7 @@ typedef struct batch_slots {
     uint8_t *multi_hot; /* (N, classes), or NULL */
     int64_t *ids;     /* (V*N) */
     int64_t *samples; /* (N) what was asked for in each slot */
-    int64_t *draws;   /* (N) epoch of the draws of its views: epoch | times it came before << 32 */
+    int64_t *draws;   /* (N) the step of the draws of its views: bt_sampler_draws */
     bool *missing;    /* (N) left out as damaged */
     int64_t epoch, index, count;
     int64_t unfinished;  /* slots still in the making */
