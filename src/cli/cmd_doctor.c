@@ -1,6 +1,7 @@
 /* bittern doctor: what this machine and this build can do. */
 #include "base/build.h"
 #include "cli/cli.h"
+#include "formats/hdf5.h"
 #include "tensor/backend.h"
 
 #include <stdio.h>
@@ -52,6 +53,7 @@ static bt_status doctor(const bt_arguments *a) {
 #else
     library_line("cairo", false, "plots as PNG and the Fen", "libcairo2-dev");
 #endif
+    library_line("hdf5", bt_h5_available(), bt_h5_available() ? "packs, embeddings in HDF5" : "packs and embeddings in HDF5", "libhdf5-dev");
     return BT_OK;
 }
 

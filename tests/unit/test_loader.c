@@ -378,85 +378,6 @@ static void counters(void **state) {
     bt_loader_free(loader);
 }
 
-/* Host memory of a device, and what a consumer says of its copies. */
-static int host_blocks;
-static bt_status take_host(bt_device *device, size_t bytes, void **out) {
-    (void)device;
-    *out = malloc(bytes);
-    host_blocks++;
-    return *out ? BT_OK : BT_ERR_MEMORY;
-}
-static void give_host(bt_device *device, void *memory) {
-    (void)device;
-    free(memory);
-    host_blocks--;
-}
-
-static void host_memory_of_a_device(void **state) {
-    (void)state;
-    const bt_backend backend = {.alloc_host = take_host, .free_host = give_host}, plain = {.name = "plain"};
-    bt_device device = {.backend = &backend}, ordinary = {.backend = &plain};
-    bt_loader_options options = training();
-    uint64_t want = digest(&options, 4, NULL);
-    options.device = &ordinary;
-    assert_true(digest(&options, 4, NULL) == want);
-    options.device = &device;
-    assert_true(digest(&options, 4, NULL) == want);
-    bt_loader *loader = start(&options);
-    assert_int_equal(host_blocks, options.ahead);
-    bt_loader_copied(loader, 1.5);
-    bt_loader_copied(loader, 0.5);
-    assert_true(bt_loader_read_times(loader).copy_seconds == 2);
-    bt_loader_free(loader);
-    assert_int_equal(host_blocks, 0);
-}
-
-/* A sample that comes again in an epoch has other views, and the balanced batches are what the sampler says. */
-static void samplers(void **state) {
-    (void)state;
-    bt_loader_options options = training();
-    options.sampler = (bt_sampler_options){.kind = BT_SAMPLING_CLASS_BALANCED, .per_class = 3};
-    options.batch = 9;
-    assert_int_equal(bt_loader_batches(&options), 2);
-    bt_sampler *sampler;
-    int64_t order[COUNT];
-    int32_t again[COUNT];
-    uint64_t whole[8], rest[8];
-    assert_int_equal(bt_sampler_new(&options.sampler, &set, all, COUNT, 9, options.seed, &sampler), BT_OK);
-    bt_loader *loader = start(&options);
-    for (int64_t k = 0; k < 4; k++) {
-        bt_batch batch = next(loader);
-        bt_sampler_epoch(sampler, k / 2, order, again);
-        assert_memory_equal(batch.ids, order + k % 2 * 9, 9 * sizeof(int64_t));
-        int seen[CLASSES] = {0};
-        for (int n = 0; n < 9; n++) seen[batch.labels[n]]++;
-        for (int c = 0; c < CLASSES; c++) assert_int_equal(seen[c], 3);
-    }
-    bt_loader_free(loader);
-    bt_sampler_free(sampler);
-    digest(&options, 8, whole);
-    for (int from = 0; from < 8; from++) {
-        options.threads = 1 + from % 3;
-        options.start_epoch = from / 2;
-        options.start_batch = from % 2;
-        digest(&options, 8 - from, rest);
-        assert_memory_equal(rest, whole + from, (size_t)(8 - from) * sizeof(uint64_t));
-    }
-    const int64_t few[] = {0, COUNT - 1}; /* of two classes: one image twice */
-    options = training();
-    options.samples = few;
-    options.count = options.batch = 2;
-    options.sampler = (bt_sampler_options){.kind = BT_SAMPLING_CLASS_BALANCED, .per_class = 2};
-    loader = start(&options);
-    bt_batch batch = next(loader);
-    assert_int_equal(batch.ids[0], batch.ids[1]);
-    assert_memory_not_equal(batch.images, batch.images + S * S * 3, S * S * 3);
-    bt_loader_free(loader);
-    options.sampler.per_class = 3;
-    assert_int_equal(bt_loader_new(&options, &loader), BT_ERR_CONFIG);
-    assert_non_null(strstr(bt_error_message(), "data.per_class is 3; allowed are 1..2"));
-}
-
 /* Memory that runs out at any allocation, in any thread: an error, never a crash or a leak. */
 static void failing_memory(void **state) {
     (void)state;
@@ -559,7 +480,7 @@ int main(void) {
         cmocka_unit_test(damage_replaced),
         cmocka_unit_test(missing_file),
         cmocka_unit_test(early_end),
-        cmocka_unit_test(counters), cmocka_unit_test(host_memory_of_a_device), cmocka_unit_test(samplers),
+        cmocka_unit_test(counters),
         cmocka_unit_test(failing_memory),
         cmocka_unit_test(bad_options),
     };
