@@ -13,6 +13,8 @@ typedef struct side {
     float *embeddings, *logits;
     uint64_t *bits;
     int32_t *labels;
+    int64_t *samples;
+    uint64_t *sets; /**< (count, words of the classes) where samples have none or several labels; NULL */
 } side;
 
 static void free_side(side *s) {
@@ -20,6 +22,8 @@ static void free_side(side *s) {
     bt_memory_free(s->logits);
     bt_memory_free(s->bits);
     bt_memory_free(s->labels);
+    bt_memory_free(s->samples);
+    bt_memory_free(s->sets);
 }
 
 static bt_status make_side(side *s, int64_t count, int64_t width, int64_t outputs, int64_t words) {
@@ -28,7 +32,15 @@ static bt_status make_side(side *s, int64_t count, int64_t width, int64_t output
     s->logits = bt_memory_alloc(n * (size_t)outputs, sizeof(float));
     s->bits = bt_memory_alloc(n * (size_t)words, sizeof(uint64_t));
     s->labels = bt_memory_alloc(n, sizeof(int32_t));
-    return s->embeddings && s->logits && s->bits && s->labels ? BT_OK : BT_ERR_MEMORY;
+    s->samples = bt_memory_alloc(n, sizeof(int64_t));
+    return s->embeddings && s->logits && s->bits && s->labels && s->samples ? BT_OK : BT_ERR_MEMORY;
+}
+
+static bt_status make_sets(side *s, const bt_dataset *set) {
+    s->sets = bt_memory_alloc((size_t)s->count, (size_t)(set->class_count + 63) / 64 * sizeof(uint64_t));
+    if (!s->sets) return BT_ERR_MEMORY;
+    bt_dataset_sets(set, s->samples, s->count, s->sets);
+    return BT_OK;
 }
 
 static bt_status embed_batch(bt_session *session, const bt_batch *b, int64_t outputs, bool codes, side *s, side *room) {
@@ -39,6 +51,7 @@ static bt_status embed_batch(bt_session *session, const bt_batch *b, int64_t out
     memcpy(s->logits + at * (size_t)outputs, room->logits, n * (size_t)outputs * sizeof(float));
     if (codes) memcpy(s->bits + at * (size_t)words, room->bits, n * (size_t)words * sizeof(uint64_t));
     memcpy(s->labels + at, b->labels, n * sizeof(int32_t));
+    for (size_t i = 0; i < n; i++) s->samples[at + i] = b->ids[i] & UINT32_MAX;
     s->count += b->n_valid;
     return BT_OK;
 }
@@ -71,16 +84,28 @@ static double accuracy(const side *s, int64_t classes) {
     return s->count ? (double)right / (double)s->count : 0;
 }
 
-static bt_status score(const side *q, const side *db, int width, int outputs, int64_t k, bt_evaluation *out) {
+/** mAP@k; `words` of the sets, where labels are several. */
+static bt_status map_of(const side *q, const side *db, const bt_items *queries, const bt_items *database, bt_distance distance, int words, int64_t k,
+                        bt_map *out) {
+    if (!q->sets) return bt_mean_average_precision(queries, database, distance, k, out);
+    bt_relevance relevance = {.query_sets = q->sets, .database_sets = db->sets, .words = words};
+    bt_score_options options = {.distance = distance, .k = &k, .k_count = 1};
+    bt_scores scores;
+    BT_TRY(bt_score(queries, database, &relevance, 1, &options, &scores, NULL));
+    *out = scores.map;
+    return BT_OK;
+}
+
+static bt_status score(const side *q, const side *db, int width, int outputs, int words, int64_t k, bt_evaluation *out) {
     bt_items qe = {q->count, width, q->embeddings, NULL, q->labels}, de = {db->count, width, db->embeddings, NULL, db->labels};
-    BT_TRY(bt_mean_average_precision(&qe, &de, BT_COSINE, k, &out->cosine));
+    BT_TRY(map_of(q, db, &qe, &de, BT_COSINE, words, k, &out->cosine));
     out->queries = q->count;
     out->database = db->count;
     out->k = k;
     if (!out->has_codes) return BT_OK;
     bt_items qc = {q->count, outputs, q->logits, NULL, q->labels}, dc = {db->count, outputs, NULL, db->bits, db->labels};
-    BT_TRY(bt_mean_average_precision(&qc, &dc, BT_ASYMMETRIC, k, &out->asymmetric));
-    return bt_mean_average_precision(&qc, &dc, BT_SYMMETRIC, k, &out->symmetric);
+    BT_TRY(map_of(q, db, &qc, &dc, BT_ASYMMETRIC, words, k, &out->asymmetric));
+    return map_of(q, db, &qc, &dc, BT_SYMMETRIC, words, k, &out->symmetric);
 }
 
 bt_status bt_evaluate(bt_session *session, const bt_loader_options *options, const bt_split *split, int64_t k, bt_evaluation *out) {
@@ -103,7 +128,9 @@ bt_status bt_evaluate(bt_session *session, const bt_loader_options *options, con
     o.count = split->database_count;
     if (status == BT_OK) status = embed_all(session, &o, outputs, codes, &database);
     *out = (bt_evaluation){.has_codes = codes, .accuracy = -1};
-    if (status == BT_OK) status = score(&query, &database, m->vit.config.width, (int)outputs, k, out);
+    if (status == BT_OK && !bt_dataset_single(o.set)) status = make_sets(&query, o.set);
+    if (status == BT_OK && !bt_dataset_single(o.set)) status = make_sets(&database, o.set);
+    if (status == BT_OK) status = score(&query, &database, m->vit.config.width, (int)outputs, (int)(o.set->class_count + 63) / 64, k, out);
     if (!codes) out->accuracy = accuracy(&query, outputs);
     out->seconds = bt_clock_seconds() - start;
     free_side(&query);

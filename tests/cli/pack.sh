@@ -57,10 +57,13 @@ case_of "more classes a batch than there are" 3 'data.per_class 1 and a batch of
 case_of "k images a class do not divide the batch" 3 'data.per_class 5 does not divide the batch of 12' train small.yaml \
     data.sampler=class_balanced data.per_class=5 run.dir="$scratch/run_classes"
 awk -F, -v OFS=, 'NR > 1 && $2 == "ring" {$2 = "ring|stripes"} 1' table.csv >several.csv
-case_of "classify and several labels" 3 'method.name classify needs one label for each training image' train small.yaml data.root=several.csv data.label=kind \
+case_of "classify and several labels" 3 'method.name classify needs one label for each training and query image' train small.yaml data.root=several.csv data.label=kind \
     data.train=0 data.query=0 method.name=classify method.views=1 run.dir="$scratch/run_several"
 case_of "several labels train supervised codes" 0 'scores after training' train small.yaml data.root=several.csv data.label=kind data.train=0 data.query=0 \
     method.supervised=true run.dir="$scratch/run_several"
+awk -F, -v OFS=, 'NR > 1 {$2 = $2 "|any"} 1' table.csv >shared.csv
+case_of "a shared label is relevant" 0 'continuous 1.0000, binary 1.0000 (symmetric Hamming 1.0000)' train small.yaml data.root=shared.csv data.label=kind \
+    data.train=0 data.query=0 run.dir="$scratch/run_shared" train.epochs=1
 
 "$bittern" pack table.csv p.h5 --label kind --size 16 >out 2>err
 found=$?
