@@ -1,6 +1,7 @@
 /* libhdf5: its types, and its errors as ours. */
 #include "formats/hdf5_common.h"
 
+#include <hdf5.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,7 @@ bool bt_h5_available(void) {
     return true;
 }
 
-hid_t bt_h5_type(bt_file_dtype dtype) {
+int64_t bt_h5_type(bt_file_dtype dtype) {
     switch (dtype) {
     case BT_FILE_BOOL:
     case BT_FILE_U8:

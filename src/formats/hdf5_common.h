@@ -4,10 +4,8 @@
 
 #include "formats/hdf5.h"
 
-#include <hdf5.h>
-
-/** The library's type of a number, in the file's order of bytes (little-endian); -1 for what it has not. */
-hid_t bt_h5_type(bt_file_dtype dtype);
+/** The library's type (hid_t, which is an int64_t) of a number, in the file's order of bytes (little-endian); -1 for what it has not. */
+int64_t bt_h5_type(bt_file_dtype dtype);
 
 /** Starts the library quietly: its messages are ours to print, plugins stay out. */
 void bt_h5_quiet(void);

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 
+#include <hdf5.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
