@@ -8,11 +8,11 @@ if(NOT BITTERN_WITH_SIMD)
   list(FILTER sources EXCLUDE REGEX "_avx(2|512)\\.c$")
 endif()
 
-# Without libhdf5 one file says so in place of three.
+# Without libhdf5 one file says so in place of four.
 if(BITTERN_WITH_HDF5)
   list(FILTER sources EXCLUDE REGEX "/hdf5_absent\\.c$")
 else()
-  list(FILTER sources EXCLUDE REGEX "/hdf5_(common|read|write)\\.c$")
+  list(FILTER sources EXCLUDE REGEX "/hdf5_(common|guard|read|write)\\.c$")
 endif()
 
 # The Fen is drawn with cairo throughout: without it, one file says so in place of the module.

@@ -3,7 +3,8 @@
  * Files come from other people. Read are data sets of little-endian numbers and of texts of fixed length, in one piece or in chunks (deflate,
  * shuffle, fletcher32). Refused, with what to do: other types, big-endian numbers, data in other files (external storage, virtual data
  * sets, soft and external links), other filters (no plugin is ever loaded), and sizes that the file cannot hold: data in one piece must lie
- * within it, chunks may claim at most what deflate can pack into it. libhdf5 is not for two threads at once, and neither is this.
+ * within it, chunks may claim at most what deflate can pack into it. libhdf5 trusts what it reads, so it reads in a child process: a file
+ * that makes it crash or never end is refused as damaged. libhdf5 is not for two threads at once, and neither is this.
  *
  * A build without libhdf5 has the same functions; those that open files give BT_ERR_UNSUPPORTED.
  */
@@ -25,6 +26,9 @@ bool bt_h5_is(const char *path);
 /* ---- reading ---- */
 
 typedef struct bt_h5 bt_h5;
+
+/** Processor seconds that libhdf5 may take over what is small in a file opened from now on; 60 at first. For tests. */
+void bt_h5_limit(int seconds);
 
 /** BT_ERR_IO, BT_ERR_FORMAT, BT_ERR_UNSUPPORTED. */
 bt_status bt_h5_open(const char *path, bt_h5 **out) BT_MUST_CHECK;

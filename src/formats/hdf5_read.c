@@ -1,4 +1,6 @@
-/* HDF5: reading; see hdf5.h. */
+/* HDF5: reading with the library, in the process that hdf5_guard.c keeps for it; see hdf5_local.h. */
+#include "formats/hdf5_local.h"
+
 #include "formats/hdf5_common.h"
 
 #include "base/memory.h"
@@ -16,17 +18,17 @@
 #define DEFLATE_RATIO 1032
 #define DEFLATE_SLACK ((size_t)1 << 20)
 
-struct bt_h5 {
+struct bt_h5_local {
     char *path;
     hid_t handle;
     size_t bytes; /* of the file */
 };
 
-static bt_status refuse(const bt_h5 *file, const char *name, bt_status status, const char *what) {
+static bt_status refuse(const bt_h5_local *file, const char *name, bt_status status, const char *what) {
     return bt_error(status, "%s: data set %s: %s", file->path, name, what);
 }
 
-bt_status bt_h5_open(const char *path, bt_h5 **out) {
+bt_status bt_h5_local_open(const char *path, bt_h5_local **out) {
     struct stat info;
     if (!bt_h5_is(path)) {
         if (!bt_file_exists(path)) return bt_file_error("open", path, 2);
@@ -39,7 +41,7 @@ bt_status bt_h5_open(const char *path, bt_h5 **out) {
     hid_t handle = H5Fopen(path, H5F_ACC_RDONLY, access);
     H5Pclose(access);
     if (handle < 0) return bt_h5_fault(BT_ERR_FORMAT, path, "open it as HDF5");
-    bt_h5 *file = bt_memory_zeroed(1, sizeof *file);
+    bt_h5_local *file = bt_memory_zeroed(1, sizeof *file);
     if (file) {
         file->handle = handle;
         file->path = bt_memory_copy_text(path);
@@ -55,7 +57,7 @@ bt_status bt_h5_open(const char *path, bt_h5 **out) {
     return BT_OK;
 }
 
-void bt_h5_close(bt_h5 *file) {
+void bt_h5_local_close(bt_h5_local *file) {
     if (!file) return;
     H5Fclose(file->handle);
     bt_memory_free(file->path);
@@ -65,7 +67,7 @@ void bt_h5_close(bt_h5 *file) {
 /* ---- finding ---- */
 
 /* Every step of the name must be a hard link: the others may lead into other files. 0: not there, -1: another link. */
-static int follow(bt_h5 *file, const char *name) {
+static int follow(bt_h5_local *file, const char *name) {
     char part[NAME_BYTES];
     size_t length = strlen(name);
     if (length == 0 || length >= sizeof part) return 0;
@@ -81,13 +83,13 @@ static int follow(bt_h5 *file, const char *name) {
     return 1;
 }
 
-bool bt_h5_has(bt_h5 *file, const char *name) {
+bool bt_h5_local_has(bt_h5_local *file, const char *name) {
     bool has = follow(file, name) == 1;
     H5Eclear2(H5E_DEFAULT);
     return has;
 }
 
-static bt_status open_array(bt_h5 *file, const char *name, hid_t *out) {
+static bt_status open_array(bt_h5_local *file, const char *name, hid_t *out) {
     int found = follow(file, name);
     if (found == 0) return bt_error(BT_ERR_FORMAT, "%s: it has no data set %.200s", file->path, name);
     if (found < 0) return refuse(file, name, BT_ERR_UNSUPPORTED, "a link that is not followed; copy the data into this file");
@@ -101,7 +103,7 @@ static bt_status open_array(bt_h5 *file, const char *name, hid_t *out) {
 
 /* ---- checks ---- */
 
-static bt_status integer_type(const bt_h5 *file, const char *name, hid_t type, bt_file_dtype *out) {
+static bt_status integer_type(const bt_h5_local *file, const char *name, hid_t type, bt_file_dtype *out) {
     static const bt_file_dtype types[2][4] = {{BT_FILE_U8, BT_FILE_U16, BT_FILE_U32, BT_FILE_U64},
                                               {BT_FILE_I8, BT_FILE_I16, BT_FILE_I32, BT_FILE_I64}};
     size_t bytes = H5Tget_size(type);
@@ -115,7 +117,7 @@ static bt_status integer_type(const bt_h5 *file, const char *name, hid_t type, b
 }
 
 /* Of IEEE's sizes only: the library can describe any. */
-static bt_status float_type(const bt_h5 *file, const char *name, hid_t type, bt_file_dtype *out) {
+static bt_status float_type(const bt_h5_local *file, const char *name, hid_t type, bt_file_dtype *out) {
     size_t bytes = H5Tget_size(type), sign = 0, exponent = 0, exponent_bits = 0, mantissa = 0, mantissa_bits = 0;
     if (H5Tget_order(type) != H5T_ORDER_LE && bytes > 1)
         return refuse(file, name, BT_ERR_UNSUPPORTED, "big-endian numbers; write it again with .astype(x.dtype.newbyteorder(\"<\"))");
@@ -135,7 +137,7 @@ static bt_status float_type(const bt_h5 *file, const char *name, hid_t type, bt_
     return refuse(file, name, BT_ERR_UNSUPPORTED, "an odd floating-point type; float16, float32 and float64 are read");
 }
 
-static bt_status check_type(const bt_h5 *file, const char *name, hid_t type, bt_h5_array *out) {
+static bt_status check_type(const bt_h5_local *file, const char *name, hid_t type, bt_h5_array *out) {
     out->item_bytes = H5Tget_size(type);
     switch (H5Tget_class(type)) {
     case H5T_INTEGER:
@@ -159,7 +161,7 @@ static bt_status check_type(const bt_h5 *file, const char *name, hid_t type, bt_
     }
 }
 
-static bt_status check_shape(const bt_h5 *file, const char *name, hid_t space, bt_h5_array *out) {
+static bt_status check_shape(const bt_h5_local *file, const char *name, hid_t space, bt_h5_array *out) {
     hsize_t dim[H5S_MAX_RANK];
     H5S_class_t kind = H5Sget_simple_extent_type(space);
     int rank = H5Sget_simple_extent_ndims(space);
@@ -179,7 +181,7 @@ static bt_status check_shape(const bt_h5 *file, const char *name, hid_t space, b
     return BT_OK;
 }
 
-static bt_status check_filters(const bt_h5 *file, const char *name, hid_t plist) {
+static bt_status check_filters(const bt_h5_local *file, const char *name, hid_t plist) {
     int count = H5Pget_nfilters(plist);
     for (int i = 0; i < count; i++) {
         unsigned flags, config;
@@ -193,17 +195,17 @@ static bt_status check_filters(const bt_h5 *file, const char *name, hid_t plist)
     return BT_OK;
 }
 
-static bt_status check_size(const bt_h5 *file, const char *name, size_t most, const bt_h5_array *array) {
+static bt_status check_size(const bt_h5_local *file, const char *name, size_t most, const bt_h5_array *array) {
     if (array->bytes <= most) return BT_OK;
     return bt_error(BT_ERR_FORMAT, "%s: data set %s claims %zu bytes, more than this file of %zu bytes can hold; it is cut or damaged",
                     file->path, name, array->bytes, file->bytes);
 }
 
-static bt_status check_layout(const bt_h5 *file, const char *name, hid_t set, hid_t plist, bt_h5_array *out) {
+static bt_status check_layout(const bt_h5_local *file, const char *name, hid_t set, hid_t plist, bt_h5_array *out) {
     out->offset = -1;
     switch (H5Pget_layout(plist)) {
-    case H5D_COMPACT:
-        return check_size(file, name, TEXT_BYTES, out);
+    case H5D_COMPACT: /* within the head of the data set; the library does not compare the two sizes */
+        return check_size(file, name, (size_t)H5Dget_storage_size(set), out);
     case H5D_CHUNKED:
         BT_TRY(check_filters(file, name, plist));
         return check_size(file, name, file->bytes > SIZE_MAX / DEFLATE_RATIO / 2 ? SIZE_MAX : file->bytes * DEFLATE_RATIO + DEFLATE_SLACK, out);
@@ -213,6 +215,7 @@ static bt_status check_layout(const bt_h5 *file, const char *name, hid_t set, hi
         haddr_t at = H5Dget_offset(set);
         if (at == HADDR_UNDEF && out->bytes == 0) return BT_OK;
         if (at == HADDR_UNDEF) return refuse(file, name, BT_ERR_FORMAT, "its data were never written");
+        BT_TRY(check_size(file, name, (size_t)H5Dget_storage_size(set), out));
         if (at > file->bytes) return check_size(file, name, 0, out);
         out->offset = (int64_t)at;
         return check_size(file, name, file->bytes - (size_t)at, out);
@@ -221,7 +224,7 @@ static bt_status check_layout(const bt_h5 *file, const char *name, hid_t set, hi
     }
 }
 
-static bt_status check_all(const bt_h5 *file, const char *name, hid_t set, bt_h5_array *out) {
+static bt_status check_all(const bt_h5_local *file, const char *name, hid_t set, bt_h5_array *out) {
     hid_t type = H5Dget_type(set), space = H5Dget_space(set), plist = H5Dget_create_plist(set);
     bt_status status = BT_OK;
     if (type < 0 || space < 0 || plist < 0) status = bt_h5_fault(BT_ERR_FORMAT, file->path, "read the head of a data set");
@@ -234,7 +237,7 @@ static bt_status check_all(const bt_h5 *file, const char *name, hid_t set, bt_h5
     return status;
 }
 
-bt_status bt_h5_look(bt_h5 *file, const char *name, bt_h5_array *out) {
+bt_status bt_h5_local_look(bt_h5_local *file, const char *name, bt_h5_array *out) {
     hid_t set;
     bt_h5_array array = {.rank = 0};
     BT_TRY(open_array(file, name, &set));
@@ -247,7 +250,7 @@ bt_status bt_h5_look(bt_h5 *file, const char *name, bt_h5_array *out) {
 /* ---- content ---- */
 
 /* Elements as they are in the file: its type is the memory's. */
-bt_status bt_h5_read(bt_h5 *file, const char *name, const bt_h5_array *array, void *out) {
+bt_status bt_h5_local_read(bt_h5_local *file, const char *name, const bt_h5_array *array, void *out) {
     hid_t set;
     if (array->bytes == 0) return BT_OK;
     BT_TRY(open_array(file, name, &set));
@@ -259,24 +262,16 @@ bt_status bt_h5_read(bt_h5 *file, const char *name, const bt_h5_array *array, vo
     return status;
 }
 
-static bt_status take_texts(const bt_h5 *file, const char *name, const char *from, size_t item, int64_t first, int64_t count, bt_arena *arena,
-                            const char **out) {
-    for (int64_t i = 0; i < count; i++) {
-        size_t length = 0;
-        while (length < item && from[length]) {
-            size_t step = bt_text_utf8_length(from + length, item - length);
-            if (step == 0) return bt_error(BT_ERR_FORMAT, "%s: data set %s: text %" PRId64 " is not UTF-8", file->path, name, first + i);
-            length += step;
-        }
-        out[first + i] = bt_arena_copy(arena, from, length);
-        if (!out[first + i]) return BT_ERR_MEMORY;
-        from += item;
+static bt_status take_texts(const char *from, size_t item, int64_t count, bt_text *out) {
+    for (int64_t i = 0; i < count; i++, from += item) {
+        bt_text_append_bytes(out, from, strnlen(from, item));
+        bt_text_append_bytes(out, "", 1);
     }
-    return BT_OK;
+    return bt_text_status(out);
 }
 
 /* In slices: padding of a long text among many short ones is not all in memory at once. */
-static bt_status read_slices(bt_h5 *file, const char *name, hid_t set, const bt_h5_array *array, bt_arena *arena, const char **out) {
+static bt_status read_slices(bt_h5_local *file, hid_t set, const bt_h5_array *array, bt_text *out) {
     hsize_t slice = (hsize_t)((size_t)1 << 20) / array->item_bytes + 1, total = (hsize_t)array->count;
     char *buffer = bt_memory_alloc(slice, array->item_bytes);
     hid_t type = H5Dget_type(set), space = H5Dget_space(set);
@@ -288,7 +283,7 @@ static bt_status read_slices(bt_h5 *file, const char *name, hid_t set, const bt_
             H5Dread(set, type, memory, space, H5P_DEFAULT, buffer) < 0)
             status = bt_h5_fault(BT_ERR_FORMAT, file->path, "read texts");
         if (memory >= 0) H5Sclose(memory);
-        if (status == BT_OK) status = take_texts(file, name, buffer, array->item_bytes, (int64_t)at, (int64_t)count, arena, out);
+        if (status == BT_OK) status = take_texts(buffer, array->item_bytes, (int64_t)count, out);
     }
     if (type >= 0) H5Tclose(type);
     if (space >= 0) H5Sclose(space);
@@ -296,14 +291,14 @@ static bt_status read_slices(bt_h5 *file, const char *name, hid_t set, const bt_
     return status;
 }
 
-bt_status bt_h5_read_texts(bt_h5 *file, const char *name, int64_t count, bt_arena *arena, const char **out) {
+bt_status bt_h5_local_texts(bt_h5_local *file, const char *name, int64_t count, bt_text *out) {
     bt_h5_array array;
     hid_t set;
-    BT_TRY(bt_h5_look(file, name, &array));
+    BT_TRY(bt_h5_local_look(file, name, &array));
     if (!array.text || array.rank != 1 || array.count != count)
         return bt_error(BT_ERR_FORMAT, "%s: data set %s is not a list of %" PRId64 " texts", file->path, name, count);
     BT_TRY(open_array(file, name, &set));
-    bt_status status = read_slices(file, name, set, &array, arena, out);
+    bt_status status = read_slices(file, set, &array, out);
     H5Dclose(set);
     return status;
 }
@@ -311,7 +306,7 @@ bt_status bt_h5_read_texts(bt_h5 *file, const char *name, int64_t count, bt_aren
 /* ---- attributes ---- */
 
 /* An open attribute of one element, and its type; the caller closes both. */
-static bt_status open_attribute(bt_h5 *file, const char *name, H5T_class_t kind, hid_t *attribute, hid_t *type) {
+static bt_status open_attribute(bt_h5_local *file, const char *name, H5T_class_t kind, hid_t *attribute, hid_t *type) {
     if (H5Aexists(file->handle, name) <= 0) {
         H5Eclear2(H5E_DEFAULT);
         return bt_error(BT_ERR_FORMAT, "%s: it has no attribute %s", file->path, name);
@@ -330,7 +325,7 @@ static bt_status open_attribute(bt_h5 *file, const char *name, H5T_class_t kind,
     return bt_error(BT_ERR_FORMAT, "%s: attribute %s is not one %s", file->path, name, kind == H5T_STRING ? "text of fixed length" : "whole number");
 }
 
-bt_status bt_h5_number(bt_h5 *file, const char *name, int64_t *out) {
+bt_status bt_h5_local_number(bt_h5_local *file, const char *name, int64_t *out) {
     hid_t attribute, type;
     BT_TRY(open_attribute(file, name, H5T_INTEGER, &attribute, &type));
     int64_t value;
@@ -341,7 +336,7 @@ bt_status bt_h5_number(bt_h5 *file, const char *name, int64_t *out) {
     return status;
 }
 
-bt_status bt_h5_text(bt_h5 *file, const char *name, char *out, size_t bytes) {
+bt_status bt_h5_local_text(bt_h5_local *file, const char *name, char *out, size_t bytes) {
     hid_t attribute, type;
     BT_TRY(open_attribute(file, name, H5T_STRING, &attribute, &type));
     size_t own = H5Tget_size(type);
@@ -355,11 +350,10 @@ bt_status bt_h5_text(bt_h5 *file, const char *name, char *out, size_t bytes) {
     return status;
 }
 
-/* ---- as arrays ---- */
+/* ---- the only data set ---- */
 
 /* The name of the only data set at the root, in `name`. */
 typedef struct only {
-    bt_h5 *file;
     char name[NAME_BYTES], list[300];
     int count;
 } only;
@@ -375,52 +369,13 @@ static herr_t on_link(hid_t group, const char *name, const H5L_info_t *info, voi
     return ++o->count > 1000;
 }
 
-static bt_status find_only(bt_h5 *file, only *o) {
-    o->file = file;
+bt_status bt_h5_local_only(bt_h5_local *file, bt_text *out) {
+    only list = {.count = 0}, *o = &list;
     if (H5Literate(file->handle, H5_INDEX_NAME, H5_ITER_INC, NULL, on_link, o) < 0) return bt_h5_fault(BT_ERR_FORMAT, file->path, "list it");
-    if (o->count == 1) return BT_OK;
+    if (o->count == 1) {
+        bt_text_append(out, "%s", o->name);
+        return bt_text_status(out);
+    }
     return bt_error(BT_ERR_FORMAT, "%s: it has %d data sets%s%s; name one as in %s:%s", file->path, o->count, o->count ? ": " : "", o->list,
                     file->path, o->count ? o->name : "embeddings");
-}
-
-static bt_status fill_array(bt_h5 *file, const char *name, bt_npy *out) {
-    bt_h5_array array;
-    BT_TRY(bt_h5_look(file, name, &array));
-    if (array.text) return refuse(file, name, BT_ERR_UNSUPPORTED, "texts, where numbers are needed");
-    out->dtype = array.dtype;
-    out->rank = array.rank;
-    out->count = array.count;
-    memcpy(out->dim, array.dim, sizeof array.dim);
-    if (array.offset >= 0) {
-        BT_TRY(bt_file_map_open(file->path, &out->map));
-        if ((size_t)array.offset + array.bytes > out->map.bytes) return refuse(file, name, BT_ERR_FORMAT, "the file has become shorter");
-        out->data = out->map.data + array.offset;
-        return BT_OK;
-    }
-    out->memory = bt_memory_alloc((size_t)array.count, array.item_bytes);
-    if (!out->memory) return BT_ERR_MEMORY;
-    out->data = out->memory;
-    return bt_h5_read(file, name, &array, out->memory);
-}
-
-bt_status bt_h5_array_open(const char *path, const char *name, bt_npy *out) {
-    bt_h5 *file;
-    only o = {.count = 0};
-    bt_npy array = {.path = NULL};
-    BT_TRY(bt_h5_open(path, &file));
-    bt_status status = name ? BT_OK : find_only(file, &o);
-    if (!name) name = o.name;
-    if (status == BT_OK) {
-        size_t bytes = strlen(path) + strlen(name) + 2;
-        array.path = bt_memory_alloc(bytes, 1);
-        status = array.path ? BT_OK : BT_ERR_MEMORY;
-        if (array.path) snprintf(array.path, bytes, "%s:%s", path, name);
-    }
-    if (status == BT_OK) status = fill_array(file, name, &array);
-    bt_h5_close(file);
-    if (status == BT_OK)
-        *out = array;
-    else
-        bt_npy_close(&array);
-    return status;
 }
