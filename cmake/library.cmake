@@ -1,6 +1,6 @@
 # libbittern (shared, only bt_* exported), the objects it is made of (tests link those), and the commands.
 set(sources "")
-foreach(module base tensor formats cpu program nn loss data report retrieval method train encoder)
+foreach(module base tensor formats pixels cpu program nn loss data report retrieval method train encoder)
   file(GLOB found CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${module}/*.c)
   list(APPEND sources ${found})
 endforeach()
@@ -45,7 +45,7 @@ add_dependencies(bittern_objects bittern_build_info)
 set_property(SOURCE ${CMAKE_SOURCE_DIR}/src/base/build.c APPEND PROPERTY INCLUDE_DIRECTORIES ${CMAKE_BINARY_DIR}/generated)
 
 # Kernels for wider vectors are separate files, chosen at run time.
-file(GLOB avx2_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cpu/*_avx2.c)
+file(GLOB avx2_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cpu/*_avx2.c ${CMAKE_SOURCE_DIR}/src/pixels/*_avx2.c)
 file(GLOB avx512_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cpu/*_avx512.c)
 set_source_files_properties(${avx2_sources} PROPERTIES COMPILE_OPTIONS "${BITTERN_AVX2_FLAGS}")
 set_source_files_properties(${avx512_sources} PROPERTIES COMPILE_OPTIONS "${BITTERN_AVX512_FLAGS}")

@@ -15,8 +15,9 @@
  * Threads: an encoder does its work in a thread of its own and leaves the caller's OpenMP settings alone. Any thread may call; calls on
  * one encoder run one after the other. Encoders are independent of each other. An encoder does not survive fork().
  *
- * Same bits: a result depends on the model, the picture, device, dtype, threads and `batch`, not on what other pictures are encoded.
- * `bittern embed` with the same settings writes the same bits.
+ * Same bits: with `batch` 1 a result depends on the model, the picture, device, dtype and threads alone. With a larger batch the last bits
+ * also depend on the picture's place in it (a float's last bit; a code's bit where its logit is within that of 0). `bittern embed` with
+ * the same settings and the same order writes the same bits.
  */
 #ifndef BITTERN_ENCODER_H
 #define BITTERN_ENCODER_H
@@ -70,7 +71,7 @@ bt_status bt_encoder_encode(bt_encoder *encoder, const uint8_t *images, int64_t 
                             uint8_t *codes) BT_MUST_CHECK;
 
 /** One picture of any size to the model's: pixels (height, width, 3) to out (S, S, 3). As the model's evaluation had it, and as PIL
- *  resizes: shorter side to `resize`, bilinear with a filter that widens when shrinking, then the centre. BT_ERR_USAGE, BT_ERR_MEMORY. */
+ *  resizes: shorter side to `resize`, bilinear or bicubic with a filter that widens when shrinking, then the centre. BT_ERR_USAGE, BT_ERR_MEMORY. */
 bt_status bt_encoder_prepare(const bt_encoder *encoder, const uint8_t *pixels, int64_t height, int64_t width, uint8_t *out) BT_MUST_CHECK;
 
 /** One file (PNG, JPEG, PPM) decoded to the model's size: out (S, S, 3). BT_ERR_IO, BT_ERR_FORMAT, BT_ERR_UNSUPPORTED, BT_ERR_MEMORY. */

@@ -37,6 +37,6 @@ bt_status bt_cli_partial_config(const char *const *operand, int count, bt_run_co
                                 bt_options **options) BT_MUST_CHECK;
 
 /** Prints what a pack holds, and compares its images with their checksum. */
-bt_status bt_cli_verify_pack(const char *path) BT_MUST_CHECK;
+bt_status bt_cli_verify_pack(const char *path, bool json) BT_MUST_CHECK;
 
 #endif

@@ -10,7 +10,7 @@
 typedef struct embed_flags {
     bool codes, logits, skip_embeddings, resume, json;
     int damaged; /* 0 fatal, 1 skip */
-    const char *device, *checkpoint, *base;
+    const char *device, *checkpoint, *base, *images, *path, *label;
     int dtype; /* 0 f32, 1 bf16 */
     int threads, batch, loader_threads;
     double save_seconds;
@@ -31,6 +31,9 @@ static const bt_option embed_options[] = {
     BT_OPTION_INT(embed_flags, loader_threads, "2", 1, 256, "that read and decode"),
     BT_OPTION_STRING(embed_flags, checkpoint, "last", "of a run: last, best, or the number of a step"),
     BT_OPTION_STRING(embed_flags, base, "", "of an adapter file: the run or .safetensors file that has the tower"),
+    BT_OPTION_STRING(embed_flags, images, "", "of a table or DeepHash's lists: the folder that its paths are relative to; without: its own"),
+    BT_OPTION_STRING(embed_flags, path, "", "of a table: the column of paths, if it has none of the usual names (docs/data.md)"),
+    BT_OPTION_STRING(embed_flags, label, "", "of a table: its columns of labels"),
     BT_OPTION_DOUBLE(embed_flags, save_seconds, "10", 0, 1e6, "between saves of how far it is; 0: behind every batch"),
     BT_OPTION_BOOL(embed_flags, json, "false", "prints one JSON object"),
 };
@@ -65,7 +68,7 @@ static bt_status embed(const bt_arguments *a) {
                                      .dtype = f->dtype ? BT_BF16 : BT_F32,
                                      .threads = f->threads,
                                      .batch = f->batch},
-                          .data = a->operand[1],
+                          .data = {.root = a->operand[1], .images = f->images, .path = f->path, .label = f->label},
                           .out = a->operand[2],
                           .codes = f->codes,
                           .logits = f->logits,

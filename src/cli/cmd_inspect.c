@@ -85,27 +85,109 @@ static bt_status inspect_plan(int count, const char *const *operand, bool json) 
     return status;
 }
 
-static void list_models(void) {
+/* ---- known towers, and files ---- */
+
+static void model_line(const char *name, const bt_vit_config *c) {
+    printf("%-30s image %d, patch %d, width %d, depth %d, heads %d, registers %d%s\n", name, c->image, c->patch, c->width, c->depth, c->heads,
+           c->registers, c->layer_scale ? ", layer scale" : "");
+}
+
+static void model_json(bt_json_writer *w, const char *name, const bt_vit_config *c) {
+    bt_json_begin_object(w);
+    bt_json_member_string(w, "name", name);
+    bt_json_member_integer(w, "image", c->image);
+    bt_json_member_integer(w, "patch", c->patch);
+    bt_json_member_integer(w, "width", c->width);
+    bt_json_member_integer(w, "depth", c->depth);
+    bt_json_member_integer(w, "heads", c->heads);
+    bt_json_member_integer(w, "registers", c->registers);
+    bt_json_member_bool(w, "layer_scale", c->layer_scale);
+    bt_json_end(w);
+}
+
+/** Prints what `w` has written, or a bare failure of memory. */
+static bt_status finish_json(bt_json_writer *w, bt_text *text) {
+    bt_status status = bt_json_finish_to(w, stdout, "standard output");
+    bt_text_free(text);
+    return status;
+}
+
+static bt_status list_models(bool json) {
+    bt_text text = {0};
+    bt_json_writer w = bt_json_write_to(&text, true);
+    bt_json_begin_object(&w);
+    bt_json_key(&w, "models");
+    bt_json_begin_array(&w);
     for (const char *const *name = bt_vit_names(); *name; name++) {
         bt_vit_config c = {.image = 0};
         (void)bt_vit_named(*name, &c);
-        printf("%-30s image %d, patch %d, width %d, depth %d, heads %d, registers %d%s\n", *name, c.image, c.patch, c.width, c.depth, c.heads,
-               c.registers, c.layer_scale ? ", layer scale" : "");
+        if (json) model_json(&w, *name, &c);
+        else model_line(*name, &c);
     }
+    bt_json_end(&w);
+    bt_json_end(&w);
+    if (json) return finish_json(&w, &text);
+    bt_text_free(&text);
+    return BT_OK;
 }
 
-static bt_status list_tensors(const char *path) {
-    bt_safetensors *file;
-    BT_TRY(bt_safetensors_open(path, &file));
+static void tensor_json(bt_json_writer *w, const bt_safetensors_entry *e) {
+    bt_json_begin_object(w);
+    bt_json_member_string(w, "name", e->name);
+    bt_json_member_string(w, "dtype", bt_file_dtype_name(e->dtype));
+    bt_json_key(w, "shape");
+    bt_json_begin_array(w);
+    for (int k = 0; k < e->rank; k++) bt_json_put_integer(w, e->dim[k]);
+    bt_json_end(w);
+    bt_json_end(w);
+}
+
+static void file_json(const bt_safetensors *file, bt_json_writer *w) {
+    bt_json_begin_object(w);
+    bt_json_key(w, "metadata");
+    bt_json_begin_object(w);
+    for (int64_t i = 0; i < bt_safetensors_metadata_count(file); i++) {
+        const char *key, *value;
+        bt_safetensors_metadata_at(file, i, &key, &value);
+        bt_json_member_string(w, key, value);
+    }
+    bt_json_end(w);
+    bt_json_key(w, "tensors");
+    bt_json_begin_array(w);
+    for (int64_t i = 0; i < bt_safetensors_count(file); i++) tensor_json(w, bt_safetensors_at(file, i));
+    bt_json_end(w);
+    bt_json_end(w);
+}
+
+static void file_lines(const bt_safetensors *file) {
     for (int64_t i = 0; i < bt_safetensors_count(file); i++) {
         const bt_safetensors_entry *e = bt_safetensors_at(file, i);
         printf("%-4s (", bt_file_dtype_name(e->dtype));
         for (int k = 0; k < e->rank; k++) printf("%s%lld", k ? ", " : "", (long long)e->dim[k]);
         printf(") %s\n", e->name);
     }
+    for (int64_t i = 0; i < bt_safetensors_metadata_count(file); i++) {
+        const char *key, *value;
+        bt_safetensors_metadata_at(file, i, &key, &value);
+        printf("%s: %s\n", key, value);
+    }
     printf("%lld tensors\n", (long long)bt_safetensors_count(file));
+}
+
+static bt_status list_tensors(const char *path, bool json) {
+    bt_safetensors *file;
+    BT_TRY(bt_safetensors_open(path, &file));
+    bt_status status = BT_OK;
+    if (json) {
+        bt_text text = {0};
+        bt_json_writer w = bt_json_write_to(&text, true);
+        file_json(file, &w);
+        status = finish_json(&w, &text);
+    } else {
+        file_lines(file);
+    }
     bt_safetensors_close(file);
-    return BT_OK;
+    return status;
 }
 
 typedef struct inspect_flags {
@@ -113,7 +195,7 @@ typedef struct inspect_flags {
 } inspect_flags;
 
 static const bt_option inspect_options[] = {
-    BT_OPTION_BOOL(inspect_flags, json, "false", "prints one JSON object (plan)"),
+    BT_OPTION_BOOL(inspect_flags, json, "false", "prints one JSON object"),
 };
 static const bt_option_table inspect_table = BT_OPTION_TABLE("bittern inspect", inspect_options);
 
@@ -123,11 +205,9 @@ static bt_status inspect(const bt_arguments *a) {
         if (a->count < 2) return bt_error(BT_ERR_USAGE, "a configuration file is missing: bittern inspect plan CONFIG");
         return inspect_plan(a->count - 1, a->operand + 1, flags->json);
     }
-    if (strcmp(a->operand[0], "models") == 0) {
-        list_models();
-        return BT_OK;
-    }
-    return bt_h5_is(a->operand[0]) ? bt_cli_verify_pack(a->operand[0]) : list_tensors(a->operand[0]);
+    if (strcmp(a->operand[0], "models") == 0) return list_models(flags->json);
+    if (bt_h5_is(a->operand[0])) return bt_cli_verify_pack(a->operand[0], flags->json);
+    return list_tensors(a->operand[0], flags->json);
 }
 
 const bt_command bt_command_inspect = {"inspect", "plan CONFIG [key=value ...] | models | FILE.safetensors | PACK.h5",

@@ -1,6 +1,7 @@
 /* bittern pack: any data set as one HDF5 file that is mapped into memory. */
 #include "cli/cli.h"
 #include "data/pack.h"
+#include "formats/json.h"
 #include "train/interrupt.h"
 
 #include <stdio.h>
@@ -8,16 +9,19 @@
 
 typedef struct pack_flags {
     int size, resize, threads;
+    int interpolation; /* bt_filter */
     bool keep_encoded, skip_damaged, verify;
     int format; /* bt_data_format */
     const char *images, *classes, *label, *path, *caption, *split, *ranks;
 } pack_flags;
 
+static const char *const filters[] = {"bilinear", "bicubic", NULL};
 static const char *const formats[] = {"auto", "folder", "manifest", "lists", "pack", NULL};
 
 static const bt_option pack_options[] = {
     BT_OPTION_INT(pack_flags, size, "224", 1, 16384, "pixels of a side of the stored images"),
     BT_OPTION_INT(pack_flags, resize, "0", 0, 16384, "pixels of the shorter side before the centre crop; 0: size"),
+    BT_OPTION_ENUM(pack_flags, interpolation, "bilinear", filters, "of the resizing: as data.interpolation of the runs that read the pack"),
     BT_OPTION_BOOL(pack_flags, keep_encoded, "false", "stores the picture files as they are"),
     BT_OPTION_BOOL(pack_flags, skip_damaged, "false", "leaves out pictures that cannot be decoded (reads all twice)"),
     BT_OPTION_BOOL(pack_flags, verify, "false", "compares the images of a pack with their checksum; writes nothing"),
@@ -33,6 +37,25 @@ static const bt_option pack_options[] = {
 };
 static const bt_option_table pack_table = BT_OPTION_TABLE("bittern pack", pack_options);
 
+static bt_status print_json(const bt_dataset *set) {
+    bt_text text = {0};
+    bt_json_writer w = bt_json_write_to(&text, true);
+    bt_json_begin_object(&w);
+    bt_json_member_string(&w, "kind", "pack");
+    bt_json_member_integer(&w, "samples", set->count);
+    bt_json_member_integer(&w, "classes", set->class_count);
+    bt_json_member_integer(&w, "size", set->pack->size);
+    bt_json_member_integer(&w, "bytes", (int64_t)set->pack->bytes);
+    bt_json_member_integer(&w, "several_labels", set->several);
+    bt_json_member_integer(&w, "unlabelled", set->unlabelled);
+    bt_json_member_bool(&w, "splits", set->splits != NULL);
+    bt_json_member_bool(&w, "captions", set->captions != NULL);
+    bt_json_end(&w);
+    bt_status status = bt_json_finish_to(&w, stdout, "standard output");
+    bt_text_free(&text);
+    return status;
+}
+
 static void print(const bt_dataset *set) {
     const bt_pack *p = set->pack;
     printf("%s: %lld samples, %lld classes", set->name, (long long)set->count, (long long)set->class_count);
@@ -45,11 +68,13 @@ static void print(const bt_dataset *set) {
     if (set->unlabelled) printf("%lld samples have no label\n", (long long)set->unlabelled);
 }
 
-bt_status bt_cli_verify_pack(const char *path) {
+bt_status bt_cli_verify_pack(const char *path, bool json) {
     bt_dataset set;
     BT_TRY(bt_dataset_open(&(bt_dataset_options){.root = path, .format = BT_DATA_PACK}, &set));
     bt_status status = bt_pack_verify(&set);
-    if (status == BT_OK) {
+    if (status == BT_OK && json) {
+        status = print_json(&set);
+    } else if (status == BT_OK) {
         print(&set);
         printf("checksums agree\n");
     }
@@ -68,6 +93,7 @@ static bt_status write_pack(bt_dataset *set, const pack_flags *f, const char *ou
     bt_pack_options o = {.path = out,
                          .size = f->size,
                          .resize = f->resize ? f->resize : f->size,
+                         .filter = (bt_filter)f->interpolation,
                          .keep_encoded = f->keep_encoded,
                          .threads = threads,
                          .stop = stop};
@@ -87,7 +113,7 @@ static bt_status pack(const bt_arguments *a) {
     bt_dataset set;
     if (f->verify) {
         if (a->count != 1) return bt_error(BT_ERR_USAGE, "--verify takes the pack alone: bittern pack --verify FILE.h5");
-        return bt_cli_verify_pack(a->operand[0]);
+        return bt_cli_verify_pack(a->operand[0], false);
     }
     if (a->count != 2) return bt_error(BT_ERR_USAGE, "the name of the pack is missing: bittern pack DATA OUT.h5");
     bt_dataset_options o = {.root = a->operand[0], .format = (bt_data_format)f->format, .images = f->images, .path = f->path, .caption = f->caption,

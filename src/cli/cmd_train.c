@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "cli/cli.h"
 #include "formats/config.h"
+#include "formats/json.h"
 #include "train/interrupt.h"
 #include "train/trainer.h"
 
@@ -92,17 +93,37 @@ const bt_command bt_command_eval = {
     eval};
 
 typedef struct config_flags {
-    bool reference;
+    bool reference, json;
 } config_flags;
 
 static const bt_option config_options[] = {
     BT_OPTION_BOOL(config_flags, reference, "false", "prints all options as Markdown (docs/options.md)"),
+    BT_OPTION_BOOL(config_flags, json, "false", "prints one JSON object: value and origin of each option"),
 };
 static const bt_option_table config_table = BT_OPTION_TABLE("bittern config", config_options);
+
+static bt_status write_config_json(const bt_options *options, bt_text *out) {
+    bt_json_writer w = bt_json_write_to(out, true);
+    bt_json_begin_object(&w);
+    for (int i = 0; i < bt_options_count(options); i++) {
+        bt_text value = {0};
+        bt_options_write_value(options, i, &value);
+        bt_json_key(&w, bt_options_path(options, i));
+        bt_json_begin_object(&w);
+        bt_json_member_string(&w, "value", bt_text_get(&value));
+        bt_json_member_string(&w, "origin", bt_options_origin(options, i));
+        bt_json_end(&w);
+        bt_text_free(&value);
+    }
+    bt_json_end(&w);
+    bt_text_append(out, "\n");
+    return bt_json_finish(&w);
+}
 
 static bt_status config(const bt_arguments *a) {
     const config_flags *flags = a->flags;
     bt_text text = {0};
+    bt_status status = BT_OK;
     if (flags->reference) {
         bt_options_markdown(&bt_run_config_table, &text);
     } else {
@@ -110,10 +131,11 @@ static bt_status config(const bt_arguments *a) {
         bt_run_config config;
         bt_options *options;
         BT_TRY(bt_cli_config(a->operand, a->count, &config, &options));
-        bt_options_dump(options, &text);
+        if (flags->json) status = write_config_json(options, &text);
+        else bt_options_dump(options, &text);
         bt_options_free(options);
     }
-    bt_status status = bt_text_status(&text);
+    if (status == BT_OK) status = bt_text_status(&text);
     if (status == BT_OK) fputs(bt_text_get(&text), stdout);
     bt_text_free(&text);
     return status;

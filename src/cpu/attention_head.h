@@ -3,7 +3,7 @@
 #ifndef BITTERN_CPU_ATTENTION_HEAD_H
 #define BITTERN_CPU_ATTENTION_HEAD_H
 
-#include "cpu/cpu.h"
+#include "base/cpu.h"
 
 #include <stdbool.h>
 #include <stddef.h>

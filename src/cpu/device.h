@@ -7,7 +7,7 @@
 #ifndef BITTERN_CPU_DEVICE_H
 #define BITTERN_CPU_DEVICE_H
 
-#include "cpu/cpu.h"
+#include "base/cpu.h"
 #include "tensor/backend.h"
 
 struct bt_pack;

@@ -2,7 +2,7 @@
 #ifndef BITTERN_CPU_GEMM_H
 #define BITTERN_CPU_GEMM_H
 
-#include "cpu/cpu.h"
+#include "base/cpu.h"
 
 #include <stdbool.h>
 #include <stdint.h>

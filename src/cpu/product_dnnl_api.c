@@ -1,5 +1,4 @@
-/* The two forms of oneDNN's C API (see the header). Built and tested against 2.6; the 3.x side follows its transition
- * guide. */
+/* The two forms of oneDNN's C API (see the header). Built and tested against 2.6 and 3.2. */
 #ifdef BITTERN_WITH_ONEDNN
 #include "cpu/product_dnnl_api.h"
 

@@ -3,7 +3,7 @@
 #ifndef BITTERN_CPU_VECTOR_H
 #define BITTERN_CPU_VECTOR_H
 
-#include "cpu/cpu.h"
+#include "base/cpu.h"
 
 #include <stdint.h>
 

@@ -5,7 +5,7 @@
  * lanes; CMake gives these files their flags). BT_SIMD(name) appends the suffix of the width, so that the three copies
  * can be linked together; `<name>.c` picks one at run time (bt_cpu_device.cpu in cpu/device.h), and defines
  * BT_SIMD_GENERIC so that it stays at 4 lanes whatever flags the whole build is given. BT_SIMD_EMULATED builds the
- * 16-lane copies out of whatever the compiler has, which shows their indexing on a processor without AVX-512 (cpu/cpu.c
+ * 16-lane copies out of whatever the compiler has, which shows their indexing on a processor without AVX-512 (base/cpu.c
  * then reports one).
  *
  * The types are GCC/Clang vectors: + - * / and comparisons work on them as on scalars. Without FMA (4 lanes) bt_vf_fma

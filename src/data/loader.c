@@ -26,29 +26,13 @@ static bt_status in_range(const char *name, int64_t value, int64_t low, int64_t 
                     high);
 }
 
-static bt_status check_augment(const bt_augment *augment) {
-    /* Written so that a NaN fails. */
-    if (!(augment->scale[0] > 0 && augment->scale[0] <= augment->scale[1] && augment->scale[1] <= 1)) {
-        return bt_error(BT_ERR_CONFIG, "loader: crop scale is %g..%g; allowed is 0 < low <= high <= 1",
-                        augment->scale[0], augment->scale[1]);
-    }
-    if (!(augment->ratio[0] > 0 && augment->ratio[0] <= augment->ratio[1] && augment->ratio[1] <= 1e6)) {
-        return bt_error(BT_ERR_CONFIG, "loader: crop ratio is %g..%g; allowed is 0 < low <= high <= 1e6",
-                        augment->ratio[0], augment->ratio[1]);
-    }
-    if (!(augment->flip >= 0 && augment->flip <= 1)) {
-        return bt_error(BT_ERR_CONFIG, "loader: flip is %g; allowed are probabilities 0..1", augment->flip);
-    }
-    return BT_OK;
-}
-
 static bt_status check_options(const bt_loader_options *options) {
     BT_TRY(in_range("samples", options->count, 1, UINT32_MAX));
     BT_TRY(in_range("batch", options->batch, 1, 1 << 20));
     BT_TRY(in_range("size", options->size, 1, 1 << 14));
     BT_TRY(in_range("views", options->views, 1, options->training ? 255 : 1));
     if (!options->training) BT_TRY(in_range("resize", options->resize, options->size, 1 << 14));
-    if (options->training) BT_TRY(check_augment(&options->augment));
+    if (options->training) BT_TRY(bt_augment_check(&options->augment));
     if (options->training && options->sampler.kind == BT_SAMPLING_CLASS_BALANCED)
         BT_TRY(in_range("data.per_class", options->sampler.per_class, 1, options->batch));
     if (!(options->sampler.tail_power >= 0 && options->sampler.tail_power <= 1))
@@ -372,8 +356,10 @@ static void free_batch(bt_device *device, batch_slots *batch) {
 void bt_loader_free(bt_loader *loader) {
     if (!loader) return;
     stop_threads(loader);
-    for (int i = 0; loader->workers && i < loader->options.threads; i++)
+    for (int i = 0; loader->workers && i < loader->options.threads; i++) {
         bt_resampler_free(&loader->workers[i].resampler);
+        bt_colour_memory_free(&loader->workers[i].colour);
+    }
     for (int i = 0; loader->ring && i < loader->options.ahead; i++) free_batch(loader->options.device, &loader->ring[i]);
     for (int64_t i = 0; loader->cache && i < loader->options.set->count; i++) bt_image_free(&loader->cache[i]);
     bt_memory_free(loader->cache);

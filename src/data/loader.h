@@ -39,6 +39,7 @@ typedef struct bt_loader_options {
     int64_t views;      /**< V, 1..255; 1 for evaluation */
     bt_augment augment; /**< training */
     int64_t resize;     /**< evaluation: shorter side before the centre crop, at least S */
+    bt_filter filter;   /**< evaluation: of the resizing */
     bool drop_last;     /**< leave out an epoch's last batch if it is short */
     bool skip_damaged;
     int threads;                      /**< 1..256 */

@@ -85,8 +85,13 @@ static bt_status make_views(loader_worker *worker, const bt_image *image, batch_
         bt_view view = options->training ? bt_view_random(image->height, image->width, options->size, &options->augment,
                                                           options->seed, batch->draws[n], id)
                                          : bt_view_center(image->height, image->width, options->resize, options->size);
-        BT_TRY(bt_resample(&worker->resampler, image->pixels, image->height, image->width, &view,
-                           batch->images + row * loader->view_bytes));
+        if (!options->training) view.filter = options->filter;
+        uint8_t *pixels = batch->images + row * loader->view_bytes;
+        BT_TRY(bt_resample(&worker->resampler, image->pixels, image->height, image->width, &view, pixels));
+        if (options->training) {
+            bt_colour colour = bt_colour_random(&options->augment, options->seed, batch->draws[n], id);
+            BT_TRY(bt_colour_apply(&worker->colour, &colour, pixels, options->size, options->size));
+        }
         batch->ids[row] = id;
     }
     return BT_OK;

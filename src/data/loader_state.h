@@ -25,6 +25,7 @@ typedef struct loader_worker {
     struct bt_loader *loader;
     bt_thread thread;
     bt_resampler resampler;
+    bt_colour_memory colour;
     bt_loader_times times; /* of the sample in the making */
 } loader_worker;
 

@@ -18,6 +18,7 @@
 
 #include "base/file.h"
 #include "data/dataset.h"
+#include "pixels/view.h"
 
 #define BT_PACK_VERSION 1
 
@@ -42,6 +43,7 @@ const uint8_t *bt_pack_encoded(const bt_dataset *set, int64_t sample, size_t *by
 typedef struct bt_pack_options {
     const char *path;
     int64_t size, resize; /**< of bt_view_center: images are its crop */
+    bt_filter filter;     /**< of the resampling */
     bool keep_encoded;    /**< the files as they are instead */
     int threads;
     bool (*stop)(void); /**< asked now and then; true ends with BT_ERR_INTERRUPTED. May be NULL */

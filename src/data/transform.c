@@ -1,4 +1,4 @@
-/* Which part of a picture becomes a view; see transform.h. The pixels are made in resample.c. */
+/* Which part of a picture becomes a view; see transform.h. The pixels are made in src/pixels. */
 #include "data/transform.h"
 
 #include "data/draw.h"
@@ -6,10 +6,14 @@
 #include <math.h>
 
 #define TRIES 10
-#define FLIP_BLOCK 10
+#define CHOICE_BLOCK 10
 
 static double between(uint32_t word, double low, double high) {
     return low + (double)bt_random_unit(word) * (high - low);
+}
+
+static bool happens(uint32_t word, double probability) {
+    return (double)bt_random_unit(word) < probability;
 }
 
 /* The largest centred box whose ratio is within the allowed range. */
@@ -45,12 +49,13 @@ static bt_box random_box(int64_t height, int64_t width, const bt_augment *augmen
 bt_view bt_view_random(int64_t height, int64_t width, int64_t size, const bt_augment *augment, uint64_t seed,
                        int64_t epoch, int64_t id) {
     BT_ASSERT(height > 0 && width > 0 && size > 0 && augment->scale[0] > 0 && augment->ratio[0] > 0);
-    bt_philox draw = bt_random_block(seed, epoch, BT_STREAM_AUGMENT, id, FLIP_BLOCK);
+    bt_philox draw = bt_random_block(seed, epoch, BT_STREAM_AUGMENT, id, CHOICE_BLOCK);
     return (bt_view){.crop = random_box(height, width, augment, seed, epoch, id),
                      .full_height = size,
                      .full_width = size,
                      .window = {.height = size, .width = size},
-                     .flip = (double)bt_random_unit(draw.word[0]) < augment->flip};
+                     .flip = happens(draw.word[0], augment->flip),
+                     .filter = augment->filter};
 }
 
 bt_view bt_view_center(int64_t height, int64_t width, int64_t resize, int64_t size) {

@@ -1,44 +1,41 @@
-/* Pictures to squares: random resized crop with flip for training, resize and centre crop for evaluation.
+/* Pictures to squares: random resized crop with flip and colour for training, resize and centre crop for evaluation.
  *
- * The geometry is torchvision's (RandomResizedCrop, RandomHorizontalFlip, Resize of the shorter side, CenterCrop), the
- * pixels are those of PIL's Image.resize(BILINEAR), bit for bit: what published checkpoints were trained on.
+ * The geometry and the colour are torchvision's (RandomResizedCrop, RandomHorizontalFlip, ColorJitter, RandomGrayscale,
+ * RandomSolarize; Resize of the shorter side, CenterCrop) with PIL's GaussianBlur, the pixels those of PIL: what
+ * published checkpoints were trained on. docs/augmentation.md has the formulas. All choices are made here; the pixels are
+ * made in the module pixels.
  *
- * Resampling of one axis from n to m pixels, with s = n/m and the filter stretched by f = max(s, 1):
- *   centre(i) = (i + 1/2) s;   out[i] = sum_j w_ij in[j],   w_ij ~ max(0, 1 - |(j + 1/2 - centre(i)) / f|), normalised
- * over floor(centre - f + 1/2) <= j < floor(centre + f + 1/2) within the crop. Weights are computed in float64 and
- * rounded to 22 bits behind the point; columns first, rounded to 8 bits, then rows. Pixels outside the crop are never
- * read.
- *
- * Draws of a crop, under (seed, epoch, BT_STREAM_AUGMENT, id = sample | view << 32), see bittern/random.h:
+ * Draws of a view, under (seed, epoch, BT_STREAM_AUGMENT, id = sample | view << 32), see bittern/random.h:
  *   block t = 0..9   try t: word 0 area, word 1 log of the aspect ratio, word 2 top, word 3 left
- *   block 10         word 0: mirrored if the unit draw is below `flip`
+ *   block 10         word 0: mirrored if the unit draw is below `flip`; word 1 below `jitter`: the four steps of colour
+ *                    jitter; word 2 below `grey`; word 3 below `blur`
+ *   block 11         word 0 below `solarize`; word 1: order of the jitter; word 2: radius of the blur; word 3 is free
+ *   block 12         word 0 brightness, word 1 contrast, word 2 saturation, word 3 hue
+ * A choice among n is bt_draw_below(word, n).
  */
 #ifndef BITTERN_DATA_TRANSFORM_H
 #define BITTERN_DATA_TRANSFORM_H
 
-#include <bittern/status.h>
+#include "pixels/colour.h"
+#include "pixels/resample.h"
 
-#include <stddef.h>
-#include <stdint.h>
-
-typedef struct bt_box {
-    int64_t top, left, height, width;
-} bt_box;
-
-/** A crop is resized to (full_height, full_width), of which `window` is wanted; then mirrored left to right if `flip`.
- */
-typedef struct bt_view {
-    bt_box crop; /**< within the picture */
-    int64_t full_height, full_width;
-    bt_box window; /**< within (full_height, full_width) */
-    bool flip;
-} bt_view;
+#define BT_AUGMENT_BLUR_RADIUS 64 /* largest */
 
 typedef struct bt_augment {
     double scale[2]; /**< share of the picture's area, 0 < scale[0] <= scale[1] */
     double ratio[2]; /**< width over height of the crop, 0 < ratio[0] <= ratio[1] */
     double flip;     /**< probability of a mirrored picture */
+    bt_filter filter; /**< of the crop's resizing */
+    double jitter;    /**< probability of colour jitter; below, its strengths: 0 leaves a step out */
+    double brightness, contrast, saturation; /**< factors from 1 - strength to 1 + strength, 0..1 */
+    double hue;                              /**< turns from -hue to hue of a circle, 0..0.5 */
+    double grey, blur, solarize;             /**< probabilities */
+    double blur_radius[2];                   /**< pixels, 0 < blur_radius[0] <= blur_radius[1] <= 64; looked at where blur > 0 */
+    int solarize_threshold;                  /**< 0..256: values from it on are inverted */
 } bt_augment;
+
+/** BT_ERR_CONFIG for a number out of range; the message says which and what is allowed. */
+bt_status bt_augment_check(const bt_augment *augment) BT_MUST_CHECK;
 
 /** Training: a random crop of a (height, width) picture, resized to (size, size). Ten tries as in the draws above; then
  *  the largest centred crop whose ratio is allowed. */
@@ -49,16 +46,7 @@ bt_view bt_view_random(int64_t height, int64_t width, int64_t size, const bt_aug
  *  size <= resize. */
 bt_view bt_view_center(int64_t height, int64_t width, int64_t resize, int64_t size);
 
-/** Working memory of bt_resample, for one thread. Zero-initialised is empty; it grows and is kept. */
-typedef struct bt_resampler {
-    void *weights, *rows;
-    size_t weights_capacity, rows_capacity; /**< bytes */
-} bt_resampler;
-
-void bt_resampler_free(bt_resampler *resampler);
-
-/** pixels (height, width, 3) to out (view->window.height, view->window.width, 3). */
-bt_status bt_resample(bt_resampler *resampler, const uint8_t *pixels, int64_t height, int64_t width,
-                      const bt_view *view, uint8_t *out) BT_MUST_CHECK;
+/** Training: the colour steps of a view, in order: jitter, grey, blur, solarize. None for an augment of zeros. */
+bt_colour bt_colour_random(const bt_augment *augment, uint64_t seed, int64_t epoch, int64_t id);
 
 #endif

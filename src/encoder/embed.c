@@ -8,6 +8,7 @@
 #include "data/loader.h"
 #include "encoder/embed_state.h"
 #include "train/interrupt.h"
+#include "train/progress.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,10 +18,16 @@ enum { LOG_SECONDS = 10 };
 
 /* ---- one batch ---- */
 
+static void take_label(embedding *e, int64_t sample, int64_t row) {
+    uint8_t *to = e->labels + (size_t)row * e->label_bytes;
+    if (e->sources.set.several) bt_dataset_multi_hot(&e->sources.set, sample, to);
+    else memcpy(to, &e->sources.set.labels[sample], sizeof(int32_t));
+}
+
 /** Rows of the pictures that came, and the names of those that did not. `first` is the batch's first picture. */
 static bt_status write_batch(embedding *e, const bt_batch *b, int64_t first) {
     const bt_model_info *info = &e->engine.info;
-    int64_t last = first + e->engine.batch < e->sources.count ? first + e->engine.batch : e->sources.count;
+    int64_t last = first + e->engine.batch < e->sources.set.count ? first + e->engine.batch : e->sources.set.count;
     size_t n = (size_t)b->n_valid, width = (size_t)info->vit.width, outputs = (size_t)bt_model_outputs(info);
     if (n) {
         BT_TRY(bt_engine_encode(&e->engine, b->images, (int)n, e->values, e->o->logits ? e->logits : NULL, e->o->codes ? e->codes : NULL));
@@ -32,13 +39,13 @@ static bt_status write_batch(embedding *e, const bt_batch *b, int64_t first) {
     bt_text_clear(&e->lost);
     for (int64_t i = first, row = 0; i < last; i++) {
         bool came = row < b->n_valid && (b->ids[row] & UINT32_MAX) == i;
-        bt_text_append(came ? &e->text : &e->lost, "%s\n", e->sources.paths[i]);
-        if (came) e->labels[row++] = e->sources.labels[i];
+        bt_text_append(came ? &e->text : &e->lost, "%s\n", e->sources.set.paths[i]);
+        if (came) take_label(e, i, row++);
         else e->state.damaged++;
     }
     BT_TRY(bt_text_status(&e->text));
     BT_TRY(bt_text_status(&e->lost));
-    BT_TRY(bt_growing_append(&e->file[FILE_LABELS], e->labels, n * sizeof *e->labels));
+    BT_TRY(bt_growing_append(&e->file[FILE_LABELS], e->labels, n * e->label_bytes));
     BT_TRY(bt_growing_append(&e->file[FILE_PATHS], bt_text_get(&e->text), e->text.length));
     BT_TRY(bt_growing_append(&e->file[FILE_DAMAGED], bt_text_get(&e->lost), e->lost.length));
     e->state.done = last;
@@ -49,9 +56,11 @@ static bt_status write_batch(embedding *e, const bt_batch *b, int64_t first) {
 /* ---- all of it ---- */
 
 static void log_progress(const embedding *e, double seconds) {
-    int64_t now = e->state.done - e->resumed_at, left = e->sources.count - e->state.done;
+    int64_t now = e->state.done - e->resumed_at, left = e->sources.set.count - e->state.done;
     double rate = seconds > 0 ? (double)now / seconds : 0, rest = rate > 0 ? (double)left / rate : 0;
-    bt_log_info("embedded %" PRId64 " of %" PRId64 " pictures, %.1f images/s, %.0f s left", e->state.done, e->sources.count, rate, rest);
+    char left_text[32];
+    bt_duration_text(rest, left_text, sizeof left_text);
+    bt_log_info("embedded %" PRId64 " of %" PRId64 " pictures, %.1f images/s, %s left", e->state.done, e->sources.set.count, rate, left_text);
 }
 
 static bt_status run(embedding *e, bt_loader *loader) {
@@ -71,19 +80,19 @@ static bt_status run(embedding *e, bt_loader *loader) {
             log_progress(e, now - start);
             logged = now;
         }
-        if (stop && e->state.done < e->sources.count)
+        if (stop && e->state.done < e->sources.set.count)
             return bt_error(BT_ERR_INTERRUPTED, "interrupted by signal %d; saved at picture %" PRId64 " of %" PRId64 ", continue with --resume",
-                            bt_interrupt_seen(), e->state.done, e->sources.count);
+                            bt_interrupt_seen(), e->state.done, e->sources.set.count);
     }
 }
 
 static bt_status load_and_run(embedding *e, double *wait_seconds) {
-    if (e->state.done >= e->sources.count) return BT_OK;
-    int64_t *samples = bt_memory_alloc((size_t)e->sources.count, sizeof *samples);
+    if (e->state.done >= e->sources.set.count) return BT_OK;
+    int64_t *samples = bt_memory_alloc((size_t)e->sources.set.count, sizeof *samples);
     if (!samples) return BT_ERR_MEMORY;
-    for (int64_t i = 0; i < e->sources.count; i++) samples[i] = i;
-    bt_loader_options o = {.set = &e->sources.set, .samples = samples, .count = e->sources.count, .batch = e->engine.batch,
-                           .size = e->engine.info.vit.image, .views = 1, .resize = e->engine.info.resize, .skip_damaged = e->o->skip_damaged,
+    for (int64_t i = 0; i < e->sources.set.count; i++) samples[i] = i;
+    bt_loader_options o = {.set = &e->sources.set, .samples = samples, .count = e->sources.set.count, .batch = e->engine.batch,
+                           .size = e->engine.info.vit.image, .views = 1, .resize = e->engine.info.resize, .filter = e->engine.info.filter, .skip_damaged = e->o->skip_damaged,
                            .threads = e->o->loader_threads, .ahead = 3, .epochs = 1, .start_batch = e->state.done / e->engine.batch};
     bt_loader *loader = NULL;
     bt_status status = bt_loader_new(&o, &loader);
@@ -99,7 +108,8 @@ static bt_status allocate(embedding *e) {
     e->values = bt_memory_alloc(n * (size_t)e->engine.info.vit.width, sizeof *e->values);
     e->logits = bt_memory_alloc(n * (size_t)bt_model_outputs(&e->engine.info), sizeof *e->logits);
     e->codes = bt_memory_alloc(n, (size_t)bt_engine_code_bytes(&e->engine));
-    e->labels = bt_memory_alloc(n, sizeof *e->labels);
+    e->label_bytes = e->sources.set.several ? (size_t)e->sources.set.class_count : sizeof(int32_t);
+    e->labels = bt_memory_alloc(n, e->label_bytes);
     return e->values && e->logits && e->codes && e->labels ? BT_OK : BT_ERR_MEMORY;
 }
 
@@ -112,7 +122,7 @@ static bt_status check_options(const bt_embed_options *o) {
 }
 
 static bt_status embed(embedding *e, bt_embed_result *out) {
-    BT_TRY(bt_sources_open(e->o->data, &e->sources));
+    BT_TRY(bt_sources_open(&e->o->data, &e->sources));
     BT_TRY(bt_engine_open(&e->o->engine, &e->engine));
     if (e->o->codes && !bt_model_bits(&e->engine.info))
         return bt_error(BT_ERR_UNSUPPORTED, "method %s makes no codes; leave out --codes", e->engine.info.method->name);
@@ -120,7 +130,7 @@ static bt_status embed(embedding *e, bt_embed_result *out) {
     BT_TRY(bt_embed_state_open(e));
     double start = bt_clock_seconds();
     e->resumed_at = e->state.done;
-    if (e->resumed_at) bt_log_info("continues at picture %" PRId64 " of %" PRId64, e->resumed_at, e->sources.count);
+    if (e->resumed_at) bt_log_info("continues at picture %" PRId64 " of %" PRId64, e->resumed_at, e->sources.set.count);
     bt_embed_result r = {.info = e->engine.info, .resumed_at = e->resumed_at};
     bt_status status = load_and_run(e, &r.wait_seconds);
     if (status != BT_OK) return status;

@@ -3,7 +3,8 @@
  *   OUT.npy           f32 (count, width)                    unless skipped
  *   OUT.codes.npy     u8 (count, ceil(bits/8)), low bit first
  *   OUT.logits.npy    f32 (count, bits or classes)
- *   OUT.labels.npy    i32 (count), where there are labels;  OUT.classes.txt: the name of label k in line k+1
+ *   OUT.labels.npy    i32 (count), -1 without, where there are labels; u8 (count, classes) of 0 and 1 where a picture has several
+ *   OUT.classes.txt   the name of class k in line k+1
  *   OUT.paths.txt     one path a line, in the order of the rows
  *   OUT.damaged.txt   pictures that were skipped, if any
  *   OUT.work/         while it runs, or was interrupted: the same, and state.json; saved every few seconds
@@ -12,11 +13,12 @@
 #ifndef BITTERN_ENCODER_EMBED_H
 #define BITTERN_ENCODER_EMBED_H
 
+#include "data/dataset.h"
 #include "encoder/engine.h"
 
 typedef struct bt_embed_options {
     bt_engine_options engine;
-    const char *data;        /**< see sources.h */
+    bt_dataset_options data; /**< see sources.h */
     const char *out;         /**< ends in .npy */
     bool codes, logits, skip_embeddings;
     bool skip_damaged;       /**< a damaged picture is listed and left out; without, it ends the work */

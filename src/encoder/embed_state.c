@@ -35,8 +35,8 @@ static bool wanted(const embedding *e, int file) {
 
 /** Everything that decides the bits of the files, in one line. */
 static void describe(const embedding *e, bt_text *out) {
-    bt_text_append(out, "model %08x, pictures %08x (%" PRId64 "), size %d of %d, batch %d, device %s, dtype %s, threads %d,%s%s%s damaged %s",
-                   (unsigned)e->engine.crc, (unsigned)e->sources.crc, e->sources.count, e->engine.info.vit.image, e->engine.info.resize,
+    bt_text_append(out, "model %08x, pictures %08x (%" PRId64 "), size %d of %d %d, batch %d, device %s, dtype %s, threads %d,%s%s%s damaged %s",
+                   (unsigned)e->engine.crc, (unsigned)e->sources.crc, e->sources.set.count, e->engine.info.vit.image, e->engine.info.resize, (int)e->engine.info.filter,
                    e->engine.batch, e->o->engine.device, e->o->engine.dtype == BT_BF16 ? "bf16" : "f32", e->o->engine.threads,
                    e->o->skip_embeddings ? "" : " embeddings,", e->o->codes ? " codes," : "", e->o->logits ? " logits," : "",
                    e->o->skip_damaged ? "skipped" : "fatal");
@@ -51,7 +51,7 @@ static bt_status read_members(const bt_json_value *root, const char *settings, e
     BT_TRY(bt_json_get_integer(root, "version", VERSION, VERSION, &version));
     BT_TRY(bt_json_get_string(root, "settings", &found));
     if (strcmp(found, settings) != 0)
-        return bt_error(BT_ERR_CONFIG, "%s: the interrupted work was begun otherwise; begin anew without --resume\n  then: %s\n  now:  %s",
+        return bt_error(BT_ERR_CONFIG, "%s: the interrupted work was begun otherwise; begin anew without --resume (then: %s; now: %s)",
                         bt_json_name(root->document), found, settings);
     BT_TRY(bt_json_get_integer(root, "done", 0, INT64_MAX, &s->done));
     BT_TRY(bt_json_get_integer(root, "rows", 0, s->done, &s->rows));
@@ -76,7 +76,7 @@ static bt_status read_state(embedding *e) {
     embed_state s = {.done = 0};
     bt_status status = bt_text_status(&settings);
     if (status == BT_OK) status = read_members(bt_json_root(json), bt_text_get(&settings), &s);
-    bool whole = s.done == e->sources.count || (s.done < e->sources.count && s.done % e->engine.batch == 0);
+    bool whole = s.done == e->sources.set.count || (s.done < e->sources.set.count && s.done % e->engine.batch == 0);
     if (status == BT_OK && (!whole || s.rows + s.damaged != s.done))
         status = bt_error(BT_ERR_FORMAT, "%s: %" PRId64 " pictures, %" PRId64 " rows and %" PRId64 " damaged do not fit together; begin anew without --resume",
                           path, s.done, s.rows, s.damaged);
@@ -122,12 +122,14 @@ static bt_status open_one(embedding *e, int file) {
     char path[PATH_BYTES];
     BT_TRY(work_path(e, names[file], path));
     int64_t bytes = e->state.bytes[file];
-    if (e->state.done == e->sources.count && !bt_file_exists(path)) return BT_OK; /* killed while files got their final names */
+    if (e->state.done == e->sources.set.count && !bt_file_exists(path)) return BT_OK; /* killed while files got their final names */
     switch (file) {
     case FILE_EMBEDDINGS: return bt_growing_open_array(path, BT_FILE_F32, e->engine.info.vit.width, bytes, &e->file[file]);
     case FILE_CODES: return bt_growing_open_array(path, BT_FILE_U8, bt_engine_code_bytes(&e->engine), bytes, &e->file[file]);
     case FILE_LOGITS: return bt_growing_open_array(path, BT_FILE_F32, bt_model_outputs(&e->engine.info), bytes, &e->file[file]);
-    case FILE_LABELS: return bt_growing_open_array(path, BT_FILE_I32, 0, bytes, &e->file[file]);
+    case FILE_LABELS:
+        if (!e->sources.set.several) return bt_growing_open_array(path, BT_FILE_I32, 0, bytes, &e->file[file]);
+        return bt_growing_open_array(path, BT_FILE_U8, e->sources.set.class_count, bytes, &e->file[file]);
     default: return bt_growing_open_text(path, bytes, &e->file[file]);
     }
 }
@@ -175,12 +177,12 @@ static bt_status write_classes(const embedding *e) {
     char path[PATH_BYTES];
     if (snprintf(path, sizeof path, "%.*s.classes.txt", stem(e), e->o->out) >= PATH_BYTES)
         return bt_error(BT_ERR_IO, "%s: the path is too long", e->o->out);
-    if (!e->sources.classes) {
+    if (!e->sources.set.class_count) {
         unlink(path);
         return BT_OK;
     }
     bt_text text = {0};
-    for (int64_t c = 0; c < e->sources.class_count; c++) bt_text_append(&text, "%s\n", e->sources.classes[c]);
+    for (int64_t c = 0; c < e->sources.set.class_count; c++) bt_text_append(&text, "%s\n", e->sources.set.class_names[c]);
     bt_status status = bt_text_status(&text);
     if (status == BT_OK) status = bt_file_write(path, bt_text_get(&text), text.length);
     bt_text_free(&text);
@@ -188,7 +190,7 @@ static bt_status write_classes(const embedding *e) {
 }
 
 bt_status bt_embed_state_finish(embedding *e) {
-    if (!e->state.rows) return bt_error(BT_ERR_FORMAT, "%s: all %" PRId64 " pictures are damaged", e->o->data, e->sources.count);
+    if (!e->state.rows) return bt_error(BT_ERR_FORMAT, "%s: all %" PRId64 " pictures are damaged", e->o->data.root, e->sources.set.count);
     BT_TRY(bt_embed_state_save(e));
     BT_TRY(write_classes(e));
     for (int i = FILES - 1; i >= 0; i--) BT_TRY(finish_one(e, i));

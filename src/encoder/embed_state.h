@@ -23,7 +23,8 @@ typedef struct embedding {
     int64_t resumed_at;
     float *values, *logits; /* of a batch */
     uint8_t *codes;
-    int32_t *labels;
+    uint8_t *labels; /* i32, or rows of 0 and 1 */
+    size_t label_bytes;
     bt_text text, lost;
 } embedding;
 

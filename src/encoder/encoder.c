@@ -166,6 +166,7 @@ bt_status bt_encoder_prepare(const bt_encoder *e, const uint8_t *pixels, int64_t
         return bt_error(BT_ERR_USAGE, "a picture of %" PRId64 " x %" PRId64 " pixels; both must be 1 to 2^31 - 1", height, width);
     bt_resampler resampler = {.weights = NULL};
     bt_view view = bt_view_center(height, width, e->info.resize, e->info.image_size);
+    view.filter = e->engine.info.filter;
     bt_status status = bt_resample(&resampler, pixels, height, width, &view, out);
     bt_resampler_free(&resampler);
     return status;

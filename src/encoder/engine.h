@@ -1,7 +1,8 @@
 /* A model ready to encode: its values on a device, and one inference program for a fixed number of images.
  *
- * The bits of a result depend on device, dtype, threads and on how many images run together (libraries choose products by shape), not on
- * what else is in the batch: rows are independent, and a short batch is padded with black images.
+ * The last bits of a result depend on device, dtype, threads, on how many images run together and on the image's place among them
+ * (libraries choose products by shape and treat rows at the edge otherwise), not on the other images; a short batch is padded with black
+ * ones. With batch 1 they depend on the image alone.
  */
 #ifndef BITTERN_ENCODER_ENGINE_H
 #define BITTERN_ENCODER_ENGINE_H

@@ -4,30 +4,53 @@
 #include "base/build.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { VERSION = 1 };
-static const char *const sizes[] = {"small", "large"};
+static const char *const sizes[] = {"small", "large", "small without norm", "large without norm"}; /* bt_hashcoder_size + 2 without_norm */
+static const char *const filters[] = {[BT_FILTER_BILINEAR] = "bilinear", [BT_FILTER_BICUBIC] = "bicubic"};
 
-int bt_model_bits(const bt_model_info *i) { return i->method == &bt_method_crovca ? i->config.bits : 0; }
+int bt_model_bits(const bt_model_info *i) { return i->method->codes ? i->config.bits : 0; }
 
 int bt_model_outputs(const bt_model_info *i) { return bt_model_bits(i) ? i->config.bits : i->config.classes; }
+
+/** Of one block. */
+static double adapter_elements(const bt_model_info *i) {
+    static const uint32_t squares[] = {BT_LORA_Q, BT_LORA_K, BT_LORA_V, BT_LORA_PROJ};
+    double d = i->vit.width, sides = 0;
+    for (int k = 0; k < 4; k++) sides += i->lora.targets & squares[k] ? 2 * d : 0;
+    sides += i->lora.targets & BT_LORA_QKV ? 4 * d : 0;
+    sides += i->lora.targets & BT_LORA_FC1 ? d + i->vit.mlp : 0;
+    sides += i->lora.targets & BT_LORA_FC2 ? d + i->vit.mlp : 0;
+    return i->lora.rank * sides;
+}
 
 double bt_model_info_elements(const bt_model_info *i) {
     const bt_vit_config *c = &i->vit;
     double d = c->width, side = c->image / c->patch, block = 4 * d * d + 2 * d * (double)c->mlp;
     double tower = (double)c->depth * block + 3.0 * c->patch * c->patch * d + side * side * d + c->registers * d;
     double hidden = !i->config.head ? d : d > 1024 ? 2 * d : 2048;
-    double head = bt_model_bits(i) ? d * hidden + hidden * bt_model_bits(i) : d * i->config.classes;
-    return tower + head;
+    double head = bt_model_bits(i) ? d * hidden + hidden * (i->config.head ? hidden : 0) + hidden * bt_model_bits(i) : d * i->config.classes;
+    return tower + head + (double)c->depth * adapter_elements(i);
 }
 
 /* ---- writing ---- */
 
+/** The shortest decimal that reads back as the same float: 0.485, not 0.48500001430511475. */
+static double shortest(float value) {
+    char text[32];
+    for (int digits = 6; digits < 9; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, (double)value);
+        if (strtof(text, NULL) == value) return strtod(text, NULL);
+    }
+    return (double)value;
+}
+
 static void put_three(bt_json_writer *w, const char *key, const float values[3]) {
     bt_json_key(w, key);
     bt_json_begin_array(w);
-    for (int k = 0; k < 3; k++) bt_json_put_number(w, (double)values[k]);
+    for (int k = 0; k < 3; k++) bt_json_put_number(w, shortest(values[k]));
     bt_json_end(w);
 }
 
@@ -44,13 +67,13 @@ static void write_tower(bt_json_writer *w, const bt_model_info *i) {
     bt_json_member_integer(w, "mlp", c->mlp);
     bt_json_member_integer(w, "registers", c->registers);
     bt_json_member_bool(w, "layer_scale", c->layer_scale);
-    bt_json_member_number(w, "norm_eps", (double)c->norm_eps);
+    bt_json_member_number(w, "norm_eps", shortest(c->norm_eps));
     bt_json_end(w);
     bt_json_key(w, "preprocess");
     bt_json_begin_object(w);
     bt_json_member_integer(w, "resize", i->resize);
     bt_json_member_integer(w, "crop", c->image);
-    bt_json_member_string(w, "interpolation", "bilinear");
+    bt_json_member_string(w, "interpolation", filters[i->filter]);
     put_three(w, "mean", c->mean);
     put_three(w, "std", c->std);
     bt_json_end(w);
@@ -61,7 +84,7 @@ static void write_adapter(bt_json_writer *w, const bt_model_info *i) {
     bt_json_begin_object(w);
     bt_json_member_string(w, "targets", i->targets);
     bt_json_member_integer(w, "rank", i->lora.rank);
-    bt_json_member_number(w, "alpha", (double)i->lora.alpha);
+    bt_json_member_number(w, "alpha", shortest(i->lora.alpha));
     bt_json_member_integer(w, "tower_crc32c", i->tower_crc);
     bt_json_end(w);
 }
@@ -78,7 +101,7 @@ bt_status bt_model_info_write(const bt_model_info *i, bool adapters, bt_text *ou
     bt_json_begin_object(&w);
     bt_json_member_string(&w, "name", i->method->name);
     bt_json_member_integer(&w, "bits", bt_model_bits(i));
-    bt_json_member_string(&w, "head", sizes[i->config.head]);
+    bt_json_member_string(&w, "head", sizes[i->config.head + 2 * i->config.without_norm]);
     bt_json_member_integer(&w, "classes", bt_model_bits(i) ? 0 : i->config.classes);
     bt_json_end(&w);
     if (adapters) write_adapter(&w, i);
@@ -155,8 +178,11 @@ static bt_status read_preprocess(const bt_json_value *root, bt_model_info *i) {
     BT_TRY(get_int(p, "crop", i->vit.image, i->vit.image, &crop));
     BT_TRY(get_int(p, "resize", crop, 8192, &i->resize));
     BT_TRY(get_name(p, "interpolation", interpolation, sizeof interpolation));
-    if (strcmp(interpolation, "bilinear") != 0)
-        return bt_error(BT_ERR_UNSUPPORTED, "%s: interpolation \"%s\"; this program knows \"bilinear\"", bt_json_name(p->document), interpolation);
+    int filter = 0;
+    while (filter < 2 && strcmp(interpolation, filters[filter]) != 0) filter++;
+    if (filter == 2)
+        return bt_error(BT_ERR_UNSUPPORTED, "%s: interpolation \"%s\"; this program knows bilinear and bicubic", bt_json_name(p->document), interpolation);
+    i->filter = (bt_filter)filter;
     BT_TRY(get_three(p, "mean", -1e3, i->vit.mean));
     return get_three(p, "std", 1e-6, i->vit.std);
 }
@@ -168,16 +194,17 @@ static bt_status read_method(const bt_json_value *root, bt_model_info *i) {
     BT_TRY(get_name(m, "name", name, sizeof name));
     i->method = bt_method_named(name);
     if (!i->method) return bt_error_prefix(BT_ERR_UNSUPPORTED, "%s", bt_json_name(m->document));
-    bool codes = i->method == &bt_method_crovca;
+    bool codes = i->method->codes;
     BT_TRY(get_int(m, "bits", codes, codes ? 4096 : 0, &i->config.bits));
     BT_TRY(get_int(m, "classes", codes ? 0 : 2, codes ? 0 : 1 << 24, &i->config.classes));
     BT_TRY(get_name(m, "head", size, sizeof size));
-    for (int k = 0; k < 2; k++)
+    for (int k = 0; k < 4; k++)
         if (strcmp(size, sizes[k]) == 0) {
-            i->config.head = (bt_hashcoder_size)k;
+            i->config.head = (bt_hashcoder_size)(k & 1);
+            i->config.without_norm = k > 1;
             return BT_OK;
         }
-    return bt_error(BT_ERR_UNSUPPORTED, "%s: head \"%s\"; this program knows small and large", bt_json_name(m->document), size);
+    return bt_error(BT_ERR_UNSUPPORTED, "%s: head \"%s\"; this program knows small and large, and each \"without norm\"", bt_json_name(m->document), size);
 }
 
 static bt_status read_adapter(const bt_json_value *root, bt_model_info *i) {

@@ -10,9 +10,7 @@
 
 #include <bittern/safetensors.h>
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { PATH_BYTES = 1200 };
@@ -95,25 +93,6 @@ uint32_t bt_model_crc(const bt_model *m) { return crc_of(m, false); }
 
 /* ---- runs ---- */
 
-bt_status bt_run_checkpoint(const char *run, const char *name, char *path, size_t path_bytes) {
-    if (!name || strcmp(name, "last") == 0) {
-        if (bt_checkpoint_newest(run, path, path_bytes)) return BT_OK;
-        return bt_error(BT_ERR_IO, "%s has no complete checkpoint; train it first", run);
-    }
-    char *end;
-    errno = 0;
-    long long step = strtoll(name, &end, 10);
-    bool number = *name >= '0' && *name <= '9' && !*end && !errno;
-    if (!number && strcmp(name, "best") != 0)
-        return bt_error(BT_ERR_USAGE, "checkpoint \"%s\": allowed are last, best, or the number of a step", name);
-    int length = number ? snprintf(path, path_bytes, "%s/checkpoints/step_%08lld", run, step) : snprintf(path, path_bytes, "%s/checkpoints/best", run);
-    if (length < 0 || (size_t)length >= path_bytes) return bt_error(BT_ERR_IO, "%s: the path is too long", run);
-    if (bt_file_exists(path)) return BT_OK;
-    char newest[PATH_BYTES];
-    bool any = bt_checkpoint_newest(run, newest, sizeof newest);
-    return bt_error(BT_ERR_IO, "%s: there is no such checkpoint; %s%s", path, any ? "the newest is " : "the run has none yet", any ? newest : "");
-}
-
 /** Classes of a run whose method has a head.weight (classes, width). */
 static int classes_of(const tensor_files *f) {
     const bt_safetensors_entry *e = bt_safetensors_find(f->file[0], "head.weight");
@@ -124,13 +103,17 @@ static bt_status declare_run(const bt_run_config *config, const tensor_files *fi
     bt_run_config c = *config;
     c.model.train_all = false; /* all values come from files: nothing is trained, and nothing has moments */
     c.run.dtype = compute == BT_BF16;
+    c.train.ema = 0; /* nor averages: they are in the files in the weights' place */
     BT_TRY(bt_setup_model(model, &c, classes_of(files)));
+    if (!bt_model_has_tower(model))
+        return bt_error(BT_ERR_UNSUPPORTED, "the run was trained on stored embeddings (data.root %s): it has a head, but no tower that encodes images", c.data.root);
     info->vit = model->vit.config;
     info->method = model->method;
     info->config = model->config;
     info->lora = (bt_lora_config){.rank = c.adapter.rank, .alpha = (float)c.adapter.alpha};
     BT_TRY(bt_lora_parse_targets(c.adapter.targets, &info->lora.targets));
     info->resize = c.data.resize ? c.data.resize : info->vit.image;
+    info->filter = (bt_filter)c.data.interpolation;
     snprintf(info->tower, sizeof info->tower, "%s", c.model.name);
     snprintf(info->targets, sizeof info->targets, "%s", c.adapter.targets);
     return BT_OK;
@@ -138,8 +121,7 @@ static bt_status declare_run(const bt_run_config *config, const tensor_files *fi
 
 static bt_status open_run(const bt_model_source *s, bt_dtype compute, bt_model_info *info, bt_model *model) {
     char checkpoint[PATH_BYTES], path[4][PATH_BYTES + 40];
-    BT_TRY(bt_run_checkpoint(s->path, s->checkpoint, checkpoint, sizeof checkpoint));
-    snprintf(path[0], sizeof path[0], "%s/model.safetensors", checkpoint);
+    BT_TRY(bt_checkpoint_find(s->path, s->checkpoint ? s->checkpoint : "last", checkpoint, sizeof checkpoint));
     snprintf(path[1], sizeof path[1], "%s/base.safetensors", s->path);
     snprintf(path[2], sizeof path[2], "%s/config.yaml", s->path);
     bt_train_state state;
@@ -152,7 +134,10 @@ static bt_status open_run(const bt_model_source *s, bt_dtype compute, bt_model_i
     tensor_files files = {.count = 0};
     bt_status status = bt_config_load(&bt_run_config_table, &config, path[2], NULL, 0, &options);
     if (status == BT_OK) status = bt_run_config_check(&config, options);
-    if (status == BT_OK) status = add_file(&files, path[0]);
+    if (status == BT_OK) { /* a run that keeps moving averages is judged by them */
+        snprintf(path[0], sizeof path[0], "%s/%s.safetensors", checkpoint, config.train.ema > 0 ? "average" : "model");
+        status = add_file(&files, path[0]);
+    }
     if (status == BT_OK && bt_file_exists(path[1])) status = add_file(&files, path[1]);
     if (status == BT_OK) status = declare_run(&config, &files, compute, info, model);
     if (status == BT_OK) status = fill(&files, model->store);
@@ -175,7 +160,7 @@ static bt_status read_info(const bt_safetensors *file, const char *path, bt_mode
 
 static bt_status declare_file(const bt_model_info *info, bt_dtype compute, bt_model *model) {
     bt_vit_training training = {.lora = info->lora};
-    BT_TRY(info->method->check(&(bt_method_config){.views = info->method == &bt_method_crovca ? 2 : 1, .classes = info->config.classes,
+    BT_TRY(info->method->check(&(bt_method_config){.views = info->method->codes ? 2 : 1, .classes = info->config.classes,
                                                    .bits = info->config.bits, .rate_eps = 1}, 2));
     bt_model_init(model, info->method, &info->config, &info->vit, &training, compute);
     return BT_OK;

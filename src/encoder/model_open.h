@@ -6,15 +6,11 @@
 
 typedef struct bt_model_source {
     const char *path;       /**< a run's folder, or an exported .safetensors file */
-    const char *checkpoint; /**< of a run: "last", "best", or the number of a step; NULL: "last" */
+    const char *checkpoint; /**< of a run: "last", "best", or the number of a step (bt_checkpoint_find); NULL: "last" */
     const char *base;       /**< of an adapter file: the tower's .safetensors, or the run that has it; NULL or "": none */
 } bt_model_source;
 
-/** The folder of a run's checkpoint by its name: "last" is the newest, "best" the link checkpoints/best, a number the checkpoint of
- *  that step. BT_ERR_IO names what there is. */
-bt_status bt_run_checkpoint(const char *run, const char *name, char *path, size_t path_bytes) BT_MUST_CHECK;
-
-/** Declares the model and fills in its values, f32 as they are in the files; products will compute in `compute` once the store is
+/** Declares the model and fills in its values, f32 as they are in the files (of a run that keeps moving averages, those); products will compute in `compute` once the store is
  *  committed. `model` owns memory on success (bt_model_release). BT_ERR_IO, BT_ERR_FORMAT (a tensor is missing or has another shape,
  *  a file that says more than it holds), BT_ERR_CONFIG, BT_ERR_UNSUPPORTED, BT_ERR_MEMORY. */
 bt_status bt_model_open(const bt_model_source *source, bt_dtype compute, bt_model_info *info, bt_model *model) BT_MUST_CHECK;

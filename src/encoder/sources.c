@@ -3,9 +3,8 @@
 
 #include "base/crc32c.h"
 #include "base/file.h"
-#include "base/log.h"
 #include "base/memory.h"
-#include "formats/hdf5.h"
+#include "data/draft.h"
 
 #include <bittern/image.h>
 
@@ -18,7 +17,15 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* ---- rows ---- */
+#define LIST_BYTES ((size_t)4 << 30)
+#define DEEPEST 64
+
+/* ---- a data set in the making ---- */
+
+typedef struct making {
+    bt_dataset set;
+    size_t path_capacity, label_capacity, class_capacity;
+} making;
 
 #define GROW(array, capacity, need)                                                                                    \
     do {                                                                                                               \
@@ -27,21 +34,41 @@
         (array) = grown;                                                                                               \
     } while (0)
 
-static bt_status append_text(char ***list, size_t *capacity, int64_t *count, const char *text) {
-    GROW(*list, *capacity, (size_t)*count + 1);
-    (*list)[*count] = bt_memory_copy_text(text);
-    if (!(*list)[*count]) return BT_ERR_MEMORY;
-    ++*count;
+static bt_status add(making *m, const char *path, int32_t label) {
+    bt_dataset *s = &m->set;
+    size_t count = (size_t)s->count;
+    if (count >= UINT32_MAX) return bt_error(BT_ERR_FORMAT, "%s: more than 2^32 - 1 pictures", s->name);
+    GROW(s->paths, m->path_capacity, count + 1);
+    GROW(s->labels, m->label_capacity, count + 1);
+    s->paths[count] = bt_arena_copy(&s->arena, path, strlen(path));
+    s->labels[count] = label;
+    if (!s->paths[count]) return BT_ERR_MEMORY;
+    s->count++;
     return BT_OK;
 }
 
-/** Adds a picture. `path` as for the loader, base/path or path. */
-static bt_status add(bt_sources *s, const char *path, int32_t label) {
-    GROW(s->labels, s->label_capacity, (size_t)s->count + 1);
-    s->labels[s->count] = label;
-    s->labelled = s->labelled || label >= 0;
-    if (s->count >= UINT32_MAX) return bt_error(BT_ERR_FORMAT, "%s: more than 2^32 - 1 pictures", s->base);
-    return append_text(&s->paths, &s->path_capacity, &s->count, path);
+static bt_status add_class(making *m, const char *name, size_t length) {
+    GROW(m->set.class_names, m->class_capacity, (size_t)m->set.class_count + 1);
+    m->set.class_names[m->set.class_count] = bt_arena_copy(&m->set.arena, name, length);
+    if (!m->set.class_names[m->set.class_count]) return BT_ERR_MEMORY;
+    m->set.class_count++;
+    return BT_OK;
+}
+
+/** Labels of the samples as the loader has them: none or one each. */
+static bt_status finish(making *m) {
+    bt_dataset *s = &m->set;
+    s->label_first = bt_memory_alloc((size_t)s->count + 1, sizeof *s->label_first);
+    s->label_items = bt_memory_alloc((size_t)s->count, sizeof *s->label_items);
+    if (!s->label_first || !s->label_items) return BT_ERR_MEMORY;
+    int64_t items = 0;
+    for (int64_t i = 0; i < s->count; i++) {
+        s->label_first[i] = items;
+        if (s->labels[i] >= 0) s->label_items[items++] = s->labels[i];
+        else s->unlabelled++;
+    }
+    s->label_first[s->count] = items;
+    return BT_OK;
 }
 
 /* ---- folders ---- */
@@ -50,16 +77,10 @@ static int by_bytes(const void *a, const void *b) { return strcmp(*(char *const 
 
 typedef struct listing {
     char **names;
-    int64_t count;
-    size_t capacity;
+    size_t count, capacity;
 } listing;
 
-static void free_names(char **names, int64_t count) {
-    for (int64_t i = 0; i < count; i++) bt_memory_free(names[i]);
-    bt_memory_free(names);
-}
-
-/** Adds path relative to the folder if it is a picture, with a '/' behind it if it is a folder that is not a link. */
+/** Adds a path relative to the folder if it is a picture, with a '/' behind it if it is a folder that is not a link. */
 static bt_status examine(const char *root, const char *relative, listing *found) {
     char path[PATH_MAX], entry[PATH_MAX];
     struct stat info;
@@ -70,10 +91,13 @@ static bt_status examine(const char *root, const char *relative, listing *found)
     if (link && stat(path, &info) != 0) return BT_OK;
     bool folder = S_ISDIR(info.st_mode) && !link; /* a linked folder could hold itself */
     if (!folder && !(S_ISREG(info.st_mode) && bt_image_named(relative))) return BT_OK;
-    if (strpbrk(relative, "\n\r\t")) return bt_error(BT_ERR_FORMAT, "%s: a name holds a tab or a line break; paths.txt has one path a line", path);
     if (snprintf(entry, sizeof entry, "%s%s", relative, folder ? "/" : "") >= (int)sizeof entry)
         return bt_error(BT_ERR_IO, "%s: the path has over %zu bytes", path, sizeof path - 1);
-    return append_text(&found->names, &found->capacity, &found->count, entry);
+    GROW(found->names, found->capacity, found->count + 1);
+    found->names[found->count] = bt_memory_copy_text(entry);
+    if (!found->names[found->count]) return BT_ERR_MEMORY;
+    found->count++;
+    return BT_OK;
 }
 
 /** Entries of root/below ("" or ending in '/'), as paths relative to root, sorted; `found` is the caller's to free, also on failure. */
@@ -94,151 +118,136 @@ static bt_status list_folder(const char *root, const char *below, listing *found
     }
     if (status == BT_OK && errno) status = bt_file_error("list the folder", path, errno);
     closedir(stream);
-    if (found->count > 1) qsort(found->names, (size_t)found->count, sizeof *found->names, by_bytes);
+    if (found->count > 1) qsort(found->names, found->count, sizeof *found->names, by_bytes);
     return status;
 }
 
-/** `label` is that of the folder; -1 in the root, where each folder begins a class. */
-static bt_status walk(bt_sources *s, const char *below, int32_t label) {
-    enum { DEEPEST = 64 };
-    int depth = 0;
-    for (const char *c = below; *c; c++) depth += *c == '/';
-    if (depth > DEEPEST) return bt_error(BT_ERR_FORMAT, "%s/%s: folders nest more than %d deep", s->base, below, DEEPEST);
+static bt_status walk(making *m, const char *below, int32_t label, int depth);
+
+/** A folder in the root begins a class, unless there is no picture in it. */
+static bt_status enter(making *m, const char *name, int32_t label, int depth) {
+    if (depth > 0) return walk(m, name, label, depth + 1);
+    int64_t before = m->set.count;
+    BT_TRY(add_class(m, name, strlen(name) - 1));
+    BT_TRY(walk(m, name, (int32_t)(m->set.class_count - 1), 1));
+    if (m->set.count == before) m->set.class_count--;
+    return BT_OK;
+}
+
+static bt_status walk(making *m, const char *below, int32_t label, int depth) {
+    if (depth > DEEPEST) return bt_error(BT_ERR_FORMAT, "%s/%s: folders nest more than %d deep", m->set.base, below, DEEPEST);
     listing found = {.names = NULL};
-    bt_status status = list_folder(s->base, below, &found);
-    for (int64_t i = 0; i < found.count && status == BT_OK; i++) {
-        char *name = found.names[i];
-        size_t length = strlen(name);
-        if (name[length - 1] != '/') {
-            status = add(s, name, label);
-            continue;
-        }
-        int32_t inner = label;
-        if (!*below) {
-            inner = (int32_t)s->class_count;
-            name[length - 1] = 0;
-            status = append_text(&s->classes, &s->class_capacity, &s->class_count, name);
-            name[length - 1] = '/';
-        }
-        int64_t before = s->count;
-        if (status == BT_OK) status = walk(s, name, inner);
-        if (status == BT_OK && !*below && s->count == before) bt_memory_free(s->classes[--s->class_count]); /* no picture, no class */
+    bt_status status = list_folder(m->set.base, below, &found);
+    for (size_t i = 0; i < found.count; i++) {
+        const char *name = found.names[i];
+        if (status == BT_OK) status = name[strlen(name) - 1] == '/' ? enter(m, name, label, depth) : add(m, name, label);
+        bt_memory_free(found.names[i]);
     }
-    free_names(found.names, found.count);
+    bt_memory_free(found.names);
     return status;
 }
 
-/* ---- lists ---- */
-
-static bt_status take_line(bt_sources *s, const char *list, int64_t line, char *text, int *labelled) {
-    char *tab = strchr(text, '\t');
-    long long label = -1;
-    if (tab) {
-        char *end;
-        *tab = 0;
-        errno = 0;
-        label = strtoll(tab + 1, &end, 10);
-        if (errno || end == tab + 1 || *end || label < -1 || label > INT32_MAX)
-            return bt_error(BT_ERR_FORMAT, "%s:%" PRId64 ": \"%s\" behind the tab; a label is a whole number from -1 to 2147483647", list, line, tab + 1);
-    }
-    if (*labelled >= 0 && *labelled != (tab != NULL))
-        return bt_error(BT_ERR_FORMAT, "%s:%" PRId64 ": %s label; labels stand in all lines or in none", list, line, tab ? "a" : "no");
-    *labelled = tab != NULL;
-    if (!*text || text[strlen(text) - 1] == '/') return bt_error(BT_ERR_FORMAT, "%s:%" PRId64 ": the path of a picture is missing", list, line);
-    return add(s, text, (int32_t)label);
+static bt_status open_folder(making *m) {
+    m->set.base = m->set.name;
+    BT_TRY(walk(m, "", -1, 0));
+    if (!m->set.count) return bt_error(BT_ERR_FORMAT, "%s: no .png, .jpg, .jpeg or .ppm file below it", m->set.name);
+    return finish(m);
 }
 
-static bt_status read_list(bt_sources *s, const char *list) {
-    char *content;
-    size_t bytes;
-    BT_TRY(bt_file_read(list, (size_t)4 << 30, &content, &bytes));
-    bt_status status = BT_OK;
-    int64_t line = 0;
-    int labelled = -1;
-    if (memchr(content, 0, bytes)) status = bt_error(BT_ERR_FORMAT, "%s: byte %zu is 0; a list is text", list, strlen(content));
-    for (char *at = content; status == BT_OK && at < content + bytes;) {
+/* ---- lists of paths ---- */
+
+/** Whether the first line that is not empty is a path and nothing else: tables and DeepHash's lists do not end in a picture's name. */
+static bt_status is_path_list(const char *path, bool *out) {
+    char line[PATH_MAX];
+    FILE *file = fopen(path, "rb");
+    if (!file) return bt_file_error("open", path, errno);
+    *out = false;
+    while (fgets(line, sizeof line, file)) {
+        line[strcspn(line, "\r\n")] = 0;
+        if (!*line) continue;
+        *out = bt_image_named(line) && !strchr(line, '\t');
+        break;
+    }
+    fclose(file);
+    return BT_OK;
+}
+
+static bt_status read_lines(making *m, const char *list, char *content, size_t bytes) {
+    int64_t number = 0;
+    if (memchr(content, 0, bytes)) return bt_error(BT_ERR_FORMAT, "%s: byte %zu is 0; a list is text", list, strlen(content));
+    for (char *at = content; at < content + bytes;) {
         size_t length = strcspn(at, "\n");
         char *next = at + length + 1;
         at[length] = 0;
         if (length && at[length - 1] == '\r') at[length - 1] = 0;
-        line++;
-        if (*at) status = take_line(s, list, line, at, &labelled);
+        number++;
+        if (*at && !bt_image_named(at))
+            return bt_error(BT_ERR_FORMAT, "%s:%" PRId64 ": \"%.80s\" is no .png, .jpg, .jpeg or .ppm file; labels take a table with a header (docs/data.md)",
+                            list, number, at);
+        if (*at) BT_TRY(add(m, at, -1));
         at = next;
     }
+    return finish(m);
+}
+
+static bt_status open_list(making *m) {
+    char *content, *base = bt_file_sibling(m->set.name, ".");
+    size_t bytes;
+    m->set.base = base ? bt_arena_copy(&m->set.arena, base, strlen(base)) : NULL;
+    bt_memory_free(base);
+    if (!m->set.base) return BT_ERR_MEMORY;
+    BT_TRY(bt_file_read(m->set.name, LIST_BYTES, &content, &bytes));
+    bt_status status = read_lines(m, m->set.name, content, bytes);
     bt_memory_free(content);
     return status;
 }
 
-/* ---- both ---- */
+/* ---- all kinds ---- */
 
-/** A data set with labels and splits of its own. */
-static bool is_data_set(const char *path) {
-    size_t length = strlen(path);
-    const char *ending = length > 4 ? path + length - 4 : "";
-    return strcmp(ending, ".csv") == 0 || strcmp(ending, ".tsv") == 0 || bt_h5_is(path);
-}
-
-static bt_status take_data_set(bt_sources *s, const char *path) {
-    BT_TRY(bt_dataset_open(&(bt_dataset_options){.root = path}, &s->set));
-    s->own_set = true;
-    if (s->set.several > 0)
-        bt_log_warn("%s: %" PRId64 " pictures have several labels; labels have the first of each", path, s->set.several);
-    for (int64_t i = 0; i < s->set.count; i++) {
-        if (strpbrk(s->set.paths[i], "\n\r\t"))
-            return bt_error(BT_ERR_FORMAT, "%s: a path holds a tab or a line break; paths.txt has one path a line", path);
-        BT_TRY(add(s, s->set.paths[i], s->set.labels[i]));
-    }
-    for (int64_t c = 0; c < s->set.class_count; c++) BT_TRY(append_text(&s->classes, &s->class_capacity, &s->class_count, s->set.class_names[c]));
-    return BT_OK;
-}
-
-static bt_status take_list(bt_sources *s, const char *path) {
-    BT_TRY(read_list(s, path));
-    if (!s->count) return bt_error(BT_ERR_FORMAT, "%s: an empty list; it has one path a line", path);
-    bt_memory_free(s->base);
-    s->base = bt_file_sibling(path, ".");
-    return s->base ? BT_OK : BT_ERR_MEMORY;
-}
-
-static bt_status fill(bt_sources *s, const char *path) {
+static bt_status open_set(const bt_dataset_options *o, making *m) {
     struct stat info;
-    if (stat(path, &info) != 0) return bt_file_error("open", path, errno);
-    s->base = bt_memory_copy_text(path);
-    if (!s->base) return BT_ERR_MEMORY;
-    if (S_ISDIR(info.st_mode)) {
-        BT_TRY(walk(s, "", -1));
-        if (!s->count) return bt_error(BT_ERR_FORMAT, "%s: no .png, .jpg, .jpeg or .ppm file below it", path);
-    } else if (bt_image_named(path)) {
-        return bt_error(BT_ERR_USAGE, "%s is a picture; give its folder, or a list with one path a line", path);
-    } else if (is_data_set(path)) {
-        BT_TRY(take_data_set(s, path));
-    } else {
-        BT_TRY(take_list(s, path));
+    bool list = false;
+    if (stat(o->root, &info) != 0) return bt_file_error("open", o->root, errno);
+    bool folder = S_ISDIR(info.st_mode);
+    if (!folder && bt_image_named(o->root))
+        return bt_error(BT_ERR_USAGE, "%s is a picture; give its folder, or a list with one path a line", o->root);
+    if (!folder) BT_TRY(is_path_list(o->root, &list));
+    if ((folder && !bt_label_lists_in(o->root)) || list) {
+        m->set.name = bt_arena_copy(&m->set.arena, o->root, strlen(o->root));
+        if (!m->set.name) return BT_ERR_MEMORY;
+        return folder ? open_folder(m) : open_list(m);
     }
-    for (int64_t i = 0; i < s->count; i++) s->crc = bt_crc32c(s->crc, s->paths[i], strlen(s->paths[i]) + 1);
-    s->crc = bt_crc32c(s->crc, s->labels, (size_t)s->count * sizeof *s->labels);
+    return bt_dataset_open(o, &m->set);
+}
+
+/** paths.txt has one path a line. */
+static bt_status check_names(const bt_dataset *s) {
+    for (int64_t i = 0; i < s->count; i++)
+        if (strpbrk(s->paths[i], "\r\n")) return bt_error(BT_ERR_FORMAT, "%s: the name of picture %" PRId64 " holds a line break; rename it", s->name, i + 1);
+    for (int64_t c = 0; c < s->class_count; c++)
+        if (strpbrk(s->class_names[c], "\r\n")) return bt_error(BT_ERR_FORMAT, "%s: the name of class %" PRId64 " holds a line break; rename it", s->name, c);
     return BT_OK;
 }
 
-bt_status bt_sources_open(const char *path, bt_sources *out) {
-    bt_sources s = {.count = 0};
-    bt_status status = fill(&s, path);
+bt_status bt_sources_open(const bt_dataset_options *options, bt_sources *out) {
+    making m = {.path_capacity = 0};
+    bt_status status = open_set(options, &m);
+    if (status == BT_OK) status = check_names(&m.set);
+    bt_sources s = {.set = m.set, .labelled = m.set.unlabelled < m.set.count};
     if (status != BT_OK) {
         bt_sources_close(&s);
         return status;
     }
-    /* The loader looks at paths and first labels only where nothing has several. */
-    if (!s.own_set)
-        s.set = (bt_dataset){.name = s.base, .base = s.base, .count = s.count, .paths = (const char **)s.paths, .labels = s.labels};
+    for (int64_t i = 0; i < s.set.count; i++) {
+        int64_t first = s.set.label_first[i], items = s.set.label_first[i + 1] - first;
+        s.crc = bt_crc32c(s.crc, s.set.paths[i], strlen(s.set.paths[i]) + 1);
+        s.crc = bt_crc32c(s.crc, s.set.label_items + first, (size_t)items * sizeof *s.set.label_items);
+    }
     *out = s;
     return BT_OK;
 }
 
 void bt_sources_close(bt_sources *s) {
-    free_names(s->paths, s->count);
-    free_names(s->classes, s->class_count);
-    bt_memory_free(s->labels);
-    bt_memory_free(s->base);
-    if (s->own_set) bt_dataset_close(&s->set);
-    *s = (bt_sources){.count = 0};
+    bt_dataset_close(&s->set);
+    s->labelled = false;
 }

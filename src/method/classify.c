@@ -40,4 +40,4 @@ static void embed(bt_program *p, const bt_model *m, bt_value e) {
     bt_output(p, "logits", logits(p, m, e));
 }
 
-const bt_method bt_method_classify = {"classify", "softmax cross entropy on the class token", check, declare, terms, loss, embed};
+const bt_method bt_method_classify = {"classify", "softmax cross entropy on the class token", false, true, check, declare, terms, loss, embed};

@@ -14,14 +14,14 @@ static bt_status check(const bt_method_config *c, int batch) {
     if (c->views < (c->supervised ? 1 : 2))
         return bt_error(BT_ERR_CONFIG, "method.views is %d; %s", c->views,
                         c->supervised ? "at least 1 is needed" : "aligning codes across views needs at least 2");
-    if (batch < 2)
+    if (batch < 2 && !c->without_norm)
         return bt_error(BT_ERR_CONFIG, "train.batch is %d; batch norm in the HashCoder needs at least 2 images per step", batch);
     if (c->rate_eps <= 0) return bt_error(BT_ERR_CONFIG, "method.rate_eps is %g; it must be above 0", (double)c->rate_eps);
     return BT_OK;
 }
 
 static void declare(bt_model *m, float decay, uint64_t seed) {
-    bt_hashcoder_config head = {.size = m->config.head, .width = m->vit.config.width, .bits = m->config.bits};
+    bt_hashcoder_config head = {.size = m->config.head, .width = m->vit.config.width, .bits = m->config.bits, .without_norm = m->config.without_norm};
     bt_hashcoder_init(&m->hash, m->store, &head, BT_GROUP_HEAD, decay, seed);
 }
 
@@ -47,4 +47,4 @@ static void embed(bt_program *p, const bt_model *m, bt_value e) {
     bt_output(p, "bits", bt_sign_pack(p, z));
 }
 
-const bt_method bt_method_crovca = {"crovca", "binary codes by cross-view code alignment and coding rate", check, declare, terms, loss, embed};
+const bt_method bt_method_crovca = {"crovca", "binary codes by cross-view code alignment and coding rate", true, false, check, declare, terms, loss, embed};

@@ -1,6 +1,8 @@
 /* The table of methods, and models. */
 #include "method/method.h"
 
+#include "base/text.h"
+
 #include <string.h>
 
 static const bt_method *const methods[] = {&bt_method_crovca, &bt_method_classify};
@@ -15,7 +17,12 @@ const char *const *bt_method_names(void) {
 const bt_method *bt_method_named(const char *name) {
     for (int i = 0; i < COUNT; i++)
         if (strcmp(methods[i]->name, name) == 0) return methods[i];
-    (void)bt_error(BT_ERR_CONFIG, "method.name \"%s\" is unknown; allowed: crovca, classify", name);
+    bt_text list = {0};
+    const char *nearest = bt_text_nearest(name, bt_method_names(), COUNT);
+    for (int i = 0; i < COUNT; i++) bt_text_append(&list, "%s%s", i ? ", " : "", methods[i]->name);
+    (void)bt_error(BT_ERR_CONFIG, "method.name \"%s\" is unknown; allowed: %s%s%s%s", name, bt_text_get(&list), nearest ? "; did you mean \"" : "", nearest ? nearest : "",
+                   nearest ? "\"?" : "");
+    bt_text_free(&list);
     return NULL;
 }
 
@@ -24,7 +31,8 @@ void bt_model_init(bt_model *out, const bt_method *method, const bt_method_confi
     *out = (bt_model){.store = bt_params_new(compute), .method = method, .config = *config, .class_w = -1, .class_b = -1};
     bt_vit_training tower = *training;
     tower.group = BT_GROUP_TOWER;
-    bt_vit_init(&out->vit, out->store, vit, &tower);
+    if (vit->depth) bt_vit_init(&out->vit, out->store, vit, &tower);
+    else out->vit.config = *vit;
     method->declare(out, config->own_decay ? config->decay : training->decay, training->seed);
 }
 

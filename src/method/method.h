@@ -1,5 +1,5 @@
 /* Methods: what is put on a tower and what it is trained for. A new method is one file, one row in the table, one config,
- * one parity test (docs/adding-an-operation.md ends with it).
+ * one parity test (docs/adding-a-method.md).
  */
 #ifndef BITTERN_METHOD_METHOD_H
 #define BITTERN_METHOD_METHOD_H
@@ -19,6 +19,7 @@ typedef struct bt_method_config {
     int classes;           /**< of the data set; from the data, not from the user */
     int bits;
     bt_hashcoder_size head;
+    bool without_norm;     /**< CroVCA: HashCoder without its batch norm */
     bool supervised;       /**< CroVCA: targets are batch prototypes of the classes */
     bool given_targets;    /**< CroVCA: each view's bits come from the input "targets" u8 (views*N, bits) (parity runs) */
     float align_weight, rate_weight, rate_eps;
@@ -36,6 +37,8 @@ typedef struct bt_model {
     int class_w, class_b;  /**< classify */
 } bt_model;
 
+static inline bool bt_model_has_tower(const bt_model *model) { return model->vit.config.depth > 0; }
+
 /** One term of the loss: total = sum of weight * value. Training programs have each value as an output of this name. */
 typedef struct bt_loss_term {
     const char *name;
@@ -46,6 +49,8 @@ enum { BT_MAX_TERMS = 4 };
 
 struct bt_method {
     const char *name, *summary;
+    bool codes;     /**< inference has "logits" (N, bits) and "bits"; otherwise "logits" (N, classes), scored by accuracy */
+    bool one_label; /**< each training image needs exactly one label */
     /** Checks the configuration against a batch; messages name the config keys. */
     bt_status (*check)(const bt_method_config *config, int batch);
     /** Declares the head. */
@@ -65,7 +70,8 @@ extern const bt_method bt_method_crovca, bt_method_classify;
 const bt_method *bt_method_named(const char *name);
 const char *const *bt_method_names(void); /**< ends with NULL */
 
-/** Creates a store with tower and head. `out` owns the store: bt_model_release. */
+/** Creates a store with tower and head. `out` owns the store: bt_model_release. A `vit` of depth 0 is no tower, only the width of
+ *  embeddings that come from elsewhere: such a model has the programs on embeddings alone. */
 void bt_model_init(bt_model *out, const bt_method *method, const bt_method_config *config, const bt_vit_config *vit,
                    const bt_vit_training *training, bt_dtype compute);
 void bt_model_release(bt_model *model);

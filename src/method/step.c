@@ -51,6 +51,23 @@ bt_program *bt_step_program(const bt_model *m, const bt_step_options *o) {
     return p;
 }
 
+static bt_value embeddings(bt_program *p, const bt_model *m, const bt_step_options *o, int views) {
+    return bt_input(p, "e", BT_F32, bt_shape2((int64_t)views * o->batch, m->vit.config.width));
+}
+
+bt_program *bt_cached_step_program(const bt_model *m, const bt_step_options *o) {
+    bt_program *p = start(o, true, false);
+    loss_and_backward(p, m, o, embeddings(p, m, o, m->config.views));
+    if (!o->gradients_only) update(p, m, o);
+    return p;
+}
+
+bt_program *bt_cached_embed_program(const bt_model *m, const bt_step_options *o) {
+    bt_program *p = start(o, false, false);
+    m->method->embed(p, m, embeddings(p, m, o, 1));
+    return p;
+}
+
 bt_program *bt_embed_program(const bt_model *m, const bt_step_options *o) {
     bt_program *p = start(o, false, false);
     m->method->embed(p, m, tower(p, m, o, 1, false));

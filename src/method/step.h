@@ -30,8 +30,14 @@ typedef struct bt_step_options {
 /** A whole step. Outputs: each term of the loss by name. */
 bt_program *bt_step_program(const bt_model *model, const bt_step_options *options);
 
+/** The same on embeddings of a frozen encoder, for the head alone: input "e" (views*batch, width) in place of images. */
+bt_program *bt_cached_step_program(const bt_model *model, const bt_step_options *options);
+
 /** Inference on `batch` images of one view: the method's outputs ("embedding", "logits", "bits"). */
 bt_program *bt_embed_program(const bt_model *model, const bt_step_options *options);
+
+/** The same on `batch` embeddings, input "e" (batch, width). */
+bt_program *bt_cached_embed_program(const bt_model *model, const bt_step_options *options);
 
 /** Chunks: output "e" (views*batch, width). */
 bt_program *bt_encode_program(const bt_model *model, const bt_step_options *options);

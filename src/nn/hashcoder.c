@@ -12,6 +12,24 @@ static int declare(bt_params *store, const char *name, bt_shape shape, bt_param_
     return bt_declare(store, &spec);
 }
 
+static void declare_norm(bt_hashcoder *out, bt_params *store, int group, float decay) {
+    char name[32];
+    const struct {
+        const char *name;
+        int *index;
+        float value;
+        bt_param_kind kind;
+    } norm[] = {{"weight", &out->norm_w, 1, BT_PARAM_F32},
+                {"bias", &out->norm_b, 0, BT_PARAM_F32},
+                {"running_mean", &out->running_mean, 0, BT_PARAM_BUFFER},
+                {"running_var", &out->running_var, 1, BT_PARAM_BUFFER}};
+    for (int k = 0; k < 4; k++) {
+        snprintf(name, sizeof name, "%d.%s", 2 * out->layers - 1, norm[k].name);
+        *norm[k].index = declare(store, name, bt_shape1(out->config.bits), norm[k].kind, group, decay);
+        bt_init_constant(store, *norm[k].index, norm[k].value);
+    }
+}
+
 void bt_hashcoder_init(bt_hashcoder *out, bt_params *store, const bt_hashcoder_config *config, int group, float decay, uint64_t seed) {
     bool large = config->size == BT_HASHCODER_LARGE;
     *out = (bt_hashcoder){.config = *config, .layers = large ? 3 : 2};
@@ -26,20 +44,8 @@ void bt_hashcoder_init(bt_hashcoder *out, bt_params *store, const bt_hashcoder_c
         snprintf(name, sizeof name, "%d.bias", 2 * i);
         out->b[i] = declare(store, name, bt_shape1(widths[i + 1]), BT_PARAM_F32, group, decay);
     }
-    const struct {
-        const char *name;
-        int *index;
-        float value;
-        bt_param_kind kind;
-    } norm[] = {{"weight", &out->norm_w, 1, BT_PARAM_F32},
-                {"bias", &out->norm_b, 0, BT_PARAM_F32},
-                {"running_mean", &out->running_mean, 0, BT_PARAM_BUFFER},
-                {"running_var", &out->running_var, 1, BT_PARAM_BUFFER}};
-    for (int k = 0; k < 4; k++) {
-        snprintf(name, sizeof name, "%d.%s", 2 * out->layers - 1, norm[k].name);
-        *norm[k].index = declare(store, name, bt_shape1(bits), norm[k].kind, group, decay);
-        bt_init_constant(store, *norm[k].index, norm[k].value);
-    }
+    out->norm_w = out->norm_b = out->running_mean = out->running_var = -1;
+    if (!config->without_norm) declare_norm(out, store, group, decay);
 }
 
 bt_value bt_hashcoder_forward(bt_program *p, bt_params *store, const bt_hashcoder *head, bt_value e, int views) {
@@ -49,6 +55,7 @@ bt_value bt_hashcoder_forward(bt_program *p, bt_params *store, const bt_hashcode
         x = bt_linear(p, x, bt_param(p, store, head->w[i]), bt_param(p, store, head->b[i]), 0);
         if (i + 1 < head->layers) x = large ? bt_gelu(p, x) : bt_relu(p, x);
     }
+    if (head->config.without_norm) return x;
     return bt_batch_norm(p, x, bt_param(p, store, head->norm_w), bt_param(p, store, head->norm_b),
                          bt_param(p, store, head->running_mean), bt_param(p, store, head->running_var), views, 1e-5f, 0.1f);
 }

@@ -23,6 +23,8 @@ static const struct {
     {"vit_base_patch14_dinov2", {DINOV2(768, 12, 12)}},
     {"vit_large_patch14_dinov2", {DINOV2(1024, 24, 16)}},
     {"vit_small_patch14_reg4_dinov2", {DINOV2(384, 12, 6), .registers = 4}},
+    {"vit_base_patch14_reg4_dinov2", {DINOV2(768, 12, 12), .registers = 4}},
+    {"vit_large_patch14_reg4_dinov2", {DINOV2(1024, 24, 16), .registers = 4}},
     {"vit_tiny_patch16_224", {VIT16(192, 12, 3)}},
     {"vit_small_patch16_224", {VIT16(384, 12, 6)}},
     {"vit_base_patch16_224", {VIT16(768, 12, 12)}},

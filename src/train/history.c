@@ -11,7 +11,7 @@
 
 const char *bt_best_key(bt_best best, const bt_method *method) {
     static const char *const keys[] = {NULL, "map_binary", "map_continuous", "accuracy", "loss"};
-    if (best == BT_BEST_AUTO) best = method == &bt_method_crovca ? BT_BEST_BINARY : BT_BEST_ACCURACY;
+    if (best == BT_BEST_AUTO) best = method->codes ? BT_BEST_BINARY : BT_BEST_ACCURACY;
     return keys[best];
 }
 

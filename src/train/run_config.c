@@ -2,6 +2,8 @@
 #include "train/run_config.h"
 
 #include "formats/json.h"
+#include "method/method.h"
+#include "train/history.h"
 
 #include <string.h>
 
@@ -10,6 +12,7 @@ static const char *const heads[] = {"small", "large", NULL};
 static const char *const damaged[] = {"fatal", "skip", NULL};
 static const char *const samplers[] = {"shuffle", "class_balanced", "long_tail", NULL};
 static const char *const formats[] = {"auto", "folder", "manifest", "lists", "pack", NULL};
+static const char *const filters[] = {"bilinear", "bicubic", NULL};
 static const char *const recompute[] = {"none", "cheap", "blocks", NULL};
 
 static const char *const bests[] = {"auto", "map_binary", "map_continuous", "accuracy", "loss", NULL}; /* bt_best */
@@ -51,20 +54,21 @@ static const bt_option method_options[] = {
     BT_OPTION_INT(bt_method_section, bits, "32", 1, 4096, "of a code"),
     BT_OPTION_INT(bt_method_section, views, "2", 1, 16, "augmented views of an image in a step; classify takes 1"),
     BT_OPTION_ENUM(bt_method_section, head, "small", heads, "HashCoder"),
+    BT_OPTION_BOOL(bt_method_section, batch_norm, "true", "HashCoder ends with batch norm; false: without, an ablation"),
     BT_OPTION_BOOL(bt_method_section, supervised, "false", "targets are the batch prototypes of the classes"),
     BT_OPTION_DOUBLE(bt_method_section, align_weight, "1", 0, 1e6, "weight of code alignment"),
     BT_OPTION_DOUBLE(bt_method_section, rate_weight, "0.1", 0, 1e6, "weight of the coding rate; 0: without"),
     BT_OPTION_DOUBLE(bt_method_section, rate_eps, "0.05", 1e-6, 1e6, "eps of the coding rate"),
 };
 static const bt_option data_options[] = {
-    BT_OPTION_STRING(bt_data_section, root, NULL, "images: a folder of class folders, a CSV or TSV table, DeepHash's lists, or a pack (docs/data.md)"),
+    BT_OPTION_STRING(bt_data_section, root, NULL, "images: a folder of class folders, a CSV or TSV table, DeepHash's lists, or a pack (docs/data.md); or embeddings (items, width) or (items, views, width): .npy, or FILE.h5:NAME"),
     BT_OPTION_ENUM(bt_data_section, format, "auto", formats, "what root is; auto: recognised"),
     BT_OPTION_STRING(bt_data_section, images, "", "folder that paths of tables and lists are relative to; empty: where root lies"),
     BT_OPTION_STRING(bt_data_section, classes, "", "classes to keep, of the sorted list: positions or names, as in 0-29,35; empty: all"),
-    BT_OPTION_STRING(bt_data_section, label, "", "columns of a table with labels; empty: the first of label, labels, class, species"),
+    BT_OPTION_STRING(bt_data_section, label, "", "columns of a table with labels; empty: the first of label, labels, class, species. Of embeddings: a .npy file, (items) class numbers or (items, classes) of 0 and 1"),
     BT_OPTION_STRING(bt_data_section, path, "", "column with paths; empty: path, file, filename, file_name or image"),
     BT_OPTION_STRING(bt_data_section, caption, "", "column with captions; empty: caption or text, if there"),
-    BT_OPTION_STRING(bt_data_section, split, "", "column with splits; empty: split, if there"),
+    BT_OPTION_STRING(bt_data_section, split, "", "column with splits; empty: split, if there. Of embeddings: a .npy file of bytes, sums of 1 train, 2 query, 4 database"),
     BT_OPTION_STRING(bt_data_section, ranks, "", "columns of a taxonomy, widest first; empty: those of order, family, genus, species that are there"),
     BT_OPTION_INT(bt_data_section, train, "0", 0, 1e9, "training images per class; 0: all that the data name as such"),
     BT_OPTION_INT(bt_data_section, query, "0", 0, 1e9, "query images per class; 0: all that the data name as such"),
@@ -78,11 +82,24 @@ static const bt_option data_options[] = {
     BT_OPTION_INT(bt_data_section, ahead, "4", 2, 64, "batches made ahead"),
     BT_OPTION_INT(bt_data_section, cache_mb, "256", 0, 1e6, "decoded images kept in memory"),
     BT_OPTION_INT(bt_data_section, resize, "0", 0, 8192, "evaluation: pixels of the shorter side before the centre crop; 0: model.image"),
+    BT_OPTION_ENUM(bt_data_section, interpolation, "bilinear", filters, "of that resizing"),
 };
 static const bt_option augment_options[] = {
     BT_OPTION_DOUBLE(bt_augment_section, scale_min, "0.4", 0.01, 1, "smallest share of the picture in a random crop"),
     BT_OPTION_DOUBLE(bt_augment_section, scale_max, "1", 0.01, 1, "largest share"),
     BT_OPTION_DOUBLE(bt_augment_section, flip, "0.5", 0, 1, "probability of a mirrored view"),
+    BT_OPTION_ENUM(bt_augment_section, interpolation, "bilinear", filters, "of the crop's resizing"),
+    BT_OPTION_DOUBLE(bt_augment_section, jitter, "0", 0, 1, "probability of colour jitter (the papers: 0.8), with the four strengths below"),
+    BT_OPTION_DOUBLE(bt_augment_section, brightness, "0.4", 0, 1, "factor within 1 - this to 1 + this; 0: without"),
+    BT_OPTION_DOUBLE(bt_augment_section, contrast, "0.4", 0, 1, "likewise"),
+    BT_OPTION_DOUBLE(bt_augment_section, saturation, "0.4", 0, 1, "likewise"),
+    BT_OPTION_DOUBLE(bt_augment_section, hue, "0.2", 0, 0.5, "largest turn as a share of the circle; 0: without"),
+    BT_OPTION_DOUBLE(bt_augment_section, grey, "0", 0, 1, "probability of a grey view (the papers: 0.2)"),
+    BT_OPTION_DOUBLE(bt_augment_section, blur, "0", 0, 1, "probability of a Gaussian blur (the papers: 0.1)"),
+    BT_OPTION_DOUBLE(bt_augment_section, blur_min, "0.1", 0.0001, 64, "pixels of its smallest radius, as PIL counts it"),
+    BT_OPTION_DOUBLE(bt_augment_section, blur_max, "2", 0.0001, 64, "pixels of its largest radius"),
+    BT_OPTION_DOUBLE(bt_augment_section, solarize, "0", 0, 1, "probability of solarizing (the papers: 0.1)"),
+    BT_OPTION_INT(bt_augment_section, solarize_threshold, "128", 0, 256, "values from here on are inverted"),
 };
 static const bt_option train_options[] = {
     BT_OPTION_INT(bt_train_section, epochs, "5", 1, 1000000, "passes over the training images"),
@@ -91,6 +108,7 @@ static const bt_option train_options[] = {
     BT_OPTION_INT(bt_train_section, chunk, "0", 0, 1000000, "images that are encoded at a time where the batch is larger than memory; 0: all"),
     BT_OPTION_ENUM(bt_train_section, recompute, "cheap", recompute, "what the backward computes again instead of keeping"),
     BT_OPTION_DOUBLE(bt_train_section, ema, "0", 0, 0.999999, "decay of moving averages of the trained weights, which scores are then made with; 0: none"),
+    BT_OPTION_INT(bt_train_section, cached_views, "0", 0, 255, "random views of each training image that the frozen encoder embeds once, to train the head on; 0: every step encodes"),
     BT_OPTION_INT(bt_train_section, patience, "0", 0, 1000000, "training ends after so many scores (eval.every) without a better one; 0: never"),
 };
 static const bt_option optim_options[] = {
@@ -153,10 +171,35 @@ static bt_status check_groups(const bt_run_config *c, const bt_options *o) {
     return BT_OK;
 }
 
+bool bt_run_config_stored(const bt_run_config *c) {
+    size_t length = strlen(c->data.root);
+    return (length > 4 && strcmp(c->data.root + length - 4, ".npy") == 0) || strstr(c->data.root, ".h5:") || strstr(c->data.root, ".hdf5:");
+}
+
+bool bt_run_config_cached(const bt_run_config *c) { return bt_run_config_stored(c) || c->train.cached_views > 0; }
+
+/** Steps on embeddings train the head alone. */
+static bt_status check_cached(const bt_run_config *c, const bt_options *o) {
+    bool stored = bt_run_config_stored(c);
+    if (!bt_run_config_cached(c)) return BT_OK;
+    if (c->model.train_all || strcmp(c->adapter.targets, "none") != 0)
+        return bt_options_error(o, c->model.train_all ? "model.train_all" : "adapter.targets", "steps on %s embeddings train the head alone; set it to %s",
+                                stored ? "stored" : "cached", c->model.train_all ? "false" : "none");
+    if (c->data.sampler) return bt_options_error(o, "data.sampler", "steps on embeddings take every item once an epoch; allowed here: shuffle");
+    if (stored && c->train.cached_views) return bt_options_error(o, "train.cached_views", "data.root holds embeddings already; leave it at 0");
+    if (stored && !*c->data.label) return bt_options_error(o, "data.label", "embeddings need a file of labels: .npy, or FILE.h5:NAME");
+    if (stored && *c->model.weights) return bt_options_error(o, "model.weights", "embeddings come without a tower; run.start takes the head of another run");
+    if (!stored && c->train.cached_views < c->method.views)
+        return bt_options_error(o, "train.cached_views", "%d is below method.views %d", c->train.cached_views, c->method.views);
+    return c->train.chunk ? bt_options_error(o, "train.chunk", "steps on embeddings encode nothing; set it to 0") : BT_OK;
+}
+
 static bt_status check_scores(const bt_run_config *c, const bt_options *o) {
-    bool classify = strcmp(c->method.name, "classify") == 0, crovca = strcmp(c->method.name, "crovca") == 0;
-    if (c->run.best == 1 && classify) return bt_options_error(o, "run.best", "classify makes no codes; allowed: auto, map_continuous, accuracy, loss");
-    if (c->run.best == 3 && crovca) return bt_options_error(o, "run.best", "crovca has no accuracy; allowed: auto, map_binary, map_continuous, loss");
+    const bt_method *method = *c->method.name ? bt_method_named(c->method.name) : NULL; /* an unknown one is reported when the model is made */
+    if (method && c->run.best == BT_BEST_BINARY && !method->codes)
+        return bt_options_error(o, "run.best", "%s makes no codes; allowed: auto, map_continuous, accuracy, loss", method->name);
+    if (method && c->run.best == BT_BEST_ACCURACY && method->codes)
+        return bt_options_error(o, "run.best", "%s has no accuracy; allowed: auto, map_binary, map_continuous, loss", method->name);
     if (!c->eval.batch && c->eval.every) return bt_options_error(o, "eval.every", "%d asks for scores, and eval.batch 0 switches them off", c->eval.every);
     if (c->train.patience && !c->eval.every) return bt_options_error(o, "train.patience", "%d counts scores; set eval.every to the epochs between them", c->train.patience);
     if (*c->run.start && *c->model.weights)
@@ -167,13 +210,16 @@ static bt_status check_scores(const bt_run_config *c, const bt_options *o) {
 bt_status bt_run_config_check(const bt_run_config *c, const bt_options *o) {
     if (c->augment.scale_min > c->augment.scale_max)
         return bt_options_error(o, "augment.scale_min", "%g is above augment.scale_max %g", c->augment.scale_min, c->augment.scale_max);
-    if (strcmp(c->model.name, "custom") == 0 && !c->model.image)
+    if (c->augment.blur_min > c->augment.blur_max)
+        return bt_options_error(o, "augment.blur_min", "%g is above augment.blur_max %g", c->augment.blur_min, c->augment.blur_max);
+    if (strcmp(c->model.name, "custom") == 0 && !c->model.image && !bt_run_config_stored(c))
         return bt_options_error(o, "model.image", "a custom tower needs the size of its images, for example 224");
     if (c->train.chunk > c->train.batch)
         return bt_options_error(o, "train.chunk", "%d is above train.batch %d", c->train.chunk, c->train.batch);
     if (strcmp(c->method.name, "classify") == 0 && c->method.views != 1)
         return bt_options_error(o, "method.views", "classify takes 1 view, found %d", c->method.views);
     BT_TRY(check_groups(c, o));
+    BT_TRY(check_cached(c, o));
     return check_scores(c, o);
 }
 

@@ -31,7 +31,7 @@ typedef struct bt_method_section {
     const char *name;
     int bits, views;
     int head; /**< bt_hashcoder_size */
-    bool supervised;
+    bool supervised, batch_norm;
     double align_weight, rate_weight, rate_eps;
 } bt_method_section;
 
@@ -46,17 +46,21 @@ typedef struct bt_data_section {
     double tail_power;
     int damaged; /**< 0 fatal, 1 skip */
     int loader_threads, ahead, cache_mb, resize;
+    int interpolation; /**< bt_filter */
 } bt_data_section;
 
 typedef struct bt_augment_section {
     double scale_min, scale_max, flip;
+    int interpolation; /**< bt_filter */
+    double jitter, brightness, contrast, saturation, hue, grey, blur, blur_min, blur_max, solarize;
+    int solarize_threshold;
 } bt_augment_section;
 
 typedef struct bt_train_section {
     int epochs, head_epochs, batch, chunk;
     int recompute; /**< bt_recompute */
     double ema;    /**< decay; 0: none */
-    int patience;
+    int patience, cached_views;
 } bt_train_section;
 
 typedef struct bt_optim_section {
@@ -84,6 +88,12 @@ typedef struct bt_run_config {
 } bt_run_config;
 
 extern const bt_option_table bt_run_config_table;
+
+/** Whether data.root is a file of embeddings (.npy): there is no tower then. */
+bool bt_run_config_stored(const bt_run_config *config);
+
+/** Whether steps are on embeddings: stored ones, or those of train.cached_views. */
+bool bt_run_config_cached(const bt_run_config *config);
 
 /** Checks that span options; messages name the option and where it was set. */
 bt_status bt_run_config_check(const bt_run_config *config, const bt_options *options) BT_MUST_CHECK;

@@ -44,8 +44,11 @@ static bt_status plan_chunks(bt_session *s) {
 static bt_status plan_all(bt_session *s) {
     const bt_session_options *o = &s->options;
     uint32_t groups = o->train_tower ? BT_MASK_ALL : BT_MASK_HEAD;
-    if (o->embed_batch) BT_TRY(plan_one(s, BT_PROGRAM_EMBED, bt_embed_program, o->embed_batch, 0));
+    record_function *embed = bt_model_has_tower(s->model) ? bt_embed_program : bt_cached_embed_program;
+    if (o->embed_batch) BT_TRY(plan_one(s, BT_PROGRAM_EMBED, embed, o->embed_batch, 0));
     if (!o->batch) return BT_OK;
+    if (o->cached) return plan_one(s, BT_PROGRAM_STEP, bt_cached_step_program, o->batch, BT_MASK_HEAD);
+    BT_ASSERT(bt_model_has_tower(s->model));
     if (o->chunk) return plan_chunks(s);
     if (o->head_first) BT_TRY(plan_one(s, BT_PROGRAM_HEAD_STEP, bt_step_program, o->batch, BT_MASK_HEAD));
     return plan_one(s, BT_PROGRAM_STEP, bt_step_program, o->batch, groups);
@@ -220,7 +223,8 @@ bt_status bt_session_step(bt_session *s, const bt_step_batch *batch, const bt_st
     if (s->options.chunk) return step_in_chunks(s, batch, rates->head_only || !s->options.train_tower, out);
     bt_plan *plan = s->plan[rates->head_only ? BT_PROGRAM_HEAD_STEP : BT_PROGRAM_STEP];
     BT_ASSERT(plan);
-    BT_TRY(set_images(s, plan, batch, 0, s->options.batch));
+    if (s->options.cached) BT_TRY(set_rows(plan, "e", batch->embeddings, (size_t)s->model->vit.config.width * sizeof(float), s->model->config.views, s->options.batch, 0, s->options.batch));
+    else BT_TRY(set_images(s, plan, batch, 0, s->options.batch));
     BT_TRY(set_targets(s, plan, batch));
     BT_TRY(bt_plan_run(plan));
     return read_terms(s, plan, out);
@@ -229,7 +233,9 @@ bt_status bt_session_step(bt_session *s, const bt_step_batch *batch, const bt_st
 bt_status bt_session_embed(bt_session *s, const void *images, float *embedding, float *logits, uint64_t *bits) {
     bt_plan *plan = s->plan[BT_PROGRAM_EMBED];
     BT_ASSERT(plan);
-    BT_TRY(bt_plan_set(plan, "images", images, image_bytes(s) * (size_t)s->options.embed_batch));
+    bool tower = bt_model_has_tower(s->model);
+    size_t bytes = tower ? image_bytes(s) : (size_t)s->model->vit.config.width * sizeof(float);
+    BT_TRY(bt_plan_set(plan, tower ? "images" : "e", images, bytes * (size_t)s->options.embed_batch));
     BT_TRY(bt_plan_run(plan));
     const struct {
         const char *name;

@@ -21,6 +21,7 @@ typedef struct bt_session_options {
     bool float_images;
     bool train_tower; /**< adapters or the whole tower are trained (else only the head) */
     bool head_first;  /**< a head-only step is needed too */
+    bool cached;      /**< steps take embeddings of a frozen encoder; only the head is trained */
     bt_adamw_options adamw;
     double average_decay; /**< of the moving average, which the store then keeps (bt_params_keep_average); 0: none */
     bool gradients_only;
@@ -37,6 +38,7 @@ typedef struct bt_session {
     float *embeddings, *gradients; /**< (views*batch, width), for chunks */
     double copy_seconds;           /**< spent in handing images to the device, since it was opened */
     int64_t updates[BT_GROUPS];    /**< AdamW updates that each group has had */
+    const struct bt_view_cache *stored; /**< of a model without a tower: what evaluation takes embeddings from (borrowed) */
 } bt_session;
 
 /** Plans all programs for a model whose store is committed to `device`. Both are borrowed. Without a device (NULL) the plans are there
@@ -47,6 +49,7 @@ void bt_session_close(bt_session *session);
 /** One batch, view after view. */
 typedef struct bt_step_batch {
     const void *images;     /**< (views*batch, S, S, 3) u8 or (views*batch, 3, S, S) f32 */
+    const float *embeddings; /**< (views*batch, width), in place of images where steps are on cached embeddings */
     const int64_t *ids;     /**< (views*batch) sample | view << 32 */
     const int32_t *classes; /**< (batch) */
     const uint8_t *multi_hot; /**< (batch, classes): labels of images that have several; NULL: one each, from classes */
@@ -70,7 +73,7 @@ typedef struct bt_step_result {
 } bt_step_result;
 bt_status bt_session_step(bt_session *session, const bt_step_batch *batch, const bt_step_rates *rates, bt_step_result *out) BT_MUST_CHECK;
 
-/** Inference on embed_batch images: embedding (embed_batch, width), logits (embed_batch, bits or classes), bits packed; any
+/** Inference on embed_batch images (embeddings (embed_batch, width) f32 where the model has no tower): embedding (embed_batch, width), logits (embed_batch, bits or classes), bits packed; any
  *  pointer may be NULL. */
 bt_status bt_session_embed(bt_session *session, const void *images, float *embedding, float *logits, uint64_t *bits) BT_MUST_CHECK;
 

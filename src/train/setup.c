@@ -2,12 +2,17 @@
 #include "train/setup.h"
 
 #include "base/log.h"
+#include "train/stored_data.h"
 
 #include <string.h>
+
+enum { CACHE_BATCH = 64 }; /* images that are encoded at a time for a cache, where there are no scores (eval.batch 0) */
 
 static bt_dtype compute_of(const bt_run_config *c) { return c->run.dtype ? BT_BF16 : BT_F32; }
 
 static bt_status vit_of(const bt_run_config *c, bt_vit_config *vit) {
+    *vit = (bt_vit_config){.depth = 0};
+    if (bt_run_config_stored(c)) return bt_view_cache_width(c->data.root, &vit->width);
     if (strcmp(c->model.name, "custom") == 0) {
         *vit = (bt_vit_config){.image = c->model.image, .patch = c->model.patch, .width = c->model.width, .depth = c->model.depth,
                                .heads = c->model.heads, .mlp = c->model.mlp ? c->model.mlp : 4 * c->model.width,
@@ -33,7 +38,7 @@ bt_status bt_setup_model(bt_model *out, const bt_run_config *c, int classes) {
     const bt_method *method = bt_method_named(c->method.name);
     if (!method) return BT_ERR_CONFIG;
     bt_method_config m = {.views = c->method.views, .classes = classes, .bits = c->method.bits,
-                          .head = (bt_hashcoder_size)c->method.head, .supervised = c->method.supervised,
+                          .head = (bt_hashcoder_size)c->method.head, .without_norm = !c->method.batch_norm, .supervised = c->method.supervised,
                           .align_weight = (float)c->method.align_weight, .rate_weight = (float)c->method.rate_weight,
                           .rate_eps = (float)c->method.rate_eps, .own_decay = c->optim.decay_head >= 0, .decay = (float)c->optim.decay_head};
     BT_TRY(method->check(&m, c->train.batch));
@@ -47,21 +52,29 @@ bt_status bt_setup_model(bt_model *out, const bt_run_config *c, int classes) {
     return BT_OK;
 }
 
+static bt_augment augment_of(const bt_augment_section *a) {
+    return (bt_augment){.scale = {a->scale_min, a->scale_max}, .ratio = {3.0 / 4, 4.0 / 3}, .flip = a->flip, .filter = (bt_filter)a->interpolation,
+                        .jitter = a->jitter, .brightness = a->brightness, .contrast = a->contrast, .saturation = a->saturation, .hue = a->hue,
+                        .grey = a->grey, .blur = a->blur, .blur_radius = {a->blur_min, a->blur_max}, .solarize = a->solarize,
+                        .solarize_threshold = a->solarize_threshold};
+}
+
 bt_status bt_setup_data(bt_dataset *out, const bt_run_config *c) {
     const bt_data_section *d = &c->data;
+    if (bt_run_config_stored(c)) return bt_stored_data(c, -1, out);
     bt_dataset_options o = {.root = d->root, .format = (bt_data_format)d->format, .images = d->images, .path = d->path, .caption = d->caption,
                             .split = d->split, .label = d->label, .ranks = d->ranks, .classes = d->classes};
     return bt_dataset_open(&o, out);
 }
 
 /** What the method needs of labels that the data do not give. */
-static bt_status check_labels(const bt_setup *s, const bt_run_config *c) {
+static bt_status check_labels(const bt_setup *s) {
     const struct {
         const int64_t *samples;
         int64_t count;
     } lists[] = {{s->split.train, s->split.train_count}, {s->split.query, s->split.query_count}};
     int64_t none = 0, several = 0;
-    if (strcmp(c->method.name, "classify") != 0) return BT_OK;
+    if (!s->model.method->one_label) return BT_OK;
     for (int k = 0; k < 2; k++) {
         for (int64_t i = 0; i < lists[k].count; i++) {
             int64_t sample = lists[k].samples[i], count = s->data.label_first[sample + 1] - s->data.label_first[sample];
@@ -70,13 +83,20 @@ static bt_status check_labels(const bt_setup *s, const bt_run_config *c) {
         }
     }
     if (none + several == 0) return BT_OK;
-    return bt_error(BT_ERR_CONFIG, "method.name classify needs one label for each training and query image; of %lld in %s, %lld have none and %lld several",
-                    (long long)(s->split.train_count + s->split.query_count), s->data.name, (long long)none, (long long)several);
+    return bt_error(BT_ERR_CONFIG, "method.name %s needs one label for each training and query image; of %lld in %s, %lld have none and %lld several",
+                    s->model.method->name, (long long)(s->split.train_count + s->split.query_count), s->data.name, (long long)none, (long long)several);
 }
 
 static bt_status open_data(bt_setup *s, const bt_run_config *c) {
     bt_split_options split = {.seed = (uint64_t)c->data.split_seed, .query = c->data.query, .train = c->data.train, .database = c->data.database};
-    BT_TRY(bt_setup_data(&s->data, c));
+    if (bt_run_config_stored(c)) {
+        BT_TRY(bt_view_cache_open(c->data.root, &s->stored));
+        BT_TRY(bt_stored_data(c, s->stored.count, &s->data));
+        if (s->stored.views == 1 && c->method.views > 1)
+            bt_log_warn("%s holds one view of each item: the %d views of a step are the same", c->data.root, c->method.views);
+    } else {
+        BT_TRY(bt_setup_data(&s->data, c));
+    }
     bt_dataset_warn(&s->data);
     if (!s->data.splits && (c->data.train == 0 || c->data.query == 0))
         return bt_error(BT_ERR_CONFIG, "%s names no splits, so data.train and data.query must say how many images of each class to draw", s->data.name);
@@ -86,13 +106,14 @@ static bt_status open_data(bt_setup *s, const bt_run_config *c) {
                         (long long)s->split.train_count, (long long)s->split.query_count, (long long)s->split.database_count,
                         *c->data.classes ? " in the classes of data.classes" : "");
     if (s->split.database_is_train) bt_log_info("data: no image is in a database split; queries search the training images");
-    return check_labels(s, c);
+    return BT_OK;
 }
 
 bt_status bt_setup_open(bt_setup *out, const bt_run_config *c) {
     memset(out, 0, sizeof *out);
     bt_status status = open_data(out, c);
     if (status == BT_OK) status = bt_setup_model(&out->model, c, (int)out->data.class_count);
+    if (status == BT_OK) status = check_labels(out);
     if (status == BT_OK) {
         const bt_backend *backend = bt_backend_named(c->run.device);
         status = backend ? backend->open(&(bt_device_options){.threads = c->run.threads}, &out->device) : BT_ERR_UNSUPPORTED;
@@ -104,8 +125,8 @@ bt_status bt_setup_open(bt_setup *out, const bt_run_config *c) {
     int size = out->model.vit.config.image;
     out->loader = (bt_loader_options){.set = &out->data, .device = out->device, .seed = (uint64_t)c->run.seed, .batch = c->train.batch, .size = size,
                                       .views = c->method.views,
-                                      .sampler = {(bt_sampling)c->data.sampler, c->data.per_class, c->data.tail_power}, .augment = {{c->augment.scale_min, c->augment.scale_max}, {3.0 / 4, 4.0 / 3}, c->augment.flip},
-                                      .resize = c->data.resize ? c->data.resize : size, .drop_last = true, .skip_damaged = c->data.damaged == 1,
+                                      .sampler = {(bt_sampling)c->data.sampler, c->data.per_class, c->data.tail_power}, .augment = augment_of(&c->augment),
+                                      .resize = c->data.resize ? c->data.resize : size, .filter = (bt_filter)c->data.interpolation, .drop_last = true, .skip_damaged = c->data.damaged == 1,
                                       .threads = c->data.loader_threads, .ahead = c->data.ahead, .cache_bytes = (size_t)c->data.cache_mb << 20};
     return BT_OK;
 }
@@ -115,6 +136,7 @@ void bt_setup_close(bt_setup *s) {
     if (s->device) s->device->backend->close(s->device);
     bt_split_free(&s->split);
     bt_dataset_close(&s->data);
+    bt_view_cache_close(&s->stored);
     memset(s, 0, sizeof *s);
 }
 
@@ -123,7 +145,9 @@ bt_session_options bt_setup_session(const bt_run_config *c, bool training) {
     bt_session_options o = {.compute = compute_of(c), .recompute = (bt_recompute)c->train.recompute, .embed_batch = c->eval.batch,
                             .train_tower = tower,
                             .adamw = {c->optim.beta1, c->optim.beta2, c->optim.eps, (float)c->optim.clip}};
+    if (bt_run_config_cached(c) && !o.embed_batch && training) o.embed_batch = CACHE_BATCH;
     if (training) {
+        o.cached = bt_run_config_cached(c);
         o.average_decay = c->train.ema;
         o.batch = c->train.batch;
         o.chunk = c->train.chunk;

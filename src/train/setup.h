@@ -6,12 +6,14 @@
 #include "train/checkpoint.h"
 #include "train/run_config.h"
 #include "train/session.h"
+#include "train/view_cache.h"
 
 typedef struct bt_setup {
     bt_dataset data;
     bt_split split;
     bt_device *device;
     bt_model model;          /**< not committed yet */
+    bt_view_cache stored;    /**< embeddings of data.root; values NULL: images */
     bt_loader_options loader; /**< evaluation and training share it; the sample list is set by its user */
 } bt_setup;
 

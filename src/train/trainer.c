@@ -28,7 +28,9 @@ typedef struct trainer {
     bt_setup setup;
     bt_session session;
     bt_train_state state;
-    bt_loader *loader;
+    bt_loader *loader;         /* or, for steps on embeddings: */
+    bt_view_cache encoded;     /* of pictures; stored ones are in `setup` */
+    bt_cached_batches cached;
     bt_metrics metrics;
     int64_t batches, total; /* of an epoch, of the run */
     double started, interval_start, seconds_before;
@@ -97,11 +99,21 @@ static bt_status prepare_run(trainer *t) {
     if (*checkpoint) BT_TRY(bt_checkpoint_load_optimizer(checkpoint, t->setup.model.store));
     bt_session_options o = bt_setup_session(t->config, true);
     BT_TRY(bt_session_open(&t->session, &t->setup.model, t->setup.device, &o));
+    if (t->setup.stored.values) t->session.stored = &t->setup.stored;
     memcpy(t->session.updates, t->state.updates, sizeof t->state.updates);
     BT_TRY(bt_provenance_append(run, t->setup.device, t->state.step));
     return open_history(t);
 }
 
+static bt_status check_batches(trainer *t, int64_t images) {
+    if (t->batches < 1)
+        return bt_error(BT_ERR_CONFIG, "train.batch is %d, but there are %lld training images; lower train.batch or raise data.train", t->config->train.batch,
+                        (long long)images);
+    t->total = t->batches * t->config->train.epochs;
+    return BT_OK;
+}
+
+/** Batches of embeddings; those of pictures are made in start_cache, when the device has been announced. */
 static bt_status start_loader(trainer *t) {
     bt_loader_options o = t->setup.loader;
     o.samples = t->setup.split.train;
@@ -111,11 +123,22 @@ static bt_status start_loader(trainer *t) {
     o.start_epoch = t->state.epoch;
     o.start_batch = t->state.batch;
     t->batches = bt_loader_batches(&o);
-    if (t->batches < 1)
-        return bt_error(BT_ERR_CONFIG, "train.batch is %d, but there are %lld training images; lower train.batch or raise data.train", t->config->train.batch,
-                        (long long)o.count);
-    t->total = t->batches * t->config->train.epochs;
-    return t->state.step >= t->total ? BT_OK : bt_loader_new(&o, &t->loader);
+    BT_TRY(check_batches(t, o.count));
+    return t->state.step >= t->total || t->session.options.cached ? BT_OK : bt_loader_new(&o, &t->loader);
+}
+
+static bt_status start_cache(trainer *t) {
+    const bt_split *split = &t->setup.split;
+    bool stored = t->setup.stored.values != NULL;
+    if (!t->session.options.cached || t->state.step >= t->total) return BT_OK;
+    bt_loader_options o = t->setup.loader;
+    o.samples = split->train;
+    o.count = split->train_count;
+    if (!stored) BT_TRY(bt_view_cache_encode(&t->session, &o, t->config->train.cached_views, &t->encoded));
+    BT_TRY(bt_cached_batches_new(stored ? &t->setup.stored : &t->encoded, &t->setup.data, split->train, split->train_count, t->config->train.batch,
+                                 t->config->method.views, (uint64_t)t->config->run.seed, &t->cached));
+    t->batches = t->cached.count / t->config->train.batch; /* damaged pictures may be missing */
+    return check_batches(t, t->cached.count);
 }
 
 static void announce(trainer *t) {
@@ -139,6 +162,8 @@ static bt_status save(trainer *t) {
     return bt_checkpoint_save(t->config->run.dir, t->setup.model.store, &t->state, t->options->config, t->config->run.keep);
 }
 
+static bt_loader_times times_of(const trainer *t) { return t->loader ? bt_loader_read_times(t->loader) : (bt_loader_times){.wait_seconds = 0}; }
+
 /** Rate of a group at this step: the same cosine from its own start, down to the same end. */
 static double group_rate(const trainer *t, double own) {
     const bt_optim_section *o = &t->config->optim;
@@ -147,7 +172,7 @@ static double group_rate(const trainer *t, double own) {
 
 /** The line of an interval: into the log where there is no progress line, into metrics.jsonl always. */
 static bt_status log_step(trainer *t, const bt_step_result *r, const bt_step_rates *rates) {
-    bt_loader_times times = bt_loader_read_times(t->loader);
+    bt_loader_times times = times_of(t);
     double now = bt_clock_seconds(), passed = now - t->interval_start;
     bt_step_notes n = {.lr = bt_cosine_rate(t->config->optim.lr, t->config->optim.lr_min, rates->step, t->total, t->config->optim.warmup),
                        .lr_group = {rates->lr[0], rates->lr[1]}, .views_per_s = (double)t->interval_images / passed,
@@ -170,7 +195,7 @@ static bt_status log_step(trainer *t, const bt_step_result *r, const bt_step_rat
 static void show_progress(trainer *t, const bt_step_result *r) {
     bt_progress_view view = {t->state.step, t->total, (t->state.step - 1) / t->batches + 1, t->config->train.epochs, r->loss,
                              (int64_t)t->config->train.batch * t->config->method.views};
-    bt_loader_times times = bt_loader_read_times(t->loader);
+    bt_loader_times times = times_of(t);
     bt_progress_step(&t->progress, &view, &times);
 }
 
@@ -237,21 +262,38 @@ static bt_status scores_before(trainer *t) {
 
 /* ---- the loop ---- */
 
-static bt_status one_step(trainer *t, const bt_batch *b) {
+/** The step's batch, from the loader or the cache, and its place in the run. */
+static bt_status next_batch(trainer *t, bt_step_batch *batch, int64_t *epoch, int64_t *index) {
+    *epoch = t->state.epoch;
+    *index = t->state.batch;
+    if (t->session.options.cached) {
+        bt_cached_batch(&t->cached, *epoch, *index, batch);
+        return BT_OK;
+    }
+    bt_batch b;
+    BT_TRY(bt_loader_next(t->loader, &b));
+    BT_ASSERT(!b.end && b.epoch == *epoch && b.index == *index);
+    *batch = (bt_step_batch){.images = b.images, .ids = b.ids, .classes = b.labels, .multi_hot = b.multi_hot};
+    return BT_OK;
+}
+
+static bt_status one_step(trainer *t) {
     const bt_run_config *c = t->config;
-    bt_step_batch batch = {.images = b->images, .ids = b->ids, .classes = b->labels, .multi_hot = b->multi_hot};
+    bt_step_batch batch;
+    int64_t epoch, index;
+    BT_TRY(next_batch(t, &batch, &epoch, &index));
     bt_step_rates rates = {.seed = (uint64_t)c->run.seed, .step = t->state.step,
                            .lr = {[BT_GROUP_HEAD] = group_rate(t, c->optim.lr_head), [BT_GROUP_TOWER] = group_rate(t, c->model.train_all ? c->optim.lr_tower : c->optim.lr_adapter)},
-                           .head_only = t->session.options.head_first && b->epoch < c->train.head_epochs};
+                           .head_only = t->session.options.head_first && epoch < c->train.head_epochs};
     bt_step_result result;
     double copied = t->session.copy_seconds;
     bt_status status = bt_session_step(&t->session, &batch, &rates, &result);
-    bt_loader_copied(t->loader, t->session.copy_seconds - copied);
+    if (t->loader) bt_loader_copied(t->loader, t->session.copy_seconds - copied);
     if (status != BT_OK) return bt_error_prefix(status, "step %lld", (long long)t->state.step + 1);
     BT_TRY(check_finite(t, &result));
     t->state.step++;
-    t->state.epoch = b->index + 1 == t->batches ? b->epoch + 1 : b->epoch;
-    t->state.batch = b->index + 1 == t->batches ? 0 : b->index + 1;
+    t->state.epoch = index + 1 == t->batches ? epoch + 1 : epoch;
+    t->state.batch = index + 1 == t->batches ? 0 : index + 1;
     t->state.loss_sum += result.loss;
     t->state.loss_count++;
     t->interval_images += (int64_t)c->train.batch * c->method.views;
@@ -265,7 +307,7 @@ static bt_status one_step(trainer *t, const bt_batch *b) {
 static void start_clocks(trainer *t) {
     t->started = t->interval_start = bt_clock_seconds();
     t->seconds_before = t->state.seconds;
-    if (t->loader) t->interval_times = bt_loader_read_times(t->loader);
+    t->interval_times = times_of(t);
     bt_progress_start(&t->progress, &t->interval_times);
 }
 
@@ -274,10 +316,7 @@ static bt_status loop(trainer *t) {
     t->stopped = t->config->train.patience && t->history.since_best >= t->config->train.patience && t->history.last_step == t->state.step;
     if (due(t)) BT_TRY(judge(t));
     while (t->state.step < t->total && !t->stopped) {
-        bt_batch b;
-        BT_TRY(bt_loader_next(t->loader, &b));
-        BT_ASSERT(!b.end);
-        BT_TRY(one_step(t, &b));
+        BT_TRY(one_step(t));
         if (due(t)) BT_TRY(judge(t));
         if (!bt_interrupt_seen() || t->state.step == t->total) continue;
         BT_TRY(save(t));
@@ -293,6 +332,7 @@ static bt_status run(trainer *t) {
     BT_TRY(start_loader(t));
     announce(t);
     BT_TRY(scores_before(t));
+    BT_TRY(start_cache(t));
     return loop(t);
 }
 
@@ -301,6 +341,8 @@ bt_status bt_train(const bt_run_config *config, const bt_train_options *options)
     bt_status status = run(&t);
     bt_log_status(NULL);
     bt_loader_free(t.loader);
+    bt_cached_batches_free(&t.cached);
+    bt_view_cache_close(&t.encoded);
     bt_metrics_close(&t.metrics);
     if (t.session.device) bt_session_close(&t.session);
     bt_setup_close(&t.setup);
@@ -324,6 +366,7 @@ bt_status bt_eval(const bt_run_config *config, const bt_eval_options *options) {
     if (status == BT_OK) status = bt_params_commit(setup.model.store, setup.device);
     bt_session_options o = bt_setup_session(config, false);
     if (status == BT_OK) status = bt_session_open(&session, &setup.model, setup.device, &o);
+    if (setup.stored.values) session.stored = &setup.stored;
     bt_evaluation e;
     if (status == BT_OK) status = bt_evaluate(&session, &setup.loader, &setup.split, config->eval.k, &e);
     if (status == BT_OK) status = bt_evaluation_print(&e, options->json);

@@ -23,6 +23,15 @@ done
 bash -n <("$bittern" completion)
 check "completion is a script" $?
 
+# Completion as a shell has it: the words behind the cursor.
+complete_words() { # words of the line, the last one unfinished
+    bash -c 'eval "$("$0" completion)"; COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _bittern; echo "${COMPREPLY[*]}"' "$bittern" "$@"
+}
+[ "$(complete_words bittern exp)" = export ]
+check "completion of exp: $(complete_words bittern exp)" $?
+[ "$(complete_words bittern embed --res)" = --resume ]
+check "completion of embed --res: $(complete_words bittern embed --res)" $?
+
 answer "no command" 2 "usage: bittern COMMAND"
 answer "unknown command" 2 'no command "trian"; did you mean "train"?' trian
 answer "unknown flag" 2 "unknown option --jsn; did you mean --json?" eval --jsn "$scratch"
@@ -32,7 +41,16 @@ answer "flag without its value" 2 "--size needs a value: pixels of a side" demo 
 answer "value of a flag that stands alone" 2 '--json: found "tru", expected true or false' eval "$scratch" --json=tru
 answer "too few operands" 2 "the arguments are missing: usage: bittern demo FOLDER" demo
 answer "too many operands" 2 'argument "b" is too much; usage: bittern demo FOLDER' demo a b
-answer "flags of a command without any" 2 "unknown option --json (bittern doctor --help)" doctor --json
+answer "flag of a command with a single one" 2 "unknown option --jsno; did you mean --json?" doctor --jsno
+
+# What programs read is one JSON object, and nothing else on standard output.
+if command -v python3 >/dev/null; then
+    is_json() { "$bittern" "$@" 2>/dev/null | python3 -c 'import json, sys; assert isinstance(json.load(sys.stdin), dict)'; }
+    for command in "doctor --json" "inspect models --json" "config $scratch/small.yaml --json" "inspect plan $scratch/small.yaml --json"; do
+        is_json $command
+        check "$command is one JSON object" $?
+    done
+fi
 answer "no run" 4 "is no run's folder: it has no config.yaml" eval "$scratch/nothing"
 answer "flags end at --" 4 "cannot open --resume" train -- --resume
 

@@ -76,6 +76,7 @@ void scene_declare(scene_run *out, const scene *s, bt_dtype compute, bool given_
     config.given_targets = given_targets && s->method == &bt_method_crovca;
     bt_model_init(&out->model, s->method, &config, &vit, &s->training, compute);
     raise_signal(out->model.store);
+    if (s->method == &bt_method_crovca) bt_params_keep_average(out->model.store);
 }
 
 bt_status scene_start(scene_run *run, bt_device *device) {
@@ -87,7 +88,8 @@ bt_status scene_start(scene_run *run, bt_device *device) {
                             .embed_batch = SCENE_EMBED_BATCH,
                             .train_tower = true,
                             .head_first = s->head_steps > 0,
-                            .adamw = {0.9, 0.999, 1e-8, s->clip}};
+                            .adamw = {0.9, 0.999, 1e-8, s->clip},
+                            .average_decay = bt_params_has_average(run->model.store) ? 0.75 : 0};
     BT_TRY(bt_params_commit(run->model.store, device));
     return bt_session_open(&run->session, &run->model, device, &o);
 }

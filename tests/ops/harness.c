@@ -271,7 +271,9 @@ static void run_alias(running *r, const ops_alias *alias, const unsigned char *p
                    after + c->offset[in] + (size_t)(row * from->ld) * size, bytes);
         }
         compare_outputs(r, after);
-        if (to->ld == from->ld && !c->spec->add_first && !ops_case_same_bits(c, out, plain, after))
+        /* A kernel may choose its path, and so the order of its sums, by address and pitch. */
+        bool like = to->ld == from->ld && c->offset[out] % 16 == c->offset[in] % 16;
+        if (like && !c->spec->add_first && !ops_case_same_bits(c, out, plain, after))
             fail(r, "other bits than in memory of its own");
     }
     free(after);

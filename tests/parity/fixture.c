@@ -60,7 +60,7 @@ bt_status fixture_open(fixture *f, const char *path, bt_device *device, bt_dtype
     BT_TRY(bt_lora_parse_targets(*fixture_text(f, "targets") ? fixture_text(f, "targets") : "none", &t.lora.targets));
     bt_method_config c = {.views = whole(f, "views"), .classes = whole(f, "classes"), .bits = whole(f, "bits"),
                           .head = strcmp(fixture_text(f, "head"), "large") == 0 ? BT_HASHCODER_LARGE : BT_HASHCODER_SMALL,
-                          .supervised = whole(f, "supervised"), .given_targets = given_targets, .align_weight = 1,
+                          .without_norm = strcmp(fixture_text(f, "method"), "crovca") == 0 && !whole(f, "batch_norm"), .supervised = whole(f, "supervised"), .given_targets = given_targets, .align_weight = 1,
                           .rate_weight = (float)fixture_number(f, "rate_weight"), .rate_eps = 0.05f};
     f->batch = whole(f, "batch");
     bt_model_init(&f->model, classify ? &bt_method_classify : &bt_method_crovca, &c, &vit, &t, compute);

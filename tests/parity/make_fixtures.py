@@ -89,6 +89,7 @@ class Net:
                 p[f"hashcoder.{2 * i}.weight"] = n(widths[i + 1], widths[i], std=1 / math.sqrt(widths[i]))
                 p[f"hashcoder.{2 * i}.bias"] = n(widths[i + 1])
             self.bn = 2 * len(widths) - 3
+        if c["method"] != "classify" and c["batch_norm"]:
             p[f"hashcoder.{self.bn}.weight"], p[f"hashcoder.{self.bn}.bias"] = 1 + n(c["bits"]), n(c["bits"])
             self.buffers[f"hashcoder.{self.bn}.running_mean"] = torch.zeros(c["bits"])
             self.buffers[f"hashcoder.{self.bn}.running_var"] = torch.ones(c["bits"])
@@ -154,6 +155,8 @@ class Net:
             if i + 1 < self.bn:
                 self.constant.append(((e > 0).all(0) | (e <= 0).all(0)).to(torch.uint8))
                 e = F.relu(e) if self.c["head"] == "small" else F.gelu(e)
+        if not self.c["batch_norm"]:
+            return e
         b = f"hashcoder.{self.bn}."
         return F.batch_norm(e, self.buffers[b + "running_mean"], self.buffers[b + "running_var"], p[b + "weight"], p[b + "bias"],
                             True, 0.1, 1e-5)
@@ -197,13 +200,19 @@ class Net:
 
 
 DEFAULT = dict(image=24, patch=8, width=48, depth=3, heads=3, mlp=96, layer_scale=True, full=False, targets="q,v", rank=4, alpha=8.0,
-               dropout=0.0, method="crovca", head="small", bits=16, views=2, supervised=False, rate_weight=0.1, classes=5, batch=8,
+               dropout=0.0, method="crovca", head="small", batch_norm=True, bits=16, views=2, supervised=False, rate_weight=0.1, classes=5, batch=8,
                seed=1234567890123, lr=1e-3, decay=0.01)
 CASES = {
     "unsupervised": {},
     "dropout": dict(dropout=0.1, targets="q,v,proj,fc1,fc2"),
     "supervised": dict(supervised=True, layer_scale=False, targets="qkv,proj"),
     "odd": dict(image=21, patch=7, width=40, heads=2, mlp=72, depth=2, targets="k,v,fc2", bits=13, batch=7, views=3),
+    "three_views": dict(views=3, depth=2),
+    "four_views": dict(views=4, depth=2, supervised=True),
+    "four_views_unsupervised": dict(views=4, depth=1, bits=12),
+    "no_norm": dict(batch_norm=False, depth=2),
+    "no_norm_supervised": dict(batch_norm=False, depth=1, supervised=True, head="large"),
+    "no_rate": dict(rate_weight=0.0, depth=2),
     "large_head": dict(head="large", depth=1, targets="qkv", bits=24),
     "classify": dict(method="classify", full=True, targets="", views=1),
 }

@@ -163,6 +163,8 @@ static void refuses_wrong_headers(void **state) {
         {"", "byte 10: the header ends, expected '{'"},
         {"[]", "byte 10: found '[' in the header, expected '{'"},
         {"{'descr': '<f4', 'shape': (2,)}", "the header lacks the key \"fortran_order\""},
+        {"{'fortran_order': False, 'shape': (2,)}", "the header lacks the key \"descr\""},
+        {"{'descr': '<f4', 'fortran_order': False}", "the header lacks the key \"shape\""},
         {"{'descr': '<f4', 'descr': '<f4'}", "the key \"descr\" is there twice"},
         {"{'dscr': '<f4'}", "byte 11: unknown key \"dscr\"; allowed: descr, fortran_order, shape"},
         {"{'descr' '<f4'}", "expected ':'"},

@@ -310,6 +310,27 @@ static void frozen_weights_are_packed_once(void **state) {
     }
 }
 
+/* The same square matrix of weights read both ways, as two instructions of one device: two packs. */
+static void packs_differ_by_transposition(void **state) {
+    (void)state;
+    const int64_t shape[3] = {20, 24, 24};
+    const variant upright = {.frozen = true, .alpha = 1}, across = {.b_trans = true, .frozen = true, .alpha = 1};
+    for (bt_product_library library = BT_PRODUCT_AUTO; library <= BT_PRODUCT_PLAIN; library++) {
+        bt_cpu_device *device = device_open(1);
+        problem p = problem_new(shape, &upright, BT_F32, BT_F32, library);
+        bt_product *kept;
+        assert_int_equal(bt_product_prepare(device, &p.spec, &kept), BT_OK);
+        p.spec.b_trans = across.b_trans;
+        free(p.wanted);
+        compute_wanted(&p);
+        assert_true(run(device, &p, false, p.c.data));
+        assert_true(error_of(&p) < 1e-6);
+        bt_product_free(kept);
+        problem_free(&p);
+        bt_cpu_backend.close(&device->base);
+    }
+}
+
 /* A NaN in one row of a reaches that row of c and no other. */
 static void nan_stays_in_its_row(void **state) {
     (void)state;
@@ -331,7 +352,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_against_float64),          cmocka_unit_test(dnnl_against_float64),
         cmocka_unit_test(chosen_against_float64),         cmocka_unit_test(plain_does_not_depend_on_threads),
-        cmocka_unit_test(frozen_weights_are_packed_once), cmocka_unit_test(nan_stays_in_its_row),
+        cmocka_unit_test(frozen_weights_are_packed_once), cmocka_unit_test(packs_differ_by_transposition),
+        cmocka_unit_test(nan_stays_in_its_row),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

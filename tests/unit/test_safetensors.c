@@ -335,6 +335,12 @@ static void refused_names(void **state) {
     const bt_safetensors_pair pairs[] = {{"k", "1"}, {"k", "2"}};
     assert_int_equal(bt_safetensors_write(path, two, 1, pairs, 2), BT_ERR_FORMAT);
     assert_non_null(strstr(bt_error_message(), "metadata key \"k\" is given twice"));
+    const bt_safetensors_pair odd[] = {{"\xff", "1"}, {"k", "\xc3"}};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(bt_safetensors_write(path, two, 1, &odd[i], 1), BT_ERR_FORMAT);
+        assert_non_null(strstr(bt_error_message(), "metadata of key"));
+        assert_non_null(strstr(bt_error_message(), "is not UTF-8"));
+    }
     assert_int_equal(access(path, F_OK), -1);
 }
 

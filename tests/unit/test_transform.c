@@ -233,6 +233,21 @@ static void random_crops(void **state) {
     assert_true(at_top > 1000 && at_left > 1000);
 }
 
+/* A crop may be as wide, or as high, as the picture: it then moves along the other side, which the fallback never does. */
+static void crops_as_large_as_the_picture(void **state) {
+    (void)state;
+    const bt_augment square = {.scale = {0.5, 0.5}, .ratio = {1, 1}};
+    uint32_t top = 0, left = 0;
+    for (int64_t id = 0; id < 200; id++) {
+        bt_box tall = bt_view_random(10, 5, 8, &square, 3, 0, id).crop, flat = bt_view_random(5, 10, 8, &square, 3, 0, id).crop;
+        assert_true(tall.height == 5 && tall.width == 5 && flat.height == 5 && flat.width == 5);
+        top |= 1u << tall.top;
+        left |= 1u << flat.left;
+    }
+    assert_int_equal(top, 63);
+    assert_int_equal(left, 63);
+}
+
 static void draws_differ(void **state) {
     (void)state;
     bt_view a = bt_view_random(480, 640, 224, &usual, 1, 0, 5);
@@ -334,7 +349,7 @@ int main(void) {
         cmocka_unit_test(near_exact),     cmocka_unit_test(identity_and_flip),
         cmocka_unit_test(window_is_part), cmocka_unit_test(crop_is_closed),
         cmocka_unit_test(as_pil),         cmocka_unit_test(draws_as_documented),
-        cmocka_unit_test(random_crops),   cmocka_unit_test(draws_differ),
+        cmocka_unit_test(crops_as_large_as_the_picture), cmocka_unit_test(random_crops),   cmocka_unit_test(draws_differ),
         cmocka_unit_test(fallback),       cmocka_unit_test(centre),
         cmocka_unit_test(shuffling),      cmocka_unit_test(shuffle_as_documented),
     };

@@ -1,6 +1,6 @@
 /* Processor detection: cpuid through the compiler's builtin, which also checks that the system saves the wide
  * registers. */
-#include "cpu/cpu.h"
+#include "base/cpu.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* What this processor can do, found once at run time. */
-#ifndef BITTERN_CPU_CPU_H
-#define BITTERN_CPU_CPU_H
+#ifndef BITTERN_BASE_CPU_H
+#define BITTERN_BASE_CPU_H
 
 #include <bittern/status.h>
 
