@@ -36,6 +36,7 @@ static const char *const usage =
     "  ops   every operation: seconds, FLOP/s, bytes/s\n"
     "  shapes  every distinct matrix product and attention of these two programs by itself, and the floor they add up to\n"
     "  loader  from files to two augmented views, and to the evaluation's view: milliseconds of one core\n"
+    "  pack  shuffled raw images from a pack into batches (--image, --threads 2, --device), and bare copies of them\n"
     "options\n"
     "  --model NAME       vit_small_patch14_dinov2\n"
     "  --image PIXELS     224\n"
@@ -94,7 +95,8 @@ int main(int argc, char **argv) {
         else if (strcmp(argv[1], "ops") == 0) status = bt_bench_ops(&o);
         else if (strcmp(argv[1], "shapes") == 0) status = bt_bench_shapes(&o);
         else if (strcmp(argv[1], "loader") == 0) status = bt_bench_loader(&o);
-        else status = bt_error(BT_ERR_USAGE, "no benchmark \"%s\"; there are vit, ops, shapes and loader", argv[1]);
+        else if (strcmp(argv[1], "pack") == 0) status = bt_bench_pack(&o);
+        else status = bt_error(BT_ERR_USAGE, "no benchmark \"%s\"; there are vit, ops, shapes, loader and pack", argv[1]);
     }
     if (status != BT_OK) fprintf(stderr, "bittern-bench: %s\n", bt_error_message());
     return (int)status;

@@ -16,6 +16,7 @@ bt_status bt_bench_vit(const bt_bench_options *o) BT_MUST_CHECK;
 bt_status bt_bench_ops(const bt_bench_options *o) BT_MUST_CHECK;
 bt_status bt_bench_shapes(const bt_bench_options *o) BT_MUST_CHECK;
 bt_status bt_bench_loader(const bt_bench_options *o) BT_MUST_CHECK;
+bt_status bt_bench_pack(const bt_bench_options *o) BT_MUST_CHECK;
 
 /** --dtype, and --batch as a step of two views has it. */
 bt_status bt_bench_check(const bt_bench_options *o, bt_dtype *dtype) BT_MUST_CHECK;

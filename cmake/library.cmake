@@ -8,6 +8,13 @@ if(NOT BITTERN_WITH_SIMD)
   list(FILTER sources EXCLUDE REGEX "_avx(2|512)\\.c$")
 endif()
 
+# Without libhdf5 one file says so in place of four.
+if(BITTERN_WITH_HDF5)
+  list(FILTER sources EXCLUDE REGEX "/hdf5_absent\\.c$")
+else()
+  list(FILTER sources EXCLUDE REGEX "/hdf5_(common|guard|read|write)\\.c$")
+endif()
+
 # The Fen is drawn with cairo throughout: without it, one file says so in place of the module.
 if(BITTERN_WITH_CAIRO)
   file(GLOB fen_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/fen/*.c)
@@ -19,7 +26,8 @@ endif()
 add_library(bittern_objects OBJECT ${sources} ${fen_sources})
 target_link_libraries(bittern_objects PUBLIC bittern_flags)
 foreach(row "ONEDNN|bittern_dnnl" "LAPACK|bittern_lapack" "PNG|PkgConfig::BITTERN_PC_PNG" "JPEG|PkgConfig::BITTERN_PC_JPEG"
-        "YAML|PkgConfig::BITTERN_PC_YAML" "CAIRO|PkgConfig::BITTERN_PC_CAIRO")
+        "YAML|PkgConfig::BITTERN_PC_YAML" "CAIRO|PkgConfig::BITTERN_PC_CAIRO"
+        "HDF5|PkgConfig::BITTERN_PC_HDF5")
   string(REPLACE "|" ";" row "${row}")
   list(GET row 0 name)
   list(GET row 1 target)

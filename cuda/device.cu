@@ -85,6 +85,15 @@ static void cuda_free(bt_device *, void *memory) {
     cudaFree(memory); /* waits for the kernels that use it */
 }
 
+/* Pinned: the copy engine reads it directly, where the driver would stage ordinary memory through a buffer of its own. */
+static bt_status cuda_alloc_host(bt_device *, size_t bytes, void **out) {
+    return bt_cuda_check(cudaHostAlloc(out, bytes ? bytes : 1, cudaHostAllocPortable), "pinned host memory");
+}
+
+static void cuda_free_host(bt_device *, void *memory) {
+    cudaFreeHost(memory);
+}
+
 bt_status bt_cuda_clear(bt_device *device, void *memory, size_t bytes) {
     if (bytes == 0) return BT_OK;
     bt_cuda_launch_count++;
@@ -242,4 +251,4 @@ static const bt_kernels kernels = {
 
 const bt_backend bt_cuda_backend = {"cuda",        &kernels,        cuda_open,         cuda_close,    cuda_alloc,
                                     cuda_free,     cuda_upload,     cuda_download,     cuda_set_step, cuda_synchronize,
-                                    cuda_describe, cuda_fast_dtype, cuda_set_candidate};
+                                    cuda_describe, cuda_fast_dtype, cuda_set_candidate, cuda_alloc_host, cuda_free_host};

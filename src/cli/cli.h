@@ -22,7 +22,7 @@ typedef struct bt_command {
 } bt_command;
 
 extern const bt_command bt_command_train, bt_command_eval, bt_command_config, bt_command_inspect, bt_command_doctor,
-    bt_command_demo, bt_command_hash, bt_command_fen, bt_command_embed, bt_command_export,
+    bt_command_demo, bt_command_hash, bt_command_fen, bt_command_embed, bt_command_export, bt_command_pack,
     bt_command_report;
 
 /** Parses `argv` (without the command's name) and runs the command. --flag value, --flag=value; a flag of a bool stands
@@ -36,5 +36,8 @@ bt_status bt_cli_config(const char *const *operand, int count, bt_run_config *co
 /** The same for a command that needs a part of it: required options may be missing ("" or 0). */
 bt_status bt_cli_partial_config(const char *const *operand, int count, bt_run_config *config,
                                 bt_options **options) BT_MUST_CHECK;
+
+/** Prints what a pack holds, and compares its images with their checksum. */
+bt_status bt_cli_verify_pack(const char *path, bool json) BT_MUST_CHECK;
 
 #endif

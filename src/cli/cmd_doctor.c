@@ -31,6 +31,11 @@ static const struct {
 #else
     {"cairo", false, "plots as PNG, the Fen", "plots as PNG and the Fen", "libcairo2-dev"},
 #endif
+#ifdef BITTERN_WITH_HDF5
+    {"hdf5", true, "packs, embeddings in HDF5", "packs and embeddings in HDF5", "libhdf5-dev"},
+#else
+    {"hdf5", false, "packs, embeddings in HDF5", "packs and embeddings in HDF5", "libhdf5-dev"},
+#endif
 };
 enum { LIBRARIES = sizeof libraries / sizeof libraries[0] };
 

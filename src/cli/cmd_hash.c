@@ -23,11 +23,11 @@ typedef struct hash_flags {
 static const bt_option hash_options[] = {
     BT_OPTION_STRING(
         hash_flags, labels, "",
-        ".npy: class numbers (items), or rows of 0 and 1 (items, labels); without: codes and bit statistics only"),
-    BT_OPTION_STRING(hash_flags, query, "", ".npy of the queries' embeddings; without: every item against all others"),
-    BT_OPTION_STRING(hash_flags, query_labels, "", ".npy, as --labels"),
+        ".npy or HDF5 (FILE.h5:NAME): class numbers (items), or rows of 0 and 1 (items, labels); without: codes and bit statistics only"),
+    BT_OPTION_STRING(hash_flags, query, "", ".npy or HDF5 of the queries' embeddings; without: every item against all others"),
+    BT_OPTION_STRING(hash_flags, query_labels, "", "as --labels"),
     BT_OPTION_STRING(hash_flags, train, "",
-                     ".npy of embeddings that components and rotations are learned from; without: EMBEDDINGS"),
+                     ".npy or HDF5 of embeddings that components and rotations are learned from; without: EMBEDDINGS"),
     BT_OPTION_INTS(hash_flags, bits, "16,32,64", 1, 65536, "bits of a code"),
     BT_OPTION_STRINGS(hash_flags, method, "pca,rotation,itq",
                       "pca, rotation (the published baseline), itq, lsh (random planes)"),
@@ -376,7 +376,7 @@ static bt_status hash(const bt_arguments *a) {
 }
 
 const bt_command bt_command_hash = {"hash",
-                                    "EMBEDDINGS.npy",
+                                    "EMBEDDINGS.npy | FILE.h5:NAME",
                                     "codes without training for any embeddings, and their scores",
                                     1,
                                     1,

@@ -1,5 +1,6 @@
-/* bittern inspect: the program of a configuration's step, the known towers, a weight file. */
+/* bittern inspect: the program of a configuration's step, the known towers, a weight file, a pack. */
 #include "cli/cli.h"
+#include "formats/hdf5.h"
 #include "program/inspect.h"
 #include "train/setup.h"
 
@@ -205,8 +206,9 @@ static bt_status inspect(const bt_arguments *a) {
         return inspect_plan(a->count - 1, a->operand + 1, flags->json);
     }
     if (strcmp(a->operand[0], "models") == 0) return list_models(flags->json);
+    if (bt_h5_is(a->operand[0])) return bt_cli_verify_pack(a->operand[0], flags->json);
     return list_tensors(a->operand[0], flags->json);
 }
 
-const bt_command bt_command_inspect = {"inspect", "plan CONFIG [key=value ...] | models | FILE.safetensors",
-                                       "a step's program, known towers, a weight file", 1, -1, &inspect_table, sizeof(inspect_flags), false, inspect};
+const bt_command bt_command_inspect = {"inspect", "plan CONFIG [key=value ...] | models | FILE.safetensors | PACK.h5",
+                                       "a step's program, known towers, a weight file, a pack", 1, -1, &inspect_table, sizeof(inspect_flags), false, inspect};

@@ -41,36 +41,6 @@ static bt_status mark(const bt_dataset *set, const char *item, bool *keep) {
     return BT_OK;
 }
 
-/* Moves sample `from` to place `to` <= from, all but its labels. */
-static void move_sample(bt_dataset *set, int64_t to, int64_t from) {
-    set->paths[to] = set->paths[from];
-    if (set->captions) set->captions[to] = set->captions[from];
-    if (set->splits) set->splits[to] = set->splits[from];
-    for (int r = 0; r < set->rank_count; r++) set->rank[r].labels[to] = set->rank[r].labels[from];
-}
-
-/* Samples that had labels and keep none go; those that never had one stay. */
-static void keep_samples(bt_dataset *set, const int32_t *number) {
-    int64_t count = 0, items = 0;
-    set->unlabelled = set->several = 0;
-    for (int64_t i = 0, next = 0; i < set->count; i++) {
-        int64_t from = next, first = items;
-        next = set->label_first[i + 1];
-        for (int64_t k = from; k < next; k++) {
-            if (number[set->label_items[k]] >= 0) set->label_items[items++] = number[set->label_items[k]];
-        }
-        if (next > from && items == first) continue;
-        move_sample(set, count, i);
-        set->label_first[count] = first;
-        set->labels[count] = items > first ? set->label_items[first] : -1;
-        set->unlabelled += items == first;
-        set->several += items - first > 1;
-        count++;
-    }
-    set->label_first[count] = items;
-    set->count = count;
-}
-
 bt_status bt_dataset_choose(bt_dataset *set, const char *classes) {
     bt_comma_list list;
     BT_TRY(bt_comma_split(&set->arena, classes, &list));
@@ -86,7 +56,9 @@ bt_status bt_dataset_choose(bt_dataset *set, const char *classes) {
             if (keep[c]) set->class_names[count++] = set->class_names[c];
         }
         set->class_count = count;
-        keep_samples(set, number);
+        status = bt_dataset_keep(set, number, NULL);
+    }
+    if (status == BT_OK) {
         if (set->count == 0) status = bt_error(BT_ERR_CONFIG, "data.classes: the chosen classes of %s have no picture", set->name);
     }
     bt_memory_free(keep);

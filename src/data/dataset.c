@@ -4,6 +4,8 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "data/draft.h"
+#include "data/pack.h"
+#include "formats/hdf5.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -19,6 +21,10 @@ static bool ends_with(const char *text, const char *ending) {
 
 /* Of a file: by its name, else by its first line. */
 static bt_status recognise_file(const char *path, bt_data_format *out) {
+    if (bt_h5_is(path)) {
+        *out = BT_DATA_PACK;
+        return BT_OK;
+    }
     if (ends_with(path, ".csv") || ends_with(path, ".tsv")) {
         *out = BT_DATA_MANIFEST;
         return BT_OK;
@@ -82,7 +88,9 @@ static bt_status open_folder(const bt_dataset_options *options, bt_dataset *set)
 
 static bt_status open_table(const bt_dataset_options *options, bt_data_format format, bt_dataset *set) {
     bt_draft draft = {0};
-    bt_status status = format == BT_DATA_LISTS ? bt_label_lists_read(options, &draft) : bt_manifest_read(options, &draft);
+    bt_status status = format == BT_DATA_PACK    ? bt_pack_read(options, &draft)
+                       : format == BT_DATA_LISTS ? bt_label_lists_read(options, &draft)
+                                                 : bt_manifest_read(options, &draft);
     if (status == BT_OK) status = bt_draft_finish(&draft, set);
     bt_draft_free(&draft);
     return status;
@@ -115,6 +123,9 @@ void bt_dataset_close(bt_dataset *set) {
         bt_memory_free(set->rank[r].labels);
     }
     if (set->listing.root) bt_image_folder_free(&set->listing);
+    if (set->pack) bt_file_map_close(&set->pack->map);
+    bt_memory_free(set->pack);
+    bt_memory_free(set->rows);
     bt_arena_free(&set->arena);
     bt_memory_free(set->content);
     *set = (bt_dataset){0};
@@ -145,4 +156,50 @@ void bt_dataset_sets(const bt_dataset *set, const int64_t *samples, int64_t coun
 void bt_dataset_multi_hot(const bt_dataset *set, int64_t sample, uint8_t *out) {
     memset(out, 0, (size_t)set->class_count);
     for (int64_t k = set->label_first[sample]; k < set->label_first[sample + 1]; k++) out[set->label_items[k]] = 1;
+}
+
+/* ---- leaving out samples ---- */
+
+/* Moves sample `from` to place `to` <= from, all but its labels. */
+static void move_sample(bt_dataset *set, int64_t to, int64_t from) {
+    set->paths[to] = set->paths[from];
+    if (set->captions) set->captions[to] = set->captions[from];
+    if (set->splits) set->splits[to] = set->splits[from];
+    if (set->rows) set->rows[to] = set->rows[from];
+    for (int r = 0; r < set->rank_count; r++) set->rank[r].labels[to] = set->rank[r].labels[from];
+}
+
+/* Renumbers the labels [from, to) to the place `items`; the place behind them. */
+static int64_t move_labels(bt_dataset *set, const int32_t *number, int64_t from, int64_t to, int64_t items) {
+    for (int64_t k = from; k < to; k++) {
+        int32_t label = number ? number[set->label_items[k]] : set->label_items[k];
+        if (label >= 0) set->label_items[items++] = label;
+    }
+    return items;
+}
+
+bt_status bt_dataset_keep(bt_dataset *set, const int32_t *number, const bool *kept) {
+    int64_t count = 0, items = 0;
+    if (set->pack && !set->rows) {
+        set->rows = bt_memory_alloc((size_t)set->count, sizeof *set->rows);
+        if (!set->rows) return BT_ERR_MEMORY;
+        for (int64_t i = 0; i < set->count; i++) set->rows[i] = i;
+    }
+    set->unlabelled = set->several = 0;
+    for (int64_t i = 0, next = 0; i < set->count; i++) {
+        int64_t from = next, first = items;
+        next = set->label_first[i + 1];
+        int64_t last = kept && !kept[i] ? first : move_labels(set, number, from, next, first);
+        if (kept ? !kept[i] : next > from && last == first) continue;
+        items = last;
+        move_sample(set, count, i);
+        set->label_first[count] = first;
+        set->labels[count] = items > first ? set->label_items[first] : -1;
+        set->unlabelled += items == first;
+        set->several += items - first > 1;
+        count++;
+    }
+    set->label_first[count] = items;
+    set->count = count;
+    return BT_OK;
 }

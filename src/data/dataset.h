@@ -3,6 +3,7 @@
  *   folder     root/<class>/<file> (image_folder.h)
  *   manifest   a CSV or TSV table, a row for each picture (manifest.c): path, labels, caption, split, taxonomy
  *   lists      DeepHash's lists, a line for each picture: "relative/path 0 1 0 ..." (label_list.c)
+ *   pack       all of a data set in one HDF5 file (pack.h)
  *
  * docs/data.md shows each. A sample has a number, 0..count-1, in the order of its source, and none, one or several labels; a label is the
  * position of a class in class_names, which are in bytewise order. A sample without labels is relevant to nothing.
@@ -17,7 +18,7 @@
 
 #define BT_DATA_RANKS 8
 
-typedef enum bt_data_format { BT_DATA_AUTO, BT_DATA_FOLDER, BT_DATA_MANIFEST, BT_DATA_LISTS } bt_data_format;
+typedef enum bt_data_format { BT_DATA_AUTO, BT_DATA_FOLDER, BT_DATA_MANIFEST, BT_DATA_LISTS, BT_DATA_PACK } bt_data_format;
 
 /** Parts of a data set, bits of bt_dataset.splits: a picture may be in several (CIFAR-10's training images are its database). */
 enum { BT_SPLIT_TRAIN = 1, BT_SPLIT_QUERY = 2, BT_SPLIT_DATABASE = 4 };
@@ -57,6 +58,8 @@ typedef struct bt_dataset {
     int rank_count;
     bt_rank rank[BT_DATA_RANKS];
     bt_image_folder listing; /**< of a folder: what was left out */
+    struct bt_pack *pack;    /**< of a pack, or NULL */
+    int64_t *rows;           /**< (count) rows of the samples in the pack; NULL: all in order */
     bt_arena arena;          /**< owns strings */
     char *content;           /**< owns strings of a table */
 } bt_dataset;
@@ -82,6 +85,13 @@ void bt_dataset_sets(const bt_dataset *set, const int64_t *samples, int64_t coun
 
 /** Labels of a sample as a row of 0 and 1: out (class_count). */
 void bt_dataset_multi_hot(const bt_dataset *set, int64_t sample, uint8_t *out);
+
+/** Checksum (CRC-32C) of everything but the images. */
+uint32_t bt_dataset_crc32c(const bt_dataset *set);
+
+/** Gives labels new numbers (class_count; -1: the label goes) and keeps the samples that `kept` (count) marks (NULL: those that keep a label
+ *  or never had one). number NULL: as they are. BT_ERR_MEMORY. */
+bt_status bt_dataset_keep(bt_dataset *set, const int32_t *number, const bool *kept) BT_MUST_CHECK;
 
 /** Samples of each class for a split. */
 typedef struct bt_split_options {

@@ -10,6 +10,7 @@
 
 bt_status bt_draft_begin(bt_draft *draft, const bt_dataset_options *options, bt_data_format format, const char *beside) {
     bt_dataset *set = &draft->set;
+    draft->tables_crc32c = -1;
     set->format = format;
     set->name = bt_arena_copy(&set->arena, options->root, strlen(options->root));
     if (!set->name) return BT_ERR_MEMORY;
@@ -151,6 +152,8 @@ bt_status bt_draft_finish(bt_draft *draft, bt_dataset *out) {
         bt_memory_free(set->splits);
         set->splits = NULL;
     }
+    if (draft->tables_crc32c >= 0 && bt_dataset_crc32c(set) != draft->tables_crc32c)
+        return bt_error(BT_ERR_FORMAT, "%s: labels, paths or captions are damaged: their checksum is not the stored one", set->name);
     *out = *set;
     *set = (bt_dataset){0};
     return BT_OK;

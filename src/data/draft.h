@@ -10,6 +10,7 @@ typedef struct bt_draft {
     bt_names classes, rank_names[BT_DATA_RANKS];
     size_t sample_capacity, item_count, item_capacity;
     bool has_captions, has_splits;
+    int64_t tables_crc32c; /**< that the set must have; -1: not known */
 } bt_draft;
 
 /** Begins: name, base. `images` as in bt_dataset_options, beside: a path in the folder that paths are otherwise relative to. */
@@ -36,6 +37,7 @@ const char *bt_path_fault(const char *base, const char *path);
 /** The readers. `out` is a draft that was begun by them; on failure the caller frees it. */
 bt_status bt_manifest_read(const bt_dataset_options *options, bt_draft *draft) BT_MUST_CHECK;
 bt_status bt_label_lists_read(const bt_dataset_options *options, bt_draft *draft) BT_MUST_CHECK;
+bt_status bt_pack_read(const bt_dataset_options *options, bt_draft *draft) BT_MUST_CHECK;
 
 /** Whether a folder holds DeepHash's lists, and whether a text's first line is one of them. */
 bool bt_label_lists_in(const char *folder);

@@ -6,15 +6,16 @@
 #include "data/loader.h"
 
 #include "base/memory.h"
-#include "data/draw.h"
 #include "data/loader_state.h"
+#include "data/pack.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 int64_t bt_loader_batches(const bt_loader_options *options) {
-    return options->count / options->batch + (!options->drop_last && options->count % options->batch != 0);
+    bool whole = options->drop_last || (options->training && options->sampler.kind == BT_SAMPLING_CLASS_BALANCED);
+    return options->count / options->batch + (!whole && options->count % options->batch != 0);
 }
 
 /* ---- options ---- */
@@ -32,6 +33,10 @@ static bt_status check_options(const bt_loader_options *options) {
     BT_TRY(in_range("views", options->views, 1, options->training ? 255 : 1));
     if (!options->training) BT_TRY(in_range("resize", options->resize, options->size, 1 << 14));
     if (options->training) BT_TRY(bt_augment_check(&options->augment));
+    if (options->training && options->sampler.kind == BT_SAMPLING_CLASS_BALANCED)
+        BT_TRY(in_range("data.per_class", options->sampler.per_class, 1, options->batch));
+    if (!(options->sampler.tail_power >= 0 && options->sampler.tail_power <= 1))
+        return bt_error(BT_ERR_CONFIG, "loader: tail_power is %g; allowed are 0..1", options->sampler.tail_power);
     BT_TRY(in_range("threads", options->threads, 1, 256));
     BT_TRY(in_range("ahead", options->ahead, 2, 64));
     BT_TRY(in_range("epochs", options->epochs, 0, INT32_MAX));
@@ -63,10 +68,8 @@ static void start_batch(bt_loader *loader, int64_t number) {
     batch->epoch = options->start_epoch + position / loader->batches;
     batch->index = position % loader->batches;
     if (loader->order_epoch != batch->epoch) {
-        memcpy(loader->order, options->samples, (size_t)options->count * sizeof *loader->order);
-        if (options->training) {
-            bt_draw_shuffle(loader->order, options->count, options->seed, batch->epoch, BT_STREAM_SHUFFLE, 0);
-        }
+        if (loader->sampler) bt_sampler_epoch(loader->sampler, batch->epoch, loader->order, loader->again);
+        else memcpy(loader->order, options->samples, (size_t)options->count * sizeof *loader->order);
         loader->order_epoch = batch->epoch;
     }
     int64_t first = batch->index * n;
@@ -74,6 +77,7 @@ static void start_batch(bt_loader *loader, int64_t number) {
     batch->unfinished = batch->count;
     batch->failed_slot = -1;
     memcpy(batch->samples, loader->order + first, (size_t)batch->count * sizeof *batch->samples);
+    for (int64_t i = 0; i < batch->count; i++) batch->draws[i] = bt_sampler_draws(batch->epoch, loader->again[first + i]);
     memset(batch->missing, 0, (size_t)n * sizeof *batch->missing);
 }
 
@@ -220,6 +224,12 @@ bt_loader_times bt_loader_read_times(bt_loader *loader) {
     return times;
 }
 
+void bt_loader_copied(bt_loader *loader, double seconds) {
+    pthread_mutex_lock(&loader->lock);
+    loader->times.copy_seconds += seconds;
+    pthread_mutex_unlock(&loader->lock);
+}
+
 int64_t bt_loader_damaged(bt_loader *loader, int64_t *samples, int64_t capacity) {
     int64_t count = 0;
     pthread_mutex_lock(&loader->lock);
@@ -234,19 +244,38 @@ int64_t bt_loader_damaged(bt_loader *loader, int64_t *samples, int64_t capacity)
 
 /* ---- life ---- */
 
+static bool has_host_memory(const bt_device *device) {
+    return device && device->backend->alloc_host;
+}
+
+static bt_status allocate_images(bt_device *device, size_t rows, size_t row_bytes, uint8_t **out) {
+    size_t bytes;
+    void *memory = NULL;
+    if (!has_host_memory(device)) {
+        *out = bt_memory_alloc(rows, row_bytes);
+        return *out ? BT_OK : BT_ERR_MEMORY;
+    }
+    if (!bt_memory_product(rows, row_bytes, &bytes)) return bt_error(BT_ERR_MEMORY, "loader: %zu views of %zu bytes", rows, row_bytes);
+    bt_status status = device->backend->alloc_host(device, bytes, &memory);
+    if (status != BT_OK) return bt_error_prefix(status, "loader: batches of %zu bytes (train.batch, data.ahead)", bytes);
+    *out = memory;
+    return BT_OK;
+}
+
 static bt_status allocate_batch(const bt_loader *loader, batch_slots *batch) {
     const bt_loader_options *options = &loader->options;
     size_t n = (size_t)options->batch, rows = n * (size_t)options->views;
-    batch->images = bt_memory_alloc(rows, (size_t)loader->view_bytes);
+    BT_TRY(allocate_images(options->device, rows, (size_t)loader->view_bytes, &batch->images));
     batch->labels = bt_memory_alloc(n, sizeof *batch->labels);
     batch->ids = bt_memory_alloc(rows, sizeof *batch->ids);
     batch->samples = bt_memory_alloc(n, sizeof *batch->samples);
+    batch->draws = bt_memory_alloc(n, sizeof *batch->draws);
     batch->missing = bt_memory_alloc(n, sizeof *batch->missing);
     if (!bt_dataset_single(options->set)) {
         batch->multi_hot = bt_memory_alloc(n, (size_t)options->set->class_count);
         if (!batch->multi_hot) return BT_ERR_MEMORY;
     }
-    bool all = batch->images && batch->labels && batch->ids && batch->samples && batch->missing;
+    bool all = batch->images && batch->labels && batch->ids && batch->samples && batch->draws && batch->missing;
     return all ? BT_OK : BT_ERR_MEMORY;
 }
 
@@ -254,13 +283,17 @@ static bt_status allocate(bt_loader *loader) {
     const bt_loader_options *options = &loader->options;
     size_t files = (size_t)options->set->count;
     loader->order = bt_memory_alloc((size_t)options->count, sizeof *loader->order);
+    loader->again = bt_memory_zeroed((size_t)options->count, sizeof *loader->again);
     loader->damaged = bt_memory_zeroed(files, 1);
     loader->workers = bt_memory_zeroed((size_t)options->threads, sizeof *loader->workers);
     loader->ring = bt_memory_zeroed((size_t)options->ahead, sizeof *loader->ring);
-    if (!loader->order || !loader->damaged || !loader->workers || !loader->ring) return BT_ERR_MEMORY;
+    if (!loader->order || !loader->again || !loader->damaged || !loader->workers || !loader->ring) return BT_ERR_MEMORY;
     if (options->cache_bytes > 0) {
         loader->cache = bt_memory_zeroed(files, sizeof *loader->cache);
         if (!loader->cache) return BT_ERR_MEMORY;
+    }
+    if (options->training) {
+        BT_TRY(bt_sampler_new(&options->sampler, options->set, options->samples, options->count, options->batch, options->seed, &loader->sampler));
     }
     for (int i = 0; i < options->ahead; i++) BT_TRY(allocate_batch(loader, &loader->ring[i]));
     return BT_OK;
@@ -283,6 +316,8 @@ bt_status bt_loader_new(const bt_loader_options *options, bt_loader **out) {
     bt_loader *loader = bt_memory_zeroed(1, sizeof *loader);
     if (!loader) return BT_ERR_MEMORY;
     loader->options = *options;
+    /* Images of a pack are evaluation crops already: no second crop. */
+    if (options->set->pack && options->set->pack->images) loader->options.resize = options->size;
     loader->batches = bt_loader_batches(options);
     loader->view_bytes = options->size * options->size * 3;
     loader->order_epoch = -1;
@@ -307,12 +342,14 @@ static void stop_threads(bt_loader *loader) {
     for (int i = 0; i < loader->running; i++) bt_thread_join(&loader->workers[i].thread);
 }
 
-static void free_batch(batch_slots *batch) {
-    bt_memory_free(batch->images);
+static void free_batch(bt_device *device, batch_slots *batch) {
+    if (has_host_memory(device) && batch->images) device->backend->free_host(device, batch->images);
+    else bt_memory_free(batch->images);
     bt_memory_free(batch->labels);
     bt_memory_free(batch->multi_hot);
     bt_memory_free(batch->ids);
     bt_memory_free(batch->samples);
+    bt_memory_free(batch->draws);
     bt_memory_free(batch->missing);
 }
 
@@ -323,13 +360,15 @@ void bt_loader_free(bt_loader *loader) {
         bt_resampler_free(&loader->workers[i].resampler);
         bt_colour_memory_free(&loader->workers[i].colour);
     }
-    for (int i = 0; loader->ring && i < loader->options.ahead; i++) free_batch(&loader->ring[i]);
+    for (int i = 0; loader->ring && i < loader->options.ahead; i++) free_batch(loader->options.device, &loader->ring[i]);
     for (int64_t i = 0; loader->cache && i < loader->options.set->count; i++) bt_image_free(&loader->cache[i]);
     bt_memory_free(loader->cache);
     bt_memory_free(loader->ring);
     bt_memory_free(loader->workers);
     bt_memory_free(loader->damaged);
     bt_memory_free(loader->order);
+    bt_memory_free(loader->again);
+    bt_sampler_free(loader->sampler);
     pthread_cond_destroy(&loader->ready);
     pthread_cond_destroy(&loader->room);
     pthread_mutex_destroy(&loader->lock);

@@ -4,8 +4,10 @@
  * is a function of (seed, e, k, options). Threads take single samples in the order of the batches, read, decode and
  * augment them, and write into the rows of a ring of batch buffers; the consumer takes the buffers in order.
  *
- *   training      samples shuffled for each epoch under (seed, epoch, BT_STREAM_SHUFFLE, 0); V random views of each
+ *   training      samples in the order of sampler.h; V random views of each
  *   evaluation    samples in the order given; one centred view of each
+ *
+ * The images of a pack are evaluation crops: evaluation resizes them where their size is another, and does not crop again.
  *
  * Rows are view-major: view v of the batch's sample n is row v*N + n. Of a short batch only rows n < n_valid of each
  * view are filled; the others are black, with label -1 and id -1.
@@ -19,7 +21,9 @@
 #define BITTERN_DATA_LOADER_H
 
 #include "data/dataset.h"
+#include "data/sampler.h"
 #include "data/transform.h"
+#include "tensor/backend.h"
 
 #include <bittern/image.h>
 
@@ -29,6 +33,7 @@ typedef struct bt_loader_options {
     int64_t count;
     uint64_t seed;
     bool training;
+    bt_sampler_options sampler; /**< training; zeroed: every sample once an epoch, shuffled */
     int64_t batch;      /**< N */
     int64_t size;       /**< S, side of a view in pixels */
     int64_t views;      /**< V, 1..255; 1 for evaluation */
@@ -43,6 +48,7 @@ typedef struct bt_loader_options {
     int64_t epochs;                   /**< epochs from the first to the last, 0: without end */
     int64_t start_epoch, start_batch; /**< where to begin */
     bt_image_limits limits;           /**< of one file; zeroed: the defaults */
+    bt_device *device;                /**< batches lie in host memory that its uploads read fast; NULL: in ordinary memory */
 } bt_loader_options;
 
 /** A batch; its memory stays the loader's and is valid until the next bt_loader_next or bt_loader_free. */
@@ -56,9 +62,9 @@ typedef struct bt_batch {
     const int64_t *ids;    /**< (V*N) sample | view << 32 */
 } bt_batch;
 
-/** Seconds, added over all threads, since the start; wait_seconds is the consumer's. */
+/** Seconds, added over all threads, since the start; of the consumer: wait_seconds, and copy_seconds as bt_loader_copied was told. */
 typedef struct bt_loader_times {
-    double wait_seconds, read_seconds, decode_seconds, augment_seconds;
+    double wait_seconds, read_seconds, decode_seconds, augment_seconds, copy_seconds;
     int64_t decoded, cache_hits;
 } bt_loader_times;
 
@@ -77,6 +83,9 @@ bt_status bt_loader_next(bt_loader *loader, bt_batch *out) BT_MUST_CHECK;
 int64_t bt_loader_batches(const bt_loader_options *options);
 
 bt_loader_times bt_loader_read_times(bt_loader *loader);
+
+/** Adds what the consumer needed to hand a batch to the device. */
+void bt_loader_copied(bt_loader *loader, double seconds);
 
 /** Number of different damaged samples met so far; the first `capacity` of them, ascending, in `samples`. */
 int64_t bt_loader_damaged(bt_loader *loader, int64_t *samples, int64_t capacity);

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "data/draw.h"
 #include "data/loader_state.h"
+#include "data/pack.h"
 
 #include <limits.h>
 #include <string.h>
@@ -36,11 +37,31 @@ static bool keep_cached(bt_loader *loader, int64_t sample, const bt_image *image
     return kept;
 }
 
+/* An image of a pack, where it lies: pictures are only read. */
+static bool find_stored(const bt_dataset *set, int64_t sample, bt_image *out) {
+    const uint8_t *pixels = bt_pack_image(set, sample);
+    if (pixels) *out = (bt_image){.pixels = (uint8_t *)pixels, .height = set->pack->size, .width = set->pack->size};
+    return pixels != NULL;
+}
+
+static bt_status decode(loader_worker *worker, int64_t sample, const void *content, size_t bytes, const char *name, bt_image *out, bool *owned) {
+    double start = bt_clock_seconds();
+    bt_status status = bt_image_decode(content, bytes, name, &worker->loader->options.limits, out);
+    worker->times.decode_seconds += bt_clock_seconds() - start;
+    BT_TRY(status);
+    worker->times.decoded++;
+    *owned = !keep_cached(worker->loader, sample, out);
+    return BT_OK;
+}
+
 /* The picture of a sample; `owned` if the caller must free it. */
 static bt_status get_picture(loader_worker *worker, int64_t sample, bt_image *out, bool *owned) {
     bt_loader *loader = worker->loader;
     *owned = false;
-    if (find_cached(worker, sample, out)) return BT_OK;
+    if (find_stored(loader->options.set, sample, out) || find_cached(worker, sample, out)) return BT_OK;
+    size_t packed_bytes;
+    const uint8_t *packed = bt_pack_encoded(loader->options.set, sample, &packed_bytes);
+    if (packed) return decode(worker, sample, packed, packed_bytes, loader->options.set->paths[sample], out, owned);
     char path[PATH_MAX], *content;
     if (!bt_dataset_path(loader->options.set, sample, path, sizeof path)) {
         return bt_error(BT_ERR_IO, "%s: the path of a picture has more than %zu bytes", loader->options.set->name,
@@ -49,15 +70,10 @@ static bt_status get_picture(loader_worker *worker, int64_t sample, bt_image *ou
     size_t limit = loader->options.limits.file_bytes ? loader->options.limits.file_bytes : BT_IMAGE_FILE_BYTES, bytes;
     double start = bt_clock_seconds();
     BT_TRY(bt_file_read(path, limit, &content, &bytes));
-    double read = bt_clock_seconds();
-    bt_status status = bt_image_decode(content, bytes, path, &loader->options.limits, out);
+    worker->times.read_seconds += bt_clock_seconds() - start;
+    bt_status status = decode(worker, sample, content, bytes, path, out, owned);
     bt_memory_free(content);
-    worker->times.read_seconds += read - start;
-    worker->times.decode_seconds += bt_clock_seconds() - read;
-    BT_TRY(status);
-    worker->times.decoded++;
-    *owned = !keep_cached(loader, sample, out);
-    return BT_OK;
+    return status;
 }
 
 static bt_status make_views(loader_worker *worker, const bt_image *image, batch_slots *batch, int64_t n,
@@ -67,13 +83,13 @@ static bt_status make_views(loader_worker *worker, const bt_image *image, batch_
     for (int64_t v = 0; v < options->views; v++) {
         int64_t row = v * options->batch + n, id = sample | v << 32;
         bt_view view = options->training ? bt_view_random(image->height, image->width, options->size, &options->augment,
-                                                          options->seed, batch->epoch, id)
+                                                          options->seed, batch->draws[n], id)
                                          : bt_view_center(image->height, image->width, options->resize, options->size);
         if (!options->training) view.filter = options->filter;
         uint8_t *pixels = batch->images + row * loader->view_bytes;
         BT_TRY(bt_resample(&worker->resampler, image->pixels, image->height, image->width, &view, pixels));
         if (options->training) {
-            bt_colour colour = bt_colour_random(&options->augment, options->seed, batch->epoch, id);
+            bt_colour colour = bt_colour_random(&options->augment, options->seed, batch->draws[n], id);
             BT_TRY(bt_colour_apply(&worker->colour, &colour, pixels, options->size, options->size));
         }
         batch->ids[row] = id;
@@ -87,10 +103,23 @@ static void set_labels(const bt_loader *loader, batch_slots *batch, int64_t n, i
     if (batch->multi_hot) bt_dataset_multi_hot(set, sample, batch->multi_hot + n * set->class_count);
 }
 
+/* Evaluation of a pack whose images have the size that is wanted: they are the views. */
+static bool copy_stored(loader_worker *worker, batch_slots *batch, int64_t n, int64_t sample) {
+    const bt_loader *loader = worker->loader;
+    const uint8_t *image = loader->options.training ? NULL : bt_pack_image(loader->options.set, sample);
+    if (!image || loader->options.set->pack->size != loader->options.size) return false;
+    double start = bt_clock_seconds();
+    memcpy(batch->images + n * loader->view_bytes, image, (size_t)loader->view_bytes);
+    batch->ids[n] = sample;
+    worker->times.read_seconds += bt_clock_seconds() - start;
+    return true;
+}
+
 static bt_status make_sample(loader_worker *worker, batch_slots *batch, int64_t n, int64_t sample) {
     bt_image image;
     bool owned;
     set_labels(worker->loader, batch, n, sample);
+    if (copy_stored(worker, batch, n, sample)) return BT_OK;
     BT_TRY(get_picture(worker, sample, &image, &owned));
     double start = bt_clock_seconds();
     bt_status status = make_views(worker, &image, batch, n, sample);

@@ -12,6 +12,7 @@ typedef struct batch_slots {
     uint8_t *multi_hot; /* (N, classes), or NULL */
     int64_t *ids;     /* (V*N) */
     int64_t *samples; /* (N) what was asked for in each slot */
+    int64_t *draws;   /* (N) the step of the draws of its views: bt_sampler_draws */
     bool *missing;    /* (N) left out as damaged */
     int64_t epoch, index, count;
     int64_t unfinished;  /* slots still in the making */
@@ -41,7 +42,9 @@ struct bt_loader {
     int64_t delivered;             /* batch numbers below were handed out; the last of them is still the consumer's */
     bool holding;                  /* the consumer holds batch delivered - 1 */
     int64_t *order;                /* (count) the samples of epoch order_epoch */
+    int32_t *again;                /* (count) how often each came before in this epoch */
     int64_t order_epoch;
+    bt_sampler *sampler; /* training */
     bt_image *cache; /* (set->count), or NULL */
     size_t cache_used_bytes;
     uint8_t *damaged; /* (set->count) 1: met as damaged */

@@ -3,7 +3,7 @@
  *   folder          all of it, recursively, in bytewise order of the relative paths. The class of a picture is the first folder of its
  *                   path; pictures in the folder itself have none. Hidden names are left out; links are followed to files only
  *   list of paths   a text file, one path a line, relative to the folder of the list or absolute; a picture may be named more than once
- *   tables, lists   CSV and TSV manifests and DeepHash's lists (data/dataset.h)
+ *   tables, lists, packs   CSV and TSV manifests, DeepHash's lists, HDF5 packs (data/dataset.h)
  */
 #ifndef BITTERN_ENCODER_SOURCES_H
 #define BITTERN_ENCODER_SOURCES_H

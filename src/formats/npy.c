@@ -235,6 +235,7 @@ bt_status bt_npy_open(const char *path, bt_npy *out) {
 void bt_npy_close(bt_npy *file) {
     bt_file_map_close(&file->map);
     bt_memory_free(file->path);
+    bt_memory_free(file->memory);
     *file = (bt_npy){.path = NULL};
 }
 

@@ -34,6 +34,7 @@ typedef struct bt_npy {
     int64_t count; /**< elements */
     const unsigned char *data;
     size_t data_offset; /**< bytes from the start of the file */
+    void *memory;       /**< owns the data of arrays that do not lie in a file as they are (hdf5.h); NULL */
 } bt_npy;
 
 /** Opens and checks. BT_ERR_IO, BT_ERR_FORMAT, BT_ERR_MEMORY; types and orders that are not read: BT_ERR_UNSUPPORTED.

@@ -1,8 +1,9 @@
-/* Embeddings and labels from .npy files; see embedding_file.h. */
+/* Embeddings and labels from .npy and HDF5 files; see embedding_file.h. */
 #include "retrieval/embedding_file.h"
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "formats/hdf5.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -46,7 +47,7 @@ static bt_status read_embeddings(bt_embedding_file *e) {
 
 bt_status bt_embedding_file_open(const char *path, bt_embedding_file *out) {
     bt_embedding_file e = {.count = 0};
-    BT_TRY(bt_npy_open(path, &e.file));
+    BT_TRY(bt_array_open(path, &e.file));
     bt_status status = read_embeddings(&e);
     if (status == BT_OK)
         *out = e;
@@ -122,7 +123,7 @@ static bt_status read_labels(const bt_npy *file, bt_label_file *out) {
 bt_status bt_label_file_open(const char *path, bt_label_file *out) {
     bt_label_file labels = {.count = 0};
     bt_npy file;
-    BT_TRY(bt_npy_open(path, &file));
+    BT_TRY(bt_array_open(path, &file));
     bt_status status = read_labels(&file, &labels);
     bt_npy_close(&file);
     if (status == BT_OK)

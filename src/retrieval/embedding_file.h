@@ -1,4 +1,4 @@
-/* Embeddings and labels from .npy files, as sides of a retrieval. */
+/* Embeddings and labels from files, as sides of a retrieval: .npy, or a data set of an HDF5 file as FILE:NAME (formats/hdf5.h). */
 #ifndef BITTERN_RETRIEVAL_EMBEDDING_FILE_H
 #define BITTERN_RETRIEVAL_EMBEDDING_FILE_H
 
@@ -17,7 +17,7 @@ typedef struct bt_embedding_file {
 } bt_embedding_file;
 
 /** Opens a (count, width) array of numbers. Checks every value: BT_ERR_NUMERIC names the row, column and byte of the
- * first that is not finite; BT_ERR_SHAPE for another rank or an empty array; errors of bt_npy_open. */
+ * first that is not finite; BT_ERR_SHAPE for another rank or an empty array; errors of bt_array_open. */
 bt_status bt_embedding_file_open(const char *path, bt_embedding_file *out) BT_MUST_CHECK;
 void bt_embedding_file_close(bt_embedding_file *file);
 
@@ -32,7 +32,7 @@ typedef struct bt_label_file {
 } bt_label_file;
 
 /** BT_ERR_FORMAT with the byte for class numbers beyond 31 bits or values that are not 0 or 1; BT_ERR_SHAPE for another
- * rank; BT_ERR_UNSUPPORTED for floats; errors of bt_npy_open. */
+ * rank; BT_ERR_UNSUPPORTED for floats; errors of bt_array_open. */
 bt_status bt_label_file_open(const char *path, bt_label_file *out) BT_MUST_CHECK;
 void bt_label_file_close(bt_label_file *file);
 

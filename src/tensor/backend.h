@@ -133,6 +133,10 @@ struct bt_backend {
     /** For measuring: products prepared from now on take the library's candidate `index` in its own order of preference, 0 when
      *  opened; `prepare` gives BT_ERR_UNSUPPORTED where there are fewer. NULL: there is one way. */
     void (*set_candidate)(bt_device *device, int index);
+    /** Host memory at BT_VALUE_ALIGNMENT that uploads read at the full speed of the bus (pinned), and its end; both may be called from any
+     *  thread. NULL: ordinary memory is as fast. */
+    bt_status (*alloc_host)(bt_device *device, size_t bytes, void **out);
+    void (*free_host)(bt_device *device, void *memory);
 };
 
 extern const bt_backend bt_cpu_backend;

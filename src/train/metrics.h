@@ -21,7 +21,7 @@ void bt_metrics_close(bt_metrics *metrics);
 typedef struct bt_step_notes {
     double lr;                   /**< of optim.lr */
     double lr_group[BT_GROUPS];  /**< of the groups; written where it differs */
-    double views_per_s, waiting; /**< waiting: share of the time in which the device waited for the loader */
+    double views_per_s, waiting; /**< waiting: share of the time in which the device waited for the loader or for images to be copied */
     const char *guilty;          /**< the loader's slowest stage */
 } bt_step_notes;
 

@@ -8,9 +8,14 @@
 #include <stdio.h>
 #include <string.h>
 
+double bt_waited(const bt_loader_times *before, const bt_loader_times *now) {
+    return now->wait_seconds - before->wait_seconds + now->copy_seconds - before->copy_seconds;
+}
+
 const char *bt_guilty_stage(const bt_loader_times *before, const bt_loader_times *now) {
     double read = now->read_seconds - before->read_seconds, decode = now->decode_seconds - before->decode_seconds;
-    double augment = now->augment_seconds - before->augment_seconds;
+    double augment = now->augment_seconds - before->augment_seconds, copy = now->copy_seconds - before->copy_seconds;
+    if (copy > now->wait_seconds - before->wait_seconds) return "copy";
     if (read <= 0 && decode <= 0 && augment <= 0) return "";
     return read > decode && read > augment ? "read" : decode > augment ? "decode" : "augment";
 }
@@ -61,7 +66,7 @@ void bt_progress_text(const bt_progress *p, const bt_progress_view *v, int width
 
 void bt_progress_step(bt_progress *p, const bt_progress_view *view, const bt_loader_times *times) {
     double now = bt_clock_seconds(), passed = now - p->last;
-    double share = passed > 0 ? fmin(1, (times->wait_seconds - p->times.wait_seconds) / passed) : 0;
+    double share = passed > 0 ? fmin(1, bt_waited(&p->times, times) / passed) : 0;
     p->steps++;
     double newest = fmax(0.05, 1 / (double)p->steps); /* the mean of all at first, then of about the last twenty */
     p->step_seconds += newest * (passed - p->step_seconds);

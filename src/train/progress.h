@@ -32,7 +32,11 @@ void bt_progress_step(bt_progress *progress, const bt_progress_view *view, const
 /** Text of at most `width` columns (exposed for tests). */
 void bt_progress_text(const bt_progress *progress, const bt_progress_view *view, int width, char *text, size_t bytes);
 
-/** The loader's stage that took most of its threads' time between two moments: "read", "decode" or "augment"; "" if none worked. */
+/** Seconds in which the device had nothing to do: waiting for the loader, and while images were copied to it. */
+double bt_waited(const bt_loader_times *before, const bt_loader_times *now);
+
+/** The loader's stage that took most of its threads' time between two moments: "read", "decode" or "augment"; "copy" if
+ *  the way to the device took longer than the wait for the loader; "" if none worked. */
 const char *bt_guilty_stage(const bt_loader_times *before, const bt_loader_times *now);
 
 /** "0:07", "12:34", "3:04:05". */

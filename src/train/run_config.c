@@ -10,7 +10,8 @@
 static const char *const dtypes[] = {"f32", "bf16", NULL};
 static const char *const heads[] = {"small", "large", NULL};
 static const char *const damaged[] = {"fatal", "skip", NULL};
-static const char *const formats[] = {"auto", "folder", "manifest", "lists", NULL};
+static const char *const samplers[] = {"shuffle", "class_balanced", "long_tail", NULL};
+static const char *const formats[] = {"auto", "folder", "manifest", "lists", "pack", NULL};
 static const char *const filters[] = {"bilinear", "bicubic", NULL};
 static const char *const recompute[] = {"none", "cheap", "blocks", NULL};
 
@@ -60,7 +61,7 @@ static const bt_option method_options[] = {
     BT_OPTION_DOUBLE(bt_method_section, rate_eps, "0.05", 1e-6, 1e6, "eps of the coding rate"),
 };
 static const bt_option data_options[] = {
-    BT_OPTION_STRING(bt_data_section, root, NULL, "images: a folder of class folders, a CSV or TSV table, or DeepHash's lists (docs/data.md); or .npy embeddings (items, width) or (items, views, width)"),
+    BT_OPTION_STRING(bt_data_section, root, NULL, "images: a folder of class folders, a CSV or TSV table, DeepHash's lists, or a pack (docs/data.md); or embeddings (items, width) or (items, views, width): .npy, or FILE.h5:NAME"),
     BT_OPTION_ENUM(bt_data_section, format, "auto", formats, "what root is; auto: recognised"),
     BT_OPTION_STRING(bt_data_section, images, "", "folder that paths of tables and lists are relative to; empty: where root lies"),
     BT_OPTION_STRING(bt_data_section, classes, "", "classes to keep, of the sorted list: positions or names, as in 0-29,35; empty: all"),
@@ -73,6 +74,9 @@ static const bt_option data_options[] = {
     BT_OPTION_INT(bt_data_section, query, "0", 0, 1e9, "query images per class; 0: all that the data name as such"),
     BT_OPTION_INT(bt_data_section, database, "-1", -1, 1e9, "database images per class; -1: all others, or all that the data name as such"),
     BT_OPTION_I64(bt_data_section, split_seed, "1", 0, 9e15, "of the split"),
+    BT_OPTION_ENUM(bt_data_section, sampler, "shuffle", samplers, "of training images: each once an epoch; per_class images of each class in a batch; rare classes more often"),
+    BT_OPTION_INT(bt_data_section, per_class, "4", 1, 100000, "sampler class_balanced: images of a class in a batch"),
+    BT_OPTION_DOUBLE(bt_data_section, tail_power, "0.5", 0, 1, "sampler long_tail: a class of n images comes in proportion to n^tail_power"),
     BT_OPTION_ENUM(bt_data_section, damaged, "fatal", damaged, "what a damaged file does"),
     BT_OPTION_INT(bt_data_section, loader_threads, "2", 1, 256, "that read, decode and augment"),
     BT_OPTION_INT(bt_data_section, ahead, "4", 2, 64, "batches made ahead"),
@@ -181,7 +185,7 @@ static bt_status check_groups(const bt_run_config *c, const bt_options *o) {
 
 bool bt_run_config_stored(const bt_run_config *c) {
     size_t length = strlen(c->data.root);
-    return length > 4 && strcmp(c->data.root + length - 4, ".npy") == 0;
+    return (length > 4 && strcmp(c->data.root + length - 4, ".npy") == 0) || strstr(c->data.root, ".h5:") || strstr(c->data.root, ".hdf5:");
 }
 
 bool bt_run_config_cached(const bt_run_config *c) { return bt_run_config_stored(c) || c->train.cached_views > 0; }
@@ -193,8 +197,9 @@ static bt_status check_cached(const bt_run_config *c, const bt_options *o) {
     if (c->model.train_all || strcmp(c->adapter.targets, "none") != 0)
         return bt_options_error(o, c->model.train_all ? "model.train_all" : "adapter.targets", "steps on %s embeddings train the head alone; set it to %s",
                                 stored ? "stored" : "cached", c->model.train_all ? "false" : "none");
+    if (c->data.sampler) return bt_options_error(o, "data.sampler", "steps on embeddings take every item once an epoch; allowed here: shuffle");
     if (stored && c->train.cached_views) return bt_options_error(o, "train.cached_views", "data.root holds embeddings already; leave it at 0");
-    if (stored && !*c->data.label) return bt_options_error(o, "data.label", "embeddings need a .npy file of labels");
+    if (stored && !*c->data.label) return bt_options_error(o, "data.label", "embeddings need a file of labels: .npy, or FILE.h5:NAME");
     if (stored && *c->model.weights) return bt_options_error(o, "model.weights", "embeddings come without a tower; run.start takes the head of another run");
     if (!stored && c->train.cached_views < c->method.views)
         return bt_options_error(o, "train.cached_views", "%d is below method.views %d", c->train.cached_views, c->method.views);

@@ -41,6 +41,9 @@ typedef struct bt_data_section {
     const char *images, *classes, *label, *path, *caption, *split, *ranks;
     int train, query, database;
     int64_t split_seed;
+    int sampler; /**< bt_sampling */
+    int per_class;
+    double tail_power;
     int damaged; /**< 0 fatal, 1 skip */
     int loader_threads, ahead, cache_mb, resize;
     int interpolation; /**< bt_filter */

@@ -2,6 +2,7 @@
 #include "train/session.h"
 
 #include "base/memory.h"
+#include "base/thread.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -130,7 +131,9 @@ static size_t image_bytes(const bt_session *s) {
 
 static bt_status set_images(bt_session *s, bt_plan *plan, const bt_step_batch *b, int first, int rows) {
     int views = s->model->config.views, all = s->options.batch;
+    double start = bt_clock_seconds();
     BT_TRY(set_rows(plan, "images", b->images, image_bytes(s), views, all, first, rows));
+    s->copy_seconds += bt_clock_seconds() - start;
     return set_rows(plan, "ids", b->ids, sizeof(int64_t), views, all, first, rows);
 }
 

@@ -36,6 +36,7 @@ typedef struct bt_session {
     void *block;
     size_t block_bytes;
     float *embeddings, *gradients; /**< (views*batch, width), for chunks */
+    double copy_seconds;           /**< spent in handing images to the device, since it was opened */
     int64_t updates[BT_GROUPS];    /**< AdamW updates that each group has had */
     const struct bt_view_cache *stored; /**< of a model without a tower: what evaluation takes embeddings from (borrowed) */
 } bt_session;

@@ -69,16 +69,22 @@ bt_status bt_setup_data(bt_dataset *out, const bt_run_config *c) {
 
 /** What the method needs of labels that the data do not give. */
 static bt_status check_labels(const bt_setup *s) {
+    const struct {
+        const int64_t *samples;
+        int64_t count;
+    } lists[] = {{s->split.train, s->split.train_count}, {s->split.query, s->split.query_count}};
     int64_t none = 0, several = 0;
     if (!s->model.method->one_label) return BT_OK;
-    for (int64_t i = 0; i < s->split.train_count; i++) {
-        int64_t sample = s->split.train[i], count = s->data.label_first[sample + 1] - s->data.label_first[sample];
-        none += count == 0;
-        several += count > 1;
+    for (int k = 0; k < 2; k++) {
+        for (int64_t i = 0; i < lists[k].count; i++) {
+            int64_t sample = lists[k].samples[i], count = s->data.label_first[sample + 1] - s->data.label_first[sample];
+            none += count == 0;
+            several += count > 1;
+        }
     }
     if (none + several == 0) return BT_OK;
-    return bt_error(BT_ERR_CONFIG, "method.name %s needs one label for each training image; of %lld in %s, %lld have none and %lld several",
-                    s->model.method->name, (long long)s->split.train_count, s->data.name, (long long)none, (long long)several);
+    return bt_error(BT_ERR_CONFIG, "method.name %s needs one label for each training and query image; of %lld in %s, %lld have none and %lld several",
+                    s->model.method->name, (long long)(s->split.train_count + s->split.query_count), s->data.name, (long long)none, (long long)several);
 }
 
 static bt_status open_data(bt_setup *s, const bt_run_config *c) {
@@ -117,8 +123,9 @@ bt_status bt_setup_open(bt_setup *out, const bt_run_config *c) {
         return status;
     }
     int size = out->model.vit.config.image;
-    out->loader = (bt_loader_options){.set = &out->data, .seed = (uint64_t)c->run.seed, .batch = c->train.batch, .size = size,
-                                      .views = c->method.views, .augment = augment_of(&c->augment),
+    out->loader = (bt_loader_options){.set = &out->data, .device = out->device, .seed = (uint64_t)c->run.seed, .batch = c->train.batch, .size = size,
+                                      .views = c->method.views,
+                                      .sampler = {(bt_sampling)c->data.sampler, c->data.per_class, c->data.tail_power}, .augment = augment_of(&c->augment),
                                       .resize = c->data.resize ? c->data.resize : size, .filter = (bt_filter)c->data.interpolation, .drop_last = true, .skip_damaged = c->data.damaged == 1,
                                       .threads = c->data.loader_threads, .ahead = c->data.ahead, .cache_bytes = (size_t)c->data.cache_mb << 20};
     return BT_OK;

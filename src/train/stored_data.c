@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "data/stored_set.h"
+#include "formats/hdf5.h"
 #include "retrieval/embedding_file.h"
 
 #include <string.h>
@@ -10,7 +11,7 @@
 /** Splits of stored items: a byte each. */
 static bt_status read_splits(const char *path, int64_t count, uint8_t **out) {
     bt_npy file;
-    BT_TRY(bt_npy_open(path, &file));
+    BT_TRY(bt_array_open(path, &file));
     bt_status status = BT_OK;
     if (file.rank != 1 || file.dtype != BT_FILE_U8 || file.count != count)
         status = bt_error(BT_ERR_SHAPE, "data.split: %s must hold %lld unsigned bytes, one for each item", path, (long long)count);

@@ -177,7 +177,7 @@ static bt_status log_step(trainer *t, const bt_step_result *r, const bt_step_rat
     double now = bt_clock_seconds(), passed = now - t->interval_start;
     bt_step_notes n = {.lr = bt_cosine_rate(t->config->optim.lr, t->config->optim.lr_min, rates->step, t->total, t->config->optim.warmup),
                        .lr_group = {rates->lr[0], rates->lr[1]}, .views_per_s = (double)t->interval_images / passed,
-                       .waiting = (times.wait_seconds - t->interval_times.wait_seconds) / passed, .guilty = bt_guilty_stage(&t->interval_times, &times)};
+                       .waiting = bt_waited(&t->interval_times, &times) / passed, .guilty = bt_guilty_stage(&t->interval_times, &times)};
     double left = (double)(t->total - t->state.step) * passed / ((double)t->interval_images / t->config->train.batch / t->config->method.views);
     char terms[128] = "";
     for (int i = 0; i < r->terms && r->terms > 1; i++)
@@ -287,7 +287,9 @@ static bt_status one_step(trainer *t) {
                            .lr = {[BT_GROUP_HEAD] = group_rate(t, c->optim.lr_head), [BT_GROUP_TOWER] = group_rate(t, c->model.train_all ? c->optim.lr_tower : c->optim.lr_adapter)},
                            .head_only = t->session.options.head_first && epoch < c->train.head_epochs};
     bt_step_result result;
+    double copied = t->session.copy_seconds;
     bt_status status = bt_session_step(&t->session, &batch, &rates, &result);
+    if (t->loader) bt_loader_copied(t->loader, t->session.copy_seconds - copied);
     if (status != BT_OK) return bt_error_prefix(status, "step %lld", (long long)t->state.step + 1);
     BT_TRY(check_finite(t, &result));
     t->state.step++;

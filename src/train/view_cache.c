@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "formats/hdf5.h"
 #include "base/thread.h"
 #include "data/draw.h"
 #include "train/interrupt.h"
@@ -23,7 +24,7 @@ static bt_status check_shape(const bt_npy *f, const char *path) {
 
 bt_status bt_view_cache_width(const char *path, int *out) {
     bt_npy file;
-    BT_TRY(bt_npy_open(path, &file));
+    BT_TRY(bt_array_open(path, &file));
     bt_status status = check_shape(&file, path);
     if (status == BT_OK) *out = (int)file.dim[file.rank - 1];
     bt_npy_close(&file);
@@ -41,7 +42,7 @@ static bt_status check_finite(const bt_view_cache *c, const char *path) {
 
 bt_status bt_view_cache_open(const char *path, bt_view_cache *out) {
     bt_view_cache c = {.count = 0};
-    BT_TRY(bt_npy_open(path, &c.file));
+    BT_TRY(bt_array_open(path, &c.file));
     bt_status status = check_shape(&c.file, path);
     if (status == BT_OK) {
         c.count = c.file.dim[0];

@@ -103,7 +103,8 @@ check "start from another head" $?
 check "the plan" $?
 
 case_of "adapters on embeddings" 3 'adapter.targets: steps on stored embeddings train the head alone; set it to none' adapter.targets=q
-case_of "no labels" 3 'data.label: embeddings need a .npy file of labels' data.label=
+case_of "a sampler" 3 'data.sampler: steps on embeddings take every item once an epoch' data.sampler=long_tail
+case_of "no labels" 3 'data.label: embeddings need a file of labels: .npy, or FILE.h5:NAME' data.label=
 case_of "labels of fewer items" 8 'short.npy has labels of 200 items' data.label="$scratch/short.npy"
 case_of "a NaN" 9 'nan.npy: item 3, view 1, column 5 is not a finite number' data.root="$scratch/nan.npy"
 case_of "another shape" 8 'flat.npy: the shape is (21600); stored embeddings are (items, width) or (items, views, width)' data.root="$scratch/flat.npy"
@@ -140,4 +141,17 @@ found=0
 "$bittern" train cached.yaml run.dir=refused2 train.cached_views=1 2>err || found=$?
 [ $found -eq 3 ] && grep -qF 'train.cached_views: 1 is below method.views 2' err
 check "fewer views than a step takes" $?
+if "$python" -c 'import h5py' 2>/dev/null && "$bittern" doctor | grep -q '^hdf5 *yes'; then
+    "$python" -c 'import h5py, numpy as np
+f = h5py.File("x.h5", "w")
+f["x"], f["y"] = np.load("x.npy"), np.load("y.npy")
+f.create_dataset("packed", data=f["x"][:], chunks=(64, 3, 24), compression="gzip")'
+    for root in x.npy x.h5:x x.h5:packed; do
+        train run.dir="$scratch/again_$root" data.root="$scratch/$root" data.label="$scratch/x.h5:y" train.epochs=2
+        grep -h 'scores after' out err | sed 's/, [0-9.]* s$//' >>same.txt
+    done
+    check "HDF5 trains as .npy does" "$([ "$(wc -l <same.txt)" -eq 3 ] && [ "$(sort -u same.txt | wc -l)" -eq 1 ]; echo $?)"
+else
+    echo "skipped: embeddings in HDF5 (no h5py, or a build without HDF5)"
+fi
 finish

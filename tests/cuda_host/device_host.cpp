@@ -137,6 +137,28 @@ bool host_fast_dtype(bt_device *, bt_dtype) {
     return false;
 }
 
+/* Pinned memory of the host build: from the heap, with the tail of device memory, looked at when it is freed. */
+bt_status host_alloc_host(bt_device *, size_t bytes, void **out) {
+    void *memory = nullptr;
+    const size_t head = ALIGN_BYTES;
+    if (bytes > SIZE_MAX / 2 || posix_memalign(&memory, ALIGN_BYTES, head + bytes + TAIL_BYTES) != 0)
+        return bt_error(BT_ERR_MEMORY, "cuda_host: no memory for %zu bytes of pinned memory", bytes);
+    memcpy(memory, &bytes, sizeof bytes);
+    unsigned char *content = static_cast<unsigned char *>(memory) + head;
+    memset(content + bytes, CANARY, TAIL_BYTES);
+    *out = content;
+    return BT_OK;
+}
+
+void host_free_host(bt_device *, void *memory) {
+    if (!memory) return;
+    unsigned char *content = static_cast<unsigned char *>(memory);
+    size_t bytes;
+    memcpy(&bytes, content - ALIGN_BYTES, sizeof bytes);
+    if (check_tail({content, bytes}) != BT_OK) bt_panic(__FILE__, __LINE__, "%s", bt_error_message());
+    free(content - ALIGN_BYTES);
+}
+
 void host_set_candidate(bt_device *device, int index) {
     host_of(device)->cuda.candidate = index;
 }
@@ -146,7 +168,8 @@ void host_set_candidate(bt_device *device, int index) {
 #define BT_HOST_BACKEND                                                                                                \
     {                                                                                                                  \
         "cuda_host", &kernels, host_open, host_close, host_alloc, host_free, host_upload, host_download,               \
-            host_set_step, host_synchronize, host_describe, host_fast_dtype, host_set_candidate                        \
+            host_set_step, host_synchronize, host_describe, host_fast_dtype, host_set_candidate,                       \
+            host_alloc_host, host_free_host                                                                            \
     }
 const bt_backend bt_cuda_host_backend = BT_HOST_BACKEND;
 /* In a build with CUDA the library's table of backends names this one. Programs of the host build have no device.cu. */

@@ -356,6 +356,10 @@ static void test_write_past_device_memory(void **) {
     bytes[100] = kept;
 #endif
     bt_cuda_host_backend.free(device, bytes);
+    assert_int_equal(bt_cuda_host_backend.alloc_host(device, 100, &memory), BT_OK);
+    assert_int_equal((uintptr_t)memory % 256, 0);
+    memset(memory, 1, 100);
+    bt_cuda_host_backend.free_host(device, memory);
     bt_cuda_host_backend.close(device);
 }
 

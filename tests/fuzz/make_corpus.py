@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the corpus of the fuzz targets: small files that between them reach every branch of the parsers. Needs Pillow; the result is committed.
+"""Writes the corpus of the fuzz targets: small files that between them reach every branch of the parsers. Needs Pillow and h5py; the result is committed.
 
     make_corpus.py FOLDER     (tests/fuzz/corpus)
 """
@@ -154,8 +154,53 @@ def arrays():
     put("npy", "long.npy", npy("'<f4'", "(1,)", bytes(5)))
 
 
+def tables():
+    put("manifest", "plain.csv", "path,label\na.jpg,x\nb/c.png,y\n")
+    put("manifest", "all.csv", 'split,file_name,caption,order,genus,species\r\ntrain,"a,1.jpg","say ""no""\nplease",O,G,s | t\r\n\r\nquery|database,b.jpg,,O,,\r\n,c.jpg,\u00e4,P,H,t\r\n')
+    put("manifest", "tabs.csv", 'path\tclass\tsplit\na.jpg\t5" bill\ttest\nb.jpg\t"quoted\tone"\tval')
+    put("manifest", "bom.csv", b"\xef\xbb\xbfimage,labels\rx.ppm,1|2\ry.ppm,\r")
+    put("manifest", "up.csv", "path,label\n./a/../b.jpg,x\n../c.jpg,y\n/d.jpg,z\n")
+    put("manifest", "ragged.csv", 'path,label\na.jpg\nb.jpg,x,y\n"c,x\n')
+    put("label_list", "plain.txt", "a.jpg 0 1 0\nb c/d.png 1 1 1 \r\n\ne.ppm 0 0 0\na.jpg 0 1 0\n")
+    put("label_list", "wide.txt", "x.jpeg" + " 0 1" * 40 + "\n" + "y.jpeg" + " 1 0" * 40 + "\n")
+    put("label_list", "bad.txt", "a.jpg 0 2\nb.jpg 1\nc 0 1\n../d.jpg 0 1\n")
+
+
+def packs():
+    import h5py
+    import numpy as np
+
+    def pack(name, size, several=False, **extra):
+        out = io.BytesIO()
+        with h5py.File(out, "w", libver=("earliest", "v108")) as f:
+            f.attrs["bittern_pack"], f.attrs["size"], f.attrs["crc32c"] = 1, size, 7
+            f["class_names"] = np.array([b"a", b"b"])
+            f["paths"] = np.array([b"1.png", b"2.png"])
+            f["labels"] = np.array([[0, 1], [1, 1]], "u1") if several else np.array([1, -1], "i4")
+            for key, value in extra.items():
+                if isinstance(value, dict):
+                    f.create_dataset(key, **value)
+                else:
+                    f[key] = value
+        put("pack", name, out.getvalue())
+
+    images, one = np.arange(24, dtype="u1").reshape(2, 2, 2, 3), saved(picture("L", 3, 2), "PNG")
+    pack("images.h5", 2, images=images)
+    pack("all.h5", 2, True, images=images, splits=np.array([1, 6], "u1"), captions=np.array([b"x", "\u00e4".encode()]), rank_names=np.array([b"genus"]),
+         rank_0=np.array([0, -1], "i4"), rank_0_names=np.array([b"G"]))
+    pack("encoded.h5", 0, encoded=np.frombuffer(one * 2, "u1"), encoded_first=np.array([0, len(one), 2 * len(one)], "i8"))
+    pack("chunks.h5", 2, images={"data": images, "chunks": (1, 2, 2, 3), "compression": "gzip"})
+    pack("gzip.h5", 2, images=images, captions={"data": np.array([b"x" * 40, b"y"]), "chunks": (1,), "compression": "gzip", "shuffle": True, "fletcher32": True})
+    out = io.BytesIO()
+    with h5py.File(out, "w") as f:
+        f["x"] = np.arange(6, dtype="f4").reshape(3, 2)
+    put("pack", "array.h5", out.getvalue())
+
+
 pictures()
 json_files()
 safetensors()
 arrays()
+tables()
+packs()
 configs()

@@ -63,6 +63,12 @@ static void the_slowest_stage_is_named(void **state) {
     assert_string_equal(bt_guilty_stage(&a, &b), "decode");
     b.augment_seconds += 3;
     assert_string_equal(bt_guilty_stage(&a, &b), "augment");
+    b.wait_seconds += 1;
+    b.copy_seconds += 1.5;
+    assert_string_equal(bt_guilty_stage(&a, &b), "copy");
+    assert_true(bt_waited(&a, &b) == 2.5);
+    b.wait_seconds += 1;
+    assert_string_equal(bt_guilty_stage(&a, &b), "augment");
 }
 
 static void the_best_scores(void **state) {
