@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 fast=0
 [ "${1:-}" = --fast ] && fast=1
-./setup.sh python3-torch python3-numpy clang-tidy
+./setup.sh python3-torch python3-numpy python3-pil python3-torchvision clang-tidy
 jobs=$(nproc)
 export OMP_WAIT_POLICY=passive # two tests at a time share the cores: waiting threads must not spin
 mkdir -p build/logs
@@ -38,7 +38,7 @@ build release
 tests release -LE gpu
 if [ $fast -eq 0 ]; then
     build dev
-    tests dev -L 'unit|ops|cli'
+    tests dev -L 'unit|ops|cli|views'
     build minimal
     tests minimal -L 'unit|ops'
 fi

@@ -35,6 +35,7 @@ static const char *const usage =
     "  vit   forward and LoRA step of a ViT: images/s, memory, and the bound from this machine's own product rate\n"
     "  ops   every operation: seconds, FLOP/s, bytes/s\n"
     "  shapes  every distinct matrix product and attention of these two programs by itself, and the floor they add up to\n"
+    "  loader  from files to two augmented views, and to the evaluation's view: milliseconds of one core\n"
     "  pack  shuffled raw images from a pack into batches (--image, --threads 2, --device), and bare copies of them\n"
     "options\n"
     "  --model NAME       vit_small_patch14_dinov2\n"
@@ -47,6 +48,7 @@ static const char *const usage =
     "  --iterations N     7 (medians)\n"
     "  --threads N        all\n"
     "  --op NAME          one operation (ops)\n"
+    "  --data FOLDER      pictures, one folder a class (loader)\n"
     "  --profile          seconds per operation of one step (vit)\n"
     "  --json             one JSON object a line\n";
 
@@ -56,7 +58,7 @@ static bt_status parse(int argc, char **argv, bt_bench_options *o) {
         const char **text;
         int *number;
     } table[] = {{"--model", &o->model, NULL},   {"--device", &o->device, NULL}, {"--dtype", &o->dtype, NULL},
-                 {"--targets", &o->targets, NULL}, {"--op", &o->op, NULL},         {"--image", NULL, &o->image},
+                 {"--targets", &o->targets, NULL}, {"--op", &o->op, NULL}, {"--data", &o->data, NULL},         {"--image", NULL, &o->image},
                  {"--batch", NULL, &o->batch},   {"--rank", NULL, &o->rank},     {"--bits", NULL, &o->bits},
                  {"--iterations", NULL, &o->iterations}, {"--threads", NULL, &o->threads}};
     for (int i = 2; i < argc; i++) {
@@ -92,8 +94,9 @@ int main(int argc, char **argv) {
         if (strcmp(argv[1], "vit") == 0) status = bt_bench_vit(&o);
         else if (strcmp(argv[1], "ops") == 0) status = bt_bench_ops(&o);
         else if (strcmp(argv[1], "shapes") == 0) status = bt_bench_shapes(&o);
+        else if (strcmp(argv[1], "loader") == 0) status = bt_bench_loader(&o);
         else if (strcmp(argv[1], "pack") == 0) status = bt_bench_pack(&o);
-        else status = bt_error(BT_ERR_USAGE, "no benchmark \"%s\"; there are vit, ops, shapes and pack", argv[1]);
+        else status = bt_error(BT_ERR_USAGE, "no benchmark \"%s\"; there are vit, ops, shapes, loader and pack", argv[1]);
     }
     if (status != BT_OK) fprintf(stderr, "bittern-bench: %s\n", bt_error_message());
     return (int)status;

@@ -7,7 +7,7 @@
 #include "train/session.h"
 
 typedef struct bt_bench_options {
-    const char *model, *device, *dtype, *targets, *op;
+    const char *model, *device, *dtype, *targets, *op, *data;
     int image, batch, rank, bits, iterations, threads;
     bool json, profile;
 } bt_bench_options;
@@ -15,6 +15,7 @@ typedef struct bt_bench_options {
 bt_status bt_bench_vit(const bt_bench_options *o) BT_MUST_CHECK;
 bt_status bt_bench_ops(const bt_bench_options *o) BT_MUST_CHECK;
 bt_status bt_bench_shapes(const bt_bench_options *o) BT_MUST_CHECK;
+bt_status bt_bench_loader(const bt_bench_options *o) BT_MUST_CHECK;
 bt_status bt_bench_pack(const bt_bench_options *o) BT_MUST_CHECK;
 
 /** --dtype, and --batch as a step of two views has it. */

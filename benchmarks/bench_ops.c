@@ -1,8 +1,9 @@
 /* bittern-bench ops: seconds, FLOP/s and bytes/s of every operation, at the shapes it has in real programs of one model: the LoRA
- * step (supervised, adapter dropout), full training by cross entropy, and inference. Bytes count each operand once.
+ * step (supervised, adapter dropout), full training by cross entropy, inference, and views of pictures. Bytes count each operand once.
  */
 #include "bench.h"
 
+#include "data/transform.h"
 #include "program/inspect.h"
 #include "train/session.h"
 
@@ -104,6 +105,48 @@ static bt_status measure_scene(const bt_bench_options *o, bt_dtype dtype, bt_dev
     return status;
 }
 
+/** Views of the papers' strength from pictures of 500 x 375: every record has jitter, and one in ten the others, in turn. */
+static void fill_records(bt_view_record *record, int count, int size) {
+    const bt_augment papers = {.scale = {0.4, 1}, .ratio = {3.0 / 4, 4.0 / 3}, .flip = 0.5, .jitter = 0.8, .brightness = 0.4, .contrast = 0.4,
+                               .saturation = 0.4, .hue = 0.2, .grey = 0.2, .blur = 0.1, .solarize = 0.1, .blur_radius = {0.1, 2},
+                               .solarize_threshold = 128};
+    for (int i = 0; i < count; i++)
+        record[i] = (bt_view_record){.height = 375, .width = 500, .view = bt_view_random(375, 500, size, &papers, 1, 0, i),
+                                     .colour = bt_colour_random(&papers, 1, 0, i)};
+}
+
+/** The program of make_views alone: o->batch views of one picture. */
+static bt_status measure_views(const bt_bench_options *o, bt_device *device, table *all) {
+    enum { PICTURE = 375 * 500 * 3 };
+    bt_program *p = bt_program_new(&(bt_program_options){.compute = BT_F32});
+    bt_value records = bt_input(p, "views", BT_U8, bt_shape2(o->batch, sizeof(bt_view_record)));
+    bt_output(p, "y", bt_make_views(p, bt_input(p, "images", BT_U8, bt_shape1(PICTURE)), records, o->image));
+    bt_plan *plan = NULL;
+    void *block = NULL;
+    bt_view_record *record = calloc((size_t)o->batch, sizeof *record);
+    bt_status status = record ? bt_plan_new(p, device, &plan) : bt_error(BT_ERR_MEMORY, "out of memory for %d records", o->batch);
+    if (status == BT_OK) status = device->backend->alloc(device, bt_plan_bytes(plan), &block);
+    if (status == BT_OK) status = bt_plan_bind(plan, block);
+    row *r = row_of(all, "make_views");
+    double *seconds = calloc((size_t)o->iterations + 1, sizeof *seconds);
+    BT_ASSERT(seconds);
+    if (record) fill_records(record, o->batch, o->image);
+    for (int i = 0; i <= o->iterations && status == BT_OK; i++) { /* the last stays: the first, which warms up, is overwritten */
+        status = fill_inputs(plan);
+        if (status == BT_OK) status = bt_plan_set(plan, "views", record, (size_t)o->batch * sizeof *record);
+        if (status == BT_OK) status = bt_plan_run_timed(plan, seconds + (i ? i - 1 : 0));
+    }
+    bt_instruction_cost c;
+    if (status == BT_OK && bt_plan_instruction(plan, 0, &c))
+        *r = (row){.op = "make_views", .bytes = c.bytes, .seconds = bt_bench_median(seconds, o->iterations), .calls = 1};
+    if (block) device->backend->free(device, block);
+    bt_plan_free(plan);
+    bt_program_free(p);
+    free(record);
+    free(seconds);
+    return status;
+}
+
 static void print_table(const bt_bench_options *o, const table *all) {
     for (int i = 0; i < all->count; i++) {
         const row *r = &all->list[i];
@@ -130,6 +173,7 @@ bt_status bt_bench_ops(const bt_bench_options *o) {
     table all = {.count = 0};
     bt_status status = BT_OK;
     for (size_t i = 0; i < sizeof scenes / sizeof scenes[0] && status == BT_OK; i++) status = measure_scene(o, dtype, device, &scenes[i], &all);
+    if (status == BT_OK) status = measure_views(o, device, &all);
     if (status == BT_OK) print_table(o, &all);
     backend->close(device);
     return status;

@@ -107,6 +107,8 @@ bt_value bt_gelu(bt_program *p, bt_value x);
 bt_value bt_relu(bt_program *p, bt_value x);
 bt_value bt_add(bt_program *p, bt_value x, bt_value f, bt_value scale);
 bt_value bt_cast(bt_program *p, bt_value x, bt_dtype dtype);
+/** Views of pictures: pixels u8 holds them, views u8 (M, bytes of a bt_view_record) says which and how; (M, size, size, 3) u8. */
+bt_value bt_make_views(bt_program *p, bt_value pixels, bt_value views, int64_t size);
 bt_value bt_patchify(bt_program *p, bt_value images, int patch, int64_t columns, const float mean[3], const float std[3]);
 bt_value bt_tokens(bt_program *p, bt_value patches, bt_value cls, bt_value pos, bt_value reg);
 bt_value bt_class_row(bt_program *p, bt_value x);
@@ -127,6 +129,7 @@ bt_value bt_sum_squares(bt_program *p, bt_value x);
 #define bt_relu(p, ...) (bt_relu)(bt_here(p, __FILE__, __LINE__), __VA_ARGS__)
 #define bt_add(p, ...) (bt_add)(bt_here(p, __FILE__, __LINE__), __VA_ARGS__)
 #define bt_cast(p, ...) (bt_cast)(bt_here(p, __FILE__, __LINE__), __VA_ARGS__)
+#define bt_make_views(p, ...) (bt_make_views)(bt_here(p, __FILE__, __LINE__), __VA_ARGS__)
 #define bt_patchify(p, ...) (bt_patchify)(bt_here(p, __FILE__, __LINE__), __VA_ARGS__)
 #define bt_tokens(p, ...) (bt_tokens)(bt_here(p, __FILE__, __LINE__), __VA_ARGS__)
 #define bt_class_row(p, ...) (bt_class_row)(bt_here(p, __FILE__, __LINE__), __VA_ARGS__)

@@ -35,6 +35,10 @@ bt_status bt_file_begin(const char *path, bt_file_writer *out) BT_MUST_CHECK;
 /** Appends. After a failure (a full disk) it does nothing and returns the same status. */
 bt_status bt_file_append(bt_file_writer *writer, const void *data, size_t bytes);
 
+/** Replaces bytes that were appended before, beginning at byte `offset`: for a header that is known at the end. Later
+ * appends go on behind the last byte. Failures are kept as those of append. */
+bt_status bt_file_patch(bt_file_writer *writer, size_t offset, const void *data, size_t bytes);
+
 /** Writes what is buffered, syncs, renames, syncs the folder. On failure the temporary file is removed. Ends the writer
  *  either way. */
 bt_status bt_file_commit(bt_file_writer *writer) BT_MUST_CHECK;
@@ -47,6 +51,9 @@ bt_status bt_file_write(const char *path, const void *data, size_t bytes) BT_MUS
 
 /** Makes a folder and those above it; it is no error if they exist. */
 bt_status bt_file_make_folders(const char *path) BT_MUST_CHECK;
+
+/** Removes a folder with the files in it (a folder within it is an error); it is no error if it does not exist. */
+bt_status bt_file_remove_folder(const char *path) BT_MUST_CHECK;
 
 /** Makes the names in a folder (a rename, a new file) survive a power failure. */
 bt_status bt_file_sync_folder(const char *path) BT_MUST_CHECK;

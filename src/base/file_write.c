@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -84,6 +85,20 @@ bt_status bt_file_append(bt_file_writer *writer, const void *data, size_t bytes)
     return BT_OK;
 }
 
+bt_status bt_file_patch(bt_file_writer *writer, size_t offset, const void *data, size_t bytes) {
+    const char *from = data;
+    if (writer->status == BT_OK) (void)flush(writer);
+    while (writer->status == BT_OK && bytes > 0) {
+        ssize_t done = pwrite(writer->fd, from, bytes, (off_t)offset);
+        if (done < 0 && errno == EINTR) continue;
+        if (done < 0) return writer->status = bt_file_error("write", writer->path, errno);
+        from += done;
+        offset += (size_t)done;
+        bytes -= (size_t)done;
+    }
+    return writer->status;
+}
+
 /* The folder that `path` lies in, in new memory. */
 static char *folder_of(const char *path) {
     const char *slash = strrchr(path, '/');
@@ -155,6 +170,28 @@ bt_status bt_file_make_folders(const char *path) {
     }
     if (status == BT_OK) status = make_folder(part);
     bt_memory_free(part);
+    return status;
+}
+
+static bt_status remove_entry(const char *folder, const char *name) {
+    size_t bytes = strlen(folder) + strlen(name) + 2;
+    char *path = bt_memory_alloc(bytes, 1);
+    if (!path) return BT_ERR_MEMORY;
+    snprintf(path, bytes, "%s/%s", folder, name);
+    bt_status status = unlink(path) != 0 && errno != ENOENT ? bt_file_error("remove", path, errno) : BT_OK;
+    bt_memory_free(path);
+    return status;
+}
+
+bt_status bt_file_remove_folder(const char *path) {
+    DIR *folder = opendir(path);
+    if (!folder && errno == ENOENT) return BT_OK;
+    if (!folder) return bt_file_error("open the folder", path, errno);
+    bt_status status = BT_OK;
+    for (struct dirent *e; status == BT_OK && (e = readdir(folder));)
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) status = remove_entry(path, e->d_name);
+    closedir(folder);
+    if (status == BT_OK && rmdir(path) != 0) status = bt_file_error("remove the folder", path, errno);
     return status;
 }
 

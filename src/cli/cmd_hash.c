@@ -325,7 +325,8 @@ static bt_status hash_one(hashing *h, bt_training_free method, int bits) {
                          .k = k_of(f),
                          .neighbours = f->neighbours,
                          .temperature = f->temperature,
-                         .leave_one_out = !f->query[0]};
+                         .leave_one_out = !f->query[0],
+                         .components = true};
     uint64_t *codes = bt_memory_alloc((size_t)h->database.count * (((size_t)bits + 63) / 64), sizeof *codes);
     if (!codes) return BT_ERR_MEMORY;
     bt_free_scores scores;

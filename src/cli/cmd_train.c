@@ -1,5 +1,4 @@
-/* bittern train, eval, config. */
-#include "base/file.h"
+/* bittern train, config. */
 #include "cli/cli.h"
 #include "formats/config.h"
 #include "formats/json.h"
@@ -7,7 +6,6 @@
 #include "train/trainer.h"
 
 #include <stdio.h>
-#include <string.h>
 
 typedef struct train_flags {
     bool resume;
@@ -49,48 +47,6 @@ const bt_command bt_command_train = {"train",
                                      sizeof(train_flags),
                                      true,
                                      train};
-
-typedef struct eval_flags {
-    const char *checkpoint;
-    bool untrained, raw, json;
-} eval_flags;
-
-static const bt_option eval_options[] = {
-    BT_OPTION_STRING(eval_flags, checkpoint, "last", "last, best or a step's number"),
-    BT_OPTION_BOOL(eval_flags, untrained, "false", "scores the weights that the run began with"),
-    BT_OPTION_BOOL(eval_flags, raw, "false", "scores the weights themselves, not their moving averages (train.ema)"),
-    BT_OPTION_BOOL(eval_flags, json, "false", "prints one JSON object"),
-};
-static const bt_option_table eval_table = BT_OPTION_TABLE("bittern eval", eval_options);
-
-static bt_status eval(const bt_arguments *a) {
-    const eval_flags *flags = a->flags;
-    const char *run = a->operand[0];
-    bt_text path = {0};
-    bt_text_append(&path, "%s/config.yaml", run);
-    bt_run_config config;
-    bt_options *options = NULL;
-    bt_status status = bt_text_status(&path);
-    if (status == BT_OK && !bt_file_exists(bt_text_get(&path)))
-        status =
-            bt_error(BT_ERR_IO, "%s is no run's folder: it has no config.yaml; bittern train makes one (run.dir)", run);
-    if (status == BT_OK)
-        status =
-            bt_config_load(&bt_run_config_table, &config, bt_text_get(&path), a->operand + 1, a->count - 1, &options);
-    if (status == BT_OK) status = bt_run_config_check(&config, options);
-    if (status == BT_OK) {
-        config.run.dir = run; /* the folder may have been moved */
-        bt_eval_options eval = {flags->checkpoint, flags->untrained, flags->raw, flags->json};
-        status = bt_eval(&config, &eval);
-    }
-    bt_options_free(options);
-    bt_text_free(&path);
-    return status;
-}
-
-const bt_command bt_command_eval = {
-    "eval", "RUN [key=value ...]", "scores of a checkpoint of a run", 1, -1, &eval_table, sizeof(eval_flags), true,
-    eval};
 
 typedef struct config_flags {
     bool reference, json;

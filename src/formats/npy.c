@@ -340,3 +340,46 @@ bt_status bt_npy_write(const char *path, bt_file_dtype dtype, int rank, const in
     bt_text_free(&header);
     return status;
 }
+
+/* ---- row by row ---- */
+
+static bt_status matrix_header(const bt_npy_rows *rows, bt_text *out) {
+    bt_npy_header(out, rows->dtype, 2, (const int64_t[]){rows->count, rows->columns});
+    BT_ASSERT(out->failed || out->length == BT_NPY_HEADER_BYTES);
+    return bt_text_status(out);
+}
+
+bt_status bt_npy_rows_begin(const char *path, bt_file_dtype dtype, int64_t columns, bt_npy_rows *out) {
+    bt_npy_rows rows = {.dtype = dtype, .columns = columns};
+    bt_text header = {0};
+    bt_status status = matrix_header(&rows, &header);
+    if (status == BT_OK) status = bt_file_begin(path, &rows.file);
+    if (status == BT_OK) {
+        (void)bt_file_append(&rows.file, bt_text_get(&header), header.length); /* kept until commit */
+        *out = rows;
+    }
+    bt_text_free(&header);
+    return status;
+}
+
+bt_status bt_npy_rows_append(bt_npy_rows *rows, const void *data, int64_t count) {
+    rows->count += count;
+    return bt_file_append(&rows->file, data, (size_t)count * (size_t)rows->columns * bt_file_dtype_bytes(rows->dtype));
+}
+
+bt_status bt_npy_rows_commit(bt_npy_rows *rows) {
+    bt_text header = {0};
+    bt_status status = matrix_header(rows, &header);
+    if (status == BT_OK) {
+        (void)bt_file_patch(&rows->file, 0, bt_text_get(&header), header.length);
+        status = bt_file_commit(&rows->file);
+    } else {
+        bt_file_abandon(&rows->file);
+    }
+    bt_text_free(&header);
+    return status;
+}
+
+void bt_npy_rows_abandon(bt_npy_rows *rows) {
+    bt_file_abandon(&rows->file);
+}

@@ -62,4 +62,21 @@ bt_status bt_npy_write(const char *path, bt_file_dtype dtype, int rank, const in
 void bt_npy_header(bt_text *out, bt_file_dtype dtype, int rank, const int64_t *dim);
 #define BT_NPY_HEADER_BYTES 128
 
+/** A matrix that is written row by row when the number of rows is known at the end only. */
+typedef struct bt_npy_rows {
+    bt_file_writer file;
+    bt_file_dtype dtype;
+    int64_t columns, count; /**< count: rows so far */
+} bt_npy_rows;
+
+/** Begins a file of rows; nothing exists under its name until commit. Errors of bt_file_begin. */
+bt_status bt_npy_rows_begin(const char *path, bt_file_dtype dtype, int64_t columns, bt_npy_rows *out) BT_MUST_CHECK;
+
+/** Appends `count` rows. Failures are kept, as those of bt_file_append. */
+bt_status bt_npy_rows_append(bt_npy_rows *rows, const void *data, int64_t count);
+
+/** Writes the header with the number of rows, and ends as bt_file_commit. */
+bt_status bt_npy_rows_commit(bt_npy_rows *rows) BT_MUST_CHECK;
+void bt_npy_rows_abandon(bt_npy_rows *rows);
+
 #endif

@@ -21,34 +21,6 @@ void bt_colour_memory_free(bt_colour_memory *memory) {
     *memory = (bt_colour_memory){0};
 }
 
-static bool valid_step(const bt_colour_step *s) {
-    switch (s->kind) {
-    case BT_COLOUR_BRIGHTNESS:
-    case BT_COLOUR_CONTRAST:
-    case BT_COLOUR_SATURATION:
-        return s->value >= 0 && s->value <= BT_FACTOR_LAST;
-    case BT_COLOUR_HUE:
-        return s->value >= 0 && s->value <= 255;
-    case BT_COLOUR_GREY:
-        return true;
-    case BT_COLOUR_BLUR:
-        return s->value >= 0 && s->value <= BT_BLUR_RADIUS_LAST &&
-               (uint64_t)s->whole * (2 * (uint64_t)s->value + 1) + 2 * (uint64_t)s->part <= 1u << 24;
-    case BT_COLOUR_SOLARIZE:
-        return s->value >= 0 && s->value <= 256;
-    default:
-        return false;
-    }
-}
-
-bool bt_colour_valid(const bt_colour *colour, int32_t *bad) {
-    *bad = 0;
-    if (colour->count < 0 || colour->count > BT_COLOUR_STEPS) return false;
-    for (; *bad < colour->count; ++*bad)
-        if (!valid_step(&colour->step[*bad])) return false;
-    return true;
-}
-
 /* Gwosdek et al., SSVM 2011, "Theoretical foundations of Gaussian convolution by extended box filtering", eq. 7-14, in the
  * precision that PIL has: sums in f32, products with a double constant in f64. */
 bt_colour_step bt_colour_blur(float radius) {
@@ -150,8 +122,7 @@ static bt_status reserve(bt_colour_memory *memory, size_t bytes) {
 
 bt_status bt_colour_apply(bt_colour_memory *memory, const bt_colour *colour, uint8_t *pixels, int64_t height,
                           int64_t width) {
-    int32_t bad;
-    BT_ASSERT(height > 0 && width > 0 && bt_colour_valid(colour, &bad));
+    BT_ASSERT(height > 0 && width > 0 && bt_colour_valid(colour));
     if (colour->count == 0) return BT_OK;
     canvas c = {.loops = bt_colour_loops_get(), .height = height, .width = width, .count = height * width};
     size_t plane = ((size_t)c.count + BT_MEMORY_ALIGN - 1) / BT_MEMORY_ALIGN * BT_MEMORY_ALIGN;

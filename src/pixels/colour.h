@@ -17,10 +17,7 @@ typedef struct bt_colour_memory {
 
 void bt_colour_memory_free(bt_colour_memory *memory);
 
-/** Whether kind, value and weights of every step are in range; else the index of the first that is not, in *bad. */
-bool bt_colour_valid(const bt_colour *colour, int32_t *bad);
-
-/** Applies the steps, which are valid, in order to pixels (height, width, 3). BT_ERR_MEMORY leaves them as they were.
+/** Applies the steps, which are valid (bt_colour_valid), in order to pixels (height, width, 3). BT_ERR_MEMORY leaves them as they were.
  */
 bt_status bt_colour_apply(bt_colour_memory *memory, const bt_colour *colour, uint8_t *pixels, int64_t height,
                           int64_t width) BT_MUST_CHECK;

@@ -92,16 +92,6 @@ void bt_resampler_free(bt_resampler *resampler) {
     *resampler = (bt_resampler){0};
 }
 
-static bool within(const bt_box *box, int64_t height, int64_t width) {
-    return box->top >= 0 && box->left >= 0 && box->height > 0 && box->width > 0 && box->height <= height &&
-           box->width <= width && box->top <= height - box->height && box->left <= width - box->width;
-}
-
-bool bt_view_valid(const bt_view *view, int64_t height, int64_t width) {
-    return within(&view->crop, height, width) && within(&view->window, view->full_height, view->full_width) &&
-           (view->filter == BT_FILTER_BILINEAR || view->filter == BT_FILTER_BICUBIC);
-}
-
 /* What a call works with, laid out in the resampler's memory. */
 typedef struct passes {
     axis columns, lines;

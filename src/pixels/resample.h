@@ -22,10 +22,8 @@ typedef struct bt_resampler {
 
 void bt_resampler_free(bt_resampler *resampler);
 
-/** Whether the crop lies within a picture of (height, width), and the window within the full size. */
-bool bt_view_valid(const bt_view *view, int64_t height, int64_t width);
-
-/** pixels (height, width, 3) to out (view->window.height, view->window.width, 3); the view is valid. BT_ERR_MEMORY. */
+/** pixels (height, width, 3) to out (view->window.height, view->window.width, 3); the view is valid
+ *  (bt_view_valid). BT_ERR_MEMORY. */
 bt_status bt_resample(bt_resampler *resampler, const uint8_t *pixels, int64_t height, int64_t width,
                       const bt_view *view, uint8_t *out) BT_MUST_CHECK;
 

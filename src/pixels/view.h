@@ -64,7 +64,60 @@ typedef struct bt_view_record {
     int64_t height, width; /**< of the picture */
     bt_view view;
     bt_colour colour;
-} bt_view_record;
+} bt_view_record; /* 248 bytes */
+
+/* ---- validity ---- */
+
+static inline BT_HOST_DEVICE bool bt_box_within(const bt_box *box, int64_t height, int64_t width) {
+    return box->top >= 0 && box->left >= 0 && box->height > 0 && box->width > 0 && box->height <= height &&
+           box->width <= width && box->top <= height - box->height && box->left <= width - box->width;
+}
+
+/** Whether the crop lies within a picture of (height, width), and the window within the full size. */
+static inline BT_HOST_DEVICE bool bt_view_valid(const bt_view *view, int64_t height, int64_t width) {
+    return bt_box_within(&view->crop, height, width) &&
+           bt_box_within(&view->window, view->full_height, view->full_width) &&
+           (view->filter == BT_FILTER_BILINEAR || view->filter == BT_FILTER_BICUBIC);
+}
+
+static inline BT_HOST_DEVICE bool bt_colour_step_valid(const bt_colour_step *s) {
+    switch (s->kind) {
+    case BT_COLOUR_BRIGHTNESS:
+    case BT_COLOUR_CONTRAST:
+    case BT_COLOUR_SATURATION:
+        return s->value >= 0 && s->value <= BT_FACTOR_LAST;
+    case BT_COLOUR_HUE:
+        return s->value >= 0 && s->value <= 255;
+    case BT_COLOUR_GREY:
+        return true;
+    case BT_COLOUR_BLUR:
+        return s->value >= 0 && s->value <= BT_BLUR_RADIUS_LAST &&
+               (uint64_t)s->whole * (2 * (uint64_t)s->value + 1) + 2 * (uint64_t)s->part <= 1u << 24;
+    case BT_COLOUR_SOLARIZE:
+        return s->value >= 0 && s->value <= 256;
+    default:
+        return false;
+    }
+}
+
+/** Whether every step's kind, value and weights are in range. */
+static inline BT_HOST_DEVICE bool bt_colour_valid(const bt_colour *colour) {
+    if (colour->count < 0 || colour->count > BT_COLOUR_STEPS) return false;
+    for (int32_t i = 0; i < colour->count; i++)
+        if (!bt_colour_step_valid(&colour->step[i])) return false;
+    return true;
+}
+
+#define BT_SIDE_LAST ((int64_t)1 << 24) /* pixels of a picture's or a full view's side */
+
+/** Whether a record asks for a (size, size) view of a picture that lies within a buffer of `bytes`. */
+static inline BT_HOST_DEVICE bool bt_record_valid(const bt_view_record *r, int64_t bytes, int64_t size) {
+    return r->offset >= 0 && r->offset <= bytes && r->height > 0 && r->height <= BT_SIDE_LAST && r->width > 0 &&
+           r->width <= BT_SIDE_LAST && r->height * r->width <= (bytes - r->offset) / 3 &&
+           r->view.full_height <= BT_SIDE_LAST && r->view.full_width <= BT_SIDE_LAST &&
+           bt_view_valid(&r->view, r->height, r->width) && r->view.window.height == size &&
+           r->view.window.width == size && bt_colour_valid(&r->colour);
+}
 
 /* ---- formulas ---- */
 

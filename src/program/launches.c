@@ -45,6 +45,7 @@ int bt_cost_launches(bt_op op, const void *args) {
     case BT_OP_sum_squares:
     case BT_OP_add_dscale:
     case BT_OP_attention_dx: return 2;
+    case BT_OP_make_views: return 3; /* records, geometry, colour */
     case BT_OP_batch_norm: return 1 + (((const bt_batch_norm_args *)args)->update != 0);
     case BT_OP_coding_rate: { /* Gram matrices, identity, a factorisation a view, pivots, logarithms */
         const bt_coding_rate_args *a = args;

@@ -1,5 +1,20 @@
-/* patchify, tokens, class_row: shapes and backward. */
+/* make_views, patchify, tokens, class_row: shapes and backward. Bytes have no gradient. */
+#include "pixels/view.h"
 #include "program/program.h"
+
+bt_value (bt_make_views)(bt_program *p, bt_value pixels, bt_value views, int64_t size) {
+    bt_op op = BT_OP_make_views;
+    if (!bt_recording(p) || !bt_require_dtype(p, op, "pixels", pixels, BT_U8) || !bt_require_dtype(p, op, "views", views, BT_U8)) return 0;
+    bt_shape s = bt_info(p, views)->shape;
+    char text[64];
+    if (!bt_require(p, s.rank == 2 && s.dim[1] == (int64_t)sizeof(bt_view_record), op, "views have shape %s, expected (M, %zu): rows of bt_view_record",
+                    bt_shape_text(s, text, sizeof text), sizeof(bt_view_record)) ||
+        !bt_require(p, size >= 1 && size <= 1 << 14, op, "size is %lld, allowed are 1 to 16384", (long long)size))
+        return 0;
+    bt_value y = bt_new_value(p, BT_U8, bt_shape4(s.dim[0], size, size, 3));
+    BT_EMIT(p, make_views, .pixels = pixels, .views = views, .y = y);
+    return y;
+}
 
 bt_value (bt_patchify)(bt_program *p, bt_value images, int patch, int64_t columns, const float mean[3], const float std[3]) {
     bt_op op = BT_OP_patchify;

@@ -218,6 +218,9 @@ bt_status bt_plan_get(bt_plan *plan, const char *output, void *host, size_t byte
     const char *op = bt_op_info_of((bt_op)(step.fault - 1))->name;
     if (step.fault - 1 == BT_OP_coding_rate)
         return bt_error(BT_ERR_NUMERIC, "%s: the matrix is not positive definite at pivot %d (non-finite logits?)", op, step.fault_index);
+    if (step.fault - 1 == BT_OP_make_views)
+        return bt_error(BT_ERR_SHAPE, "%s: the record of view %d is out of range (its picture is not within pixels, its crop not within the picture, or a step of colour is unknown)",
+                        op, step.fault_index);
     return bt_error(BT_ERR_NUMERIC, "%s: label out of range in row %d", op, step.fault_index);
 }
 

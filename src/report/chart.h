@@ -34,9 +34,27 @@ typedef struct bt_bar {
 
 bt_canvas *bt_bars_draw(const char *title, const bt_bar *bars, int count, double most, double width);
 
-/** A matrix of values in [0, 1], dark is high; names beside rows and above columns where `names` is not NULL. */
-bt_canvas *bt_matrix_draw(const char *title, const double *values, int rows, int cols, const char *const *names,
-                          double width);
+/** Standing bars, one for each value, numbered from 0. */
+typedef struct bt_columns {
+    const char *title, *x_label;
+    const double *values; /**< (count), 0 to `most` */
+    int count;
+    double most, reference; /**< reference: a broken line at this value; 0: none */
+} bt_columns;
+
+bt_canvas *bt_columns_draw(const bt_columns *columns, double width, double height);
+
+/** A matrix as squares of colour, with a scale. */
+typedef struct bt_matrix {
+    const char *title;
+    const double *values; /**< (rows, cols) in [0, 1], dark is high; or in [-1, 1], blue below and orange above 0. NaN
+                             stays white */
+    int rows, cols;
+    const char *const *names; /**< (rows), beside them; NULL: none */
+    bool is_signed;
+} bt_matrix;
+
+bt_canvas *bt_matrix_draw(const bt_matrix *matrix, double width);
 
 /** Ticks at 1, 2 or 5 times a power of ten that cover [low, high]: the first at or above low, and their distance. */
 double bt_tick_step(double low, double high, int wanted);

@@ -1,4 +1,4 @@
-/* Bars and matrices. */
+/* Bars, lying and standing. */
 #include "report/chart_style.h"
 
 #include <math.h>
@@ -30,10 +30,8 @@ bt_canvas *bt_bars_draw(const char *title, const bt_bar *bars, int count, double
             double middle = y + ROW / 2 - 1;
             bt_canvas_line(canvas, left + b->low * scale, middle, left + b->high * scale, middle, whisker);
             end = fmax(end, left + b->high * scale);
-            snprintf(text, sizeof text, "%.3f ± %.3f", b->value, (b->high - b->low) / 2);
-        } else {
-            snprintf(text, sizeof text, "%.3f", b->value);
         }
+        snprintf(text, sizeof text, "%.3f", b->value);
         bt_text_style name = BT_LABEL(BT_ANCHOR_END), value = BT_LABEL(BT_ANCHOR_START);
         name.color = value.color = BT_INK;
         bt_canvas_text(canvas, left - 8, y + ROW / 2 + 3, name, b->name);
@@ -43,37 +41,35 @@ bt_canvas *bt_bars_draw(const char *title, const bt_bar *bars, int count, double
     return canvas;
 }
 
-/** From white over blue to near black: lightness falls evenly, so that grey prints read the same. */
-static uint32_t shade(double value) {
-    static const double stop[4][3] = {{255, 255, 255}, {158, 202, 225}, {33, 113, 181}, {8, 29, 88}};
-    double at = 3 * fmax(0, fmin(1, value));
-    int k = at >= 3 ? 2 : (int)at;
-    uint32_t color = 0;
-    for (int c = 0; c < 3; c++)
-        color = color << 8 | (uint32_t)lround(stop[k][c] + (at - k) * (stop[k + 1][c] - stop[k][c]));
-    return color;
-}
-
-bt_canvas *bt_matrix_draw(const char *title, const double *values, int rows, int cols, const char *const *names,
-                          double width) {
-    double left = 24;
-    for (int i = 0; names && i < rows; i++) left = fmax(left, 20 + bt_canvas_text_width(11, names[i]));
-    double side = (width - left - 16) / cols, top = 36;
-    bt_canvas *canvas = bt_canvas_new(width, top + side * rows + 16);
+bt_canvas *bt_columns_draw(const bt_columns *c, double width, double height) {
+    bt_canvas *canvas = bt_canvas_new(width, height);
     if (!canvas) return NULL;
-    for (int i = 0; i < rows; i++) {
-        for (int j = 0; j < cols; j++) {
-            double v = values[(int64_t)i * cols + j];
-            if (!(v > 0)) continue; /* white, or unknown */
-            bt_canvas_box(canvas, left + side * j, top + side * i, side, side,
-                          (bt_paint){.color = shade(v), .opacity = 1});
-        }
-        bt_text_style name = BT_LABEL(BT_ANCHOR_END);
-        name.size = fmin(11, side * 0.95);
-        if (names && side >= 5)
-            bt_canvas_text(canvas, left - 6, top + side * (i + 0.5) + name.size / 3, name, names[i]);
+    double left = 52, right = width - 16, top = 40, bottom = height - 44, span = right - left;
+    double step = bt_tick_step(0, c->most, 4), each = span / (c->count > 0 ? c->count : 1);
+    double gap = each > 6 ? each * 0.22 : 0;
+    char text[32];
+    for (double k = 0; k * step <= c->most * (1 + 1e-9); k++) {
+        double y = bottom - k * step / c->most * (bottom - top);
+        bt_canvas_line(canvas, left, y, right, y, BT_GRID);
+        snprintf(text, sizeof text, "%.6g", k * step);
+        bt_canvas_text(canvas, left - 8, y + 4, BT_LABEL(BT_ANCHOR_END), text);
     }
-    bt_canvas_box(canvas, left, top, side * cols, side * rows, BT_AXIS);
-    bt_canvas_text(canvas, 12, 20, BT_TITLE, title);
+    for (int i = 0; i < c->count; i++) {
+        double tall = fmax(0, fmin(c->most, c->values[i])) / c->most * (bottom - top);
+        bt_canvas_box(canvas, left + each * i + gap / 2, bottom - tall, each - gap, tall,
+                      (bt_paint){.color = bt_palette[0], .opacity = 1});
+    }
+    if (c->reference > 0) {
+        double y = bottom - c->reference / c->most * (bottom - top);
+        bt_canvas_line(canvas, left, y, right, y, (bt_paint){.color = bt_palette[1], .width = 1.5, .opacity = 1, .dash = 5});
+    }
+    int every = (int)ceil(34 / each);
+    for (int i = 0; i < c->count; i += every > 1 ? (every + 3) / 4 * 4 : 1) {
+        snprintf(text, sizeof text, "%d", i);
+        bt_canvas_text(canvas, left + each * (i + 0.5), bottom + 17, BT_LABEL(BT_ANCHOR_MIDDLE), text);
+    }
+    bt_canvas_line(canvas, left, bottom, right, bottom, BT_AXIS);
+    bt_canvas_text(canvas, (left + right) / 2, bottom + 36, BT_LABEL(BT_ANCHOR_MIDDLE), c->x_label);
+    bt_canvas_text(canvas, 12, 20, BT_TITLE, c->title);
     return canvas;
 }

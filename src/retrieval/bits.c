@@ -21,9 +21,16 @@ static double entropy_of(double p) {
     return p > 0 && p < 1 ? -(p * log2(p) + (1 - p) * log2(1 - p)) : 0;
 }
 
-/** Pearson correlation of two bits: `both` of n have both set. */
+/** Pearson correlation of two bits that both change: a share `both` of the codes has both set. */
 static double correlation_of(double both, double p, double q) {
-    return fabs(both - p * q) / sqrt(p * (1 - p) * q * (1 - q));
+    return (both - p * q) / sqrt(p * (1 - p) * q * (1 - q));
+}
+
+static int64_t count_both(const uint64_t *columns, int64_t column, int a, int b) {
+    int64_t both = 0;
+    for (int64_t w = 0; w < column; w++)
+        both += __builtin_popcountll(columns[a * column + w] & columns[b * column + w]);
+    return both;
 }
 
 static void measure_bits(const double *p, bt_bit_statistics *out) {
@@ -44,10 +51,8 @@ static void measure_pairs(const uint64_t *columns, const double *p, bt_bit_stati
     for (int a = 0; a < out->bits; a++)
         for (int b = a + 1; b < out->bits; b++) {
             if (entropy_of(p[a]) <= 0 || entropy_of(p[b]) <= 0) continue;
-            int64_t both = 0;
-            for (int64_t w = 0; w < column; w++)
-                both += __builtin_popcountll(columns[a * column + w] & columns[b * column + w]);
-            double r = correlation_of((double)both / (double)out->count, p[a], p[b]);
+            int64_t both = count_both(columns, column, a, b);
+            double r = fabs(correlation_of((double)both / (double)out->count, p[a], p[b]));
             out->worst_correlation = fmax(out->worst_correlation, r);
             sum += r;
             pairs++;
@@ -121,6 +126,28 @@ bt_status bt_bits_measure(const uint64_t *codes, int64_t n, int bits, double *p,
     }
     bt_memory_free(columns);
     bt_memory_free(sorted);
+    bt_memory_free(share);
+    return status;
+}
+
+bt_status bt_bits_correlate(const uint64_t *codes, int64_t n, int bits, double *out) {
+    if (n < 1 || bits < 1)
+        return bt_error(BT_ERR_SHAPE, "bit statistics need codes; found %lld of %d bits", (long long)n, bits);
+    int64_t column = (n + 63) / 64;
+    uint64_t *columns = bt_memory_alloc((size_t)bits * (size_t)column, sizeof *columns);
+    double *share = bt_memory_alloc((size_t)bits, sizeof *share);
+    if (columns && share) {
+        transpose(codes, n, bits, columns);
+        for (int b = 0; b < bits; b++) share[b] = (double)count_both(columns, column, b, b) / (double)n;
+        for (int a = 0; a < bits; a++)
+            for (int b = 0; b < bits; b++) {
+                bool change = entropy_of(share[a]) > 0 && entropy_of(share[b]) > 0;
+                double both = (double)count_both(columns, column, a, b) / (double)n;
+                out[(int64_t)a * bits + b] = !change ? 0 : a == b ? 1 : correlation_of(both, share[a], share[b]);
+            }
+    }
+    bt_status status = columns && share ? BT_OK : BT_ERR_MEMORY;
+    bt_memory_free(columns);
     bt_memory_free(share);
     return status;
 }

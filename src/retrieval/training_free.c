@@ -64,6 +64,9 @@ bt_status bt_training_free_matrix(const bt_free_options *o, const bt_pca *pca, c
 
 /* ---- scores ---- */
 
+/* Database items that are projected at a time: their codes are all that stays. */
+#define BLOCK 16384
+
 enum { PAPERS, STANDARD, SYMMETRIC_PAPERS, SYMMETRIC_STANDARD, NEIGHBOURS, SCORES };
 
 typedef struct bench {
@@ -71,7 +74,8 @@ typedef struct bench {
     const bt_pca *pca;
     const bt_items *queries, *database;
     const bt_relevance *relevance;
-    float *train_z, *query_u, *database_u; /* (n, bits); train_z for itq only */
+    float *train_z, *query_u; /* (n, bits); train_z for itq only */
+    float *database_u;        /* (database, bits) for components, else (BLOCK, bits) */
     uint64_t *codes;                       /* (database, words) */
     double *rows;                          /* (bits, width) */
     double *found;                         /* (draws, SCORES) */
@@ -126,16 +130,30 @@ static bt_status score_components(const bench *b, bt_map *out) {
     return map_of(b, &q, &db, BT_COSINE, out);
 }
 
+/** Codes of the database for the matrix in `rows`. */
+static bt_status make_codes(const bench *b) {
+    int bits = b->o->bits;
+    int64_t words = (bits + 63) / 64, count = b->database->count, width = b->pca->width;
+    for (int64_t at = 0; at < count; at += BLOCK) {
+        int64_t n = count - at < BLOCK ? count - at : BLOCK;
+        BT_TRY(bt_project(b->database->values + at * width, n, width, b->pca->mean, b->rows, bits, b->database_u));
+        bt_codes_of(b->database_u, n, bits, b->codes + at * words);
+    }
+    return BT_OK;
+}
+
+static bool scores_components(const bench *b) {
+    return b->o->components && b->o->method != BT_FREE_LSH && b->relevance;
+}
+
 static bt_status run(const bench *b, const bt_free_options *o, int64_t train_n, uint64_t *codes, bt_free_scores *out) {
     int draws = o->method == BT_FREE_PCA || !b->relevance ? 1 : o->draws;
     size_t words = (size_t)(o->bits + 63) / 64;
     bt_free_scores scores = {.draws = draws};
-    if (o->method != BT_FREE_LSH && b->relevance) BT_TRY(score_components(b, &scores.components));
+    if (scores_components(b)) BT_TRY(score_components(b, &scores.components));
     for (int draw = 0; draw < draws; draw++) {
         BT_TRY(bt_training_free_matrix(o, b->pca, b->train_z, train_n, draw, b->rows));
-        BT_TRY(bt_project(b->database->values, b->database->count, b->pca->width, b->pca->mean, b->rows, o->bits,
-                          b->database_u));
-        bt_codes_of(b->database_u, b->database->count, o->bits, b->codes);
+        BT_TRY(make_codes(b));
         if (draw == 0) BT_TRY(bt_bits_measure(b->codes, b->database->count, o->bits, NULL, &scores.bits));
         if (draw == 0 && codes) memcpy(codes, b->codes, (size_t)b->database->count * words * sizeof *codes);
         if (b->relevance) BT_TRY(score_codes(b, b->found + draw * SCORES));
@@ -157,7 +175,9 @@ static bt_status make_bench(bench *b, const float *train, int64_t train_n) {
     const bt_free_options *o = b->o;
     size_t k = (size_t)o->bits;
     b->query_u = bt_memory_alloc((b->queries ? (size_t)b->queries->count : 0) * k, sizeof(float));
-    b->database_u = bt_memory_alloc((size_t)b->database->count * k, sizeof(float));
+    size_t projected = (size_t)b->database->count;
+    if (!scores_components(b) && projected > BLOCK) projected = BLOCK;
+    b->database_u = bt_memory_alloc(projected * k, sizeof(float));
     b->codes = bt_memory_alloc((size_t)b->database->count * ((k + 63) / 64), sizeof(uint64_t));
     b->rows = bt_memory_alloc(k * (size_t)b->pca->width, sizeof(double));
     b->found = bt_memory_alloc((size_t)o->draws * SCORES, sizeof(double));

@@ -30,6 +30,7 @@ typedef struct bt_free_options {
     int64_t neighbours; /**< of the kNN vote: 200 for sound; 0: no vote */
     double temperature; /**< of that vote */
     bool leave_one_out; /**< the database holds the queries */
+    bool components;    /**< also the cosine of the components themselves; costs 4 bits bytes per database item */
 } bt_free_options;
 
 /** A score over the draws: mean and deviation (divided by their number, as np.std). */
@@ -42,7 +43,7 @@ typedef struct bt_free_scores {
     bt_spread papers, standard;                     /**< mAP by the asymmetric distance */
     bt_spread symmetric_papers, symmetric_standard; /**< by the Hamming distance */
     bt_spread neighbours;   /**< accuracy of the vote by the asymmetric distance; 0 if not asked for */
-    bt_map components;      /**< mAP by the cosine of V (x - mean): what the script calls continuous; 0 for lsh */
+    bt_map components;      /**< mAP by the cosine of V (x - mean): what the script calls continuous; 0 if not asked for */
     bt_bit_statistics bits; /**< of the database's codes in draw 0 */
 } bt_free_scores;
 
@@ -55,7 +56,8 @@ bt_status bt_training_free_matrix(const bt_free_options *options, const bt_pca *
 /** Scores of a method. Sides hold embeddings in `values`, and labels if `neighbours` is asked for; `relevance` is what
  * counts as relevant. queries and relevance NULL: only the codes of draw 0 and their statistics. train (train_n,
  * width): what `pca` was fitted to (only itq reads it). codes (database, ceil(bits/64)): codes of draw 0, NULL if not
- * wanted. Memory: at most 12 bits bytes per item, and as bt_score. BT_ERR_SHAPE, BT_ERR_NUMERIC, BT_ERR_MEMORY. */
+ * wanted. Memory: codes of the database; 4 bits bytes per query, per training embedding (itq) and, for
+ * `components`, per database item; and as bt_score. BT_ERR_SHAPE, BT_ERR_NUMERIC, BT_ERR_MEMORY. */
 bt_status bt_training_free_score(const bt_free_options *options, const bt_pca *pca, const float *train, int64_t train_n,
                                  const bt_items *queries, const bt_items *database, const bt_relevance *relevance,
                                  uint64_t *codes, bt_free_scores *out) BT_MUST_CHECK;

@@ -146,27 +146,14 @@ void bt_evaluation_log(const bt_evaluation *e, const char *when) {
     bt_log_info("scores %s: %s; %lld queries, %lld items, %.1f s", when, text, (long long)e->queries, (long long)e->database, e->seconds);
 }
 
-bt_status bt_evaluation_print(const bt_evaluation *e, bool json) {
-    char text[256];
-    describe(e, text, sizeof text);
-    if (!json) return printf("%s\n%lld queries against %lld items\n", text, (long long)e->queries, (long long)e->database) > 0 ? BT_OK : BT_ERR_IO;
-    bt_text line = {0};
-    bt_json_writer w = bt_json_write_to(&line, false);
-    bt_json_begin_object(&w);
-    write_scores(&w, e);
-    bt_json_end(&w);
-    bt_status status = bt_json_finish_to(&w, stdout, "standard output");
-    bt_text_free(&line);
-    return status;
-}
-
 /* ---- configurations ---- */
 
 /** Settings that do not change the numbers of a run, or not those of a run that has begun. */
 static bool may_change(const char *key) {
     static const char *const free_keys[] = {"run.dir", "run.log_every", "run.checkpoint_every", "run.keep", "data.loader_threads", "data.ahead",
-                                            "data.cache_mb", "eval.k", "eval.batch", "eval.before", "eval.every", "run.best", "run.start", "model.weights",
+                                            "data.cache_mb", "run.best", "run.start", "model.weights",
                                             "train.patience"};
+    if (strncmp(key, "eval.", 5) == 0) return true;
     for (size_t i = 0; i < sizeof free_keys / sizeof free_keys[0]; i++)
         if (strcmp(key, free_keys[i]) == 0) return true;
     return false;

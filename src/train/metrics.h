@@ -35,8 +35,6 @@ void bt_evaluation_log(const bt_evaluation *e, const char *when);
 
 /** A score by its key in metrics.jsonl; NaN if the evaluation has none of that name. */
 double bt_evaluation_score(const bt_evaluation *e, const char *key);
-/** To stdout, as lines or as one JSON object. */
-bt_status bt_evaluation_print(const bt_evaluation *e, bool json) BT_MUST_CHECK;
 
 /** BT_ERR_CONFIG naming the first keys that differ between two resolved configurations (JSON objects of "section.key"), but for those that
  *  may change on resume: log, checkpoint and loader settings. */

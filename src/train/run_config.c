@@ -132,6 +132,18 @@ static const bt_option eval_options[] = {
     BT_OPTION_INT(bt_eval_section, batch, "64", 0, 100000, "images that are embedded at a time; 0: no scores"),
     BT_OPTION_BOOL(bt_eval_section, before, "true", "scores before training too"),
     BT_OPTION_INT(bt_eval_section, every, "0", 0, 1000000, "epochs between scores; 0: only at the end"),
+    BT_OPTION_BOOL(bt_eval_section, all, "true", "also scores the ranking of the whole database"),
+    BT_OPTION_BOOL(bt_eval_section, baselines, "true", "also scores random weights, the encoder before training, training-free codes"),
+    BT_OPTION_INT(bt_eval_section, rotations, "10", 1, 1000, "random rotations of training-free codes"),
+    BT_OPTION_BOOL(bt_eval_section, full, "false", "also shuffles of ties, kNN, linear probe, effective rank, ITQ"),
+    BT_OPTION_BOOL(bt_eval_section, report, "true", "writes RUN/report.html and RUN/plots behind the scores of a training"),
+    BT_OPTION_BOOL(bt_eval_section, embeddings, "false", "keeps the embeddings of queries and database in RUN/evaluation"),
+    BT_OPTION_INT(bt_eval_section, resamples, "1000", 0, 1000000, "of the bootstrap over queries, for intervals of 95 %; 0: no intervals"),
+    BT_OPTION_INT(bt_eval_section, shuffles, "5", 1, 1000, "seeded orders of ties (full)"),
+    BT_OPTION_INT(bt_eval_section, neighbours, "200", 1, 1000000, "that vote on the class of a query (full)"),
+    BT_OPTION_INT(bt_eval_section, fit, "0", 0, 1e9, "training images, evenly spaced, that components and probe are fitted to; 0: all"),
+    BT_OPTION_I64(bt_eval_section, seed, "1", 0, 9e15, "of rotations, shuffles and the bootstrap"),
+    BT_OPTION_STRING(bt_eval_section, taxonomy, "", "JSON tree of the classes (docs/evaluation.md); scores at each of its ranks"),
 };
 
 static const bt_option_table run_table = BT_OPTION_TABLE("The run", run_options), model_table = BT_OPTION_TABLE("The tower", model_options),

@@ -72,7 +72,10 @@ typedef struct bt_optim_section {
 
 typedef struct bt_eval_section {
     int k, batch, every;
-    bool before;
+    bool before, all, baselines, full, report, embeddings;
+    int resamples, shuffles, rotations, neighbours, fit;
+    int64_t seed;
+    const char *taxonomy;
 } bt_eval_section;
 
 typedef struct bt_run_config {

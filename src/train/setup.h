@@ -28,6 +28,12 @@ bt_status bt_setup_data(bt_dataset *out, const bt_run_config *config) BT_MUST_CH
 bt_status bt_setup_open(bt_setup *out, const bt_run_config *config) BT_MUST_CHECK;
 void bt_setup_close(bt_setup *setup);
 
+/** Fills a store that is not committed yet with the tower of `path`: a .safetensors file, or a run's newest checkpoint. */
+bt_status bt_setup_weights(const char *path, bt_params *store) BT_MUST_CHECK;
+
+/** Fills a store that is not committed yet: the frozen weights of a run and, unless `checkpoint` (a folder) is NULL, the trained ones. */
+bt_status bt_setup_load_run(const char *run, const char *checkpoint, bt_params *store) BT_MUST_CHECK;
+
 /** Session options from a configuration. */
 bt_session_options bt_setup_session(const bt_run_config *config, bool training);
 

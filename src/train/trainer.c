@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/thread.h"
-#include "formats/json.h"
+#include "report/run_report.h"
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
 #include "train/history.h"
@@ -13,6 +13,7 @@
 #include "train/metrics.h"
 #include "train/progress.h"
 #include "train/provenance.h"
+#include "train/run_scores.h"
 #include "train/schedule.h"
 #include "train/setup.h"
 #include "train/start.h"
@@ -336,41 +337,35 @@ static bt_status run(trainer *t) {
     return loop(t);
 }
 
+static void release(trainer *t) {
+    bt_loader_free(t->loader);
+    t->loader = NULL;
+    bt_cached_batches_free(&t->cached);
+    bt_view_cache_close(&t->encoded);
+    bt_metrics_close(&t->metrics);
+    if (t->session.device) bt_session_close(&t->session);
+    bt_setup_close(&t->setup);
+}
+
+/** All scores and the report, as `bittern eval` and `bittern report` make them. */
+static bt_status finish(const bt_run_config *config) {
+    if (!config->eval.batch) return BT_OK;
+    bt_run_scores scores;
+    bt_log_status("scores: codes beside their baselines ...");
+    BT_TRY(bt_run_evaluate(config, &(bt_run_evaluate_options){.checkpoint = "last"}, &scores));
+    bt_text headline = {0};
+    bt_run_scores_headline(&scores, &headline);
+    bt_log_info("%s", bt_text_get(&headline));
+    bt_text_free(&headline);
+    bt_run_scores_free(&scores);
+    return config->eval.report ? bt_report_write(config->run.dir) : BT_OK;
+}
+
 bt_status bt_train(const bt_run_config *config, const bt_train_options *options) {
     trainer t = {.config = config, .options = options};
     bt_status status = run(&t);
+    release(&t); /* the evaluation opens the run anew: the training's memory is given back before */
+    if (status == BT_OK) status = finish(config);
     bt_log_status(NULL);
-    bt_loader_free(t.loader);
-    bt_cached_batches_free(&t.cached);
-    bt_view_cache_close(&t.encoded);
-    bt_metrics_close(&t.metrics);
-    if (t.session.device) bt_session_close(&t.session);
-    bt_setup_close(&t.setup);
-    return status;
-}
-
-/* ---- evaluation of a run ---- */
-
-static bt_status load_evaluated(const bt_run_config *c, const bt_eval_options *o, bt_params *store) {
-    char checkpoint[1100];
-    if (o->untrained) return bt_run_load(c->run.dir, NULL, false, store);
-    BT_TRY(bt_checkpoint_find(c->run.dir, o->checkpoint, checkpoint, sizeof checkpoint));
-    return bt_run_load(c->run.dir, checkpoint, c->train.ema > 0 && !o->raw, store);
-}
-
-bt_status bt_eval(const bt_run_config *config, const bt_eval_options *options) {
-    bt_setup setup;
-    bt_session session = {.device = NULL};
-    BT_TRY(bt_setup_open(&setup, config));
-    bt_status status = load_evaluated(config, options, setup.model.store);
-    if (status == BT_OK) status = bt_params_commit(setup.model.store, setup.device);
-    bt_session_options o = bt_setup_session(config, false);
-    if (status == BT_OK) status = bt_session_open(&session, &setup.model, setup.device, &o);
-    if (setup.stored.values) session.stored = &setup.stored;
-    bt_evaluation e;
-    if (status == BT_OK) status = bt_evaluate(&session, &setup.loader, &setup.split, config->eval.k, &e);
-    if (status == BT_OK) status = bt_evaluation_print(&e, options->json);
-    if (session.device) bt_session_close(&session);
-    bt_setup_close(&setup);
     return status;
 }

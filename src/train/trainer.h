@@ -9,21 +9,11 @@
 typedef struct bt_train_options {
     bool resume;        /**< continue from the newest checkpoint; BT_ERR_CONFIG if the configuration differs */
     const char *config; /**< the resolved configuration (bt_run_config_json), kept with checkpoints and compared on resume */
-    const char *yaml;   /**< the same with origins (bt_options_dump): RUN/config.yaml, which bt_eval's caller reads */
+    const char *yaml;   /**< the same with origins (bt_options_dump): RUN/config.yaml, which bittern eval reads */
 } bt_train_options;
 
 /** Trains, evaluates, writes. BT_ERR_INTERRUPTED after SIGINT or SIGTERM, with the state saved; BT_ERR_NUMERIC with step and values when
  *  the loss is not finite. */
 bt_status bt_train(const bt_run_config *config, const bt_train_options *options) BT_MUST_CHECK;
-
-typedef struct bt_eval_options {
-    const char *checkpoint; /**< "last", "best" or a step's number */
-    bool untrained;         /**< the weights that the run began with, instead of a checkpoint */
-    bool raw;               /**< the weights themselves where the run keeps moving averages (train.ema) */
-    bool json;
-} bt_eval_options;
-
-/** Evaluates a finished or running run from a checkpoint. Prints the scores as lines or one JSON object. */
-bt_status bt_eval(const bt_run_config *config, const bt_eval_options *options) BT_MUST_CHECK;
 
 #endif

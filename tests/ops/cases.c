@@ -191,6 +191,11 @@ const ops_row ops_rows[] = {
     ROW(zero, 0, "x[13,37+2]"),
     ROW(zero, 0, "x[10007]@1"),
 
+    ROW(make_views, 0, "pixels[3] views[1,248] y[1,1,1,3]"),
+    ROW(make_views, 0, "pixels[31,37] views[9,248] y[9,7,7,3]"),
+    ROW(make_views, 0, "pixels[18007] views[18,248+5] y[18,33,33,3]"),
+    ROW(make_views, 0, "pixels[60000] views[2,248]@1 y[2,5,5,3]"), /* 100 and 10,000 times as many pixels as wanted */
+    ROW(make_views, OPS_LARGE, "pixels[1500000] views[9,248] y[9,224,224,3]"),
     ROW_WITH(patchify, 0, "images[1,3,1,1] y[1,1,3]", .patch = 1, IMAGENET),
     ROW_WITH(patchify, 0, "images[2,3,6,9] y[2,6,27]", .patch = 3, IMAGENET),
     ROW_WITH(patchify, 0, "images[2,3,10,15] y[2,6,80+3]", .patch = 5, IMAGENET),

@@ -20,6 +20,7 @@ void derive_l2_normalize_dx(void *ref);
 void derive_relu(void *ref);
 void derive_relu_dx(void *ref);
 void derive_cast(void *ref);
+void derive_make_views(void *ref);
 void derive_code_align(void *ref);
 void derive_code_align_dx(void *ref);
 void derive_prototype_targets(void *ref);

@@ -73,6 +73,7 @@ static const ops_spec specs[BT_OP_COUNT] = {
          .state = OPS_STATE_WRITE),
     SPEC(zero, .dtypes = "f", TOLERANCES(0, 0, 0, "exact"), .state = OPS_STATE_WRITE),
 
+    SPEC(make_views, .dtypes = "uuu", TOLERANCES(0, 0, 0, "bytes, exact"), .derive = derive_make_views),
     SPEC(patchify, .dtypes = "fc", TOLERANCES(2e-7, ROUND, 0, "three roundings for bytes, a copy for f32")),
     SPEC(tokens, .dtypes = "cfffc", TOLERANCES(2e-7, ROUND, 0, "one addition")),
     SPEC(tokens_dx, .dtypes = "cc", TOLERANCES(0, 0, 0, "a copy, exact"), GRADIENTS("dpatches", tokens_dx)),

@@ -104,12 +104,17 @@ for kind in ("asymmetric", "symmetric", "cosine"):
     votes = np.zeros((Q, CLASSES))
     for r in range(20):
         votes[np.arange(Q), y[order[:, r]]] += np.exp((similarity[np.arange(Q), order[:, r]] - 1) / 0.1)
+    save(f"neighbours_{kind}", order[:, :20].astype("f8"))
+    confused = np.zeros((CLASSES, CLASSES))
+    np.add.at(confused, (np.repeat(yq, 10), y[order[:, :10]].ravel()), 1)
+    save(f"confusion_{kind}", confused / confused.sum(1, keepdims=True))
     save(f"votes_{kind}", (votes.argmax(1) == yq).mean())
 
 # Bits and effective rank.
 share = bits.mean(0)
 entropy = -(share * np.log2(share) + (1 - share) * np.log2(1 - share))
 correlation = np.abs(np.corrcoef(bits.T.astype("f8")))[np.triu_indices(K, 1)]
+save("bit_correlation", np.corrcoef(bits.T.astype("f8")))
 _, counts = np.unique(bits, axis=0, return_counts=True)
 save("bits", [np.abs(2 * share - 1).mean(), entropy.mean(), entropy.min(), correlation.mean(), correlation.max(), len(counts),
               -(counts / N * np.log2(counts / N)).sum()])

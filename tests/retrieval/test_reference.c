@@ -6,6 +6,7 @@
 #include "retrieval/embedding_file.h"
 #include "retrieval/knn.h"
 #include "retrieval/linalg.h"
+#include "retrieval/neighbours.h"
 #include "retrieval/probe.h"
 #include "retrieval/rotation.h"
 #include "retrieval/scores.h"
@@ -117,6 +118,26 @@ static void components_and_itq(void) {
     bt_pca_free(&randomised);
 }
 
+/** The first 20 of each query, and where the first 10 come from. */
+static void neighbours_by(const bt_items *queries, const bt_items *database, bt_distance distance, const char *name) {
+    enum { SHOWN = 20, MOST_CLASSES = 64 };
+    int64_t classes = 0, count = queries->count * SHOWN;
+    for (int64_t i = 0; i < database->count; i++) classes = y.classes[i] >= classes ? y.classes[i] + 1 : classes;
+    int32_t *index = malloc((size_t)count * sizeof *index);
+    double *found = malloc((size_t)count * sizeof *found), share[MOST_CLASSES * MOST_CLASSES];
+    if (!index || !found || classes > MOST_CLASSES) abort();
+    must(bt_neighbours_find(queries, database, distance, SHOWN, index, NULL));
+    for (int64_t i = 0; i < count; i++) found[i] = index[i];
+    bt_neighbours_confuse(index, queries->count, SHOWN, 10, yq.classes, y.classes, classes, share);
+    char label[64];
+    snprintf(label, sizeof label, "neighbours_%s", name);
+    compare(label, found, count, 0);
+    snprintf(label, sizeof label, "confusion_%s", name);
+    compare(label, share, classes * classes, 1e-12);
+    free(index);
+    free(found);
+}
+
 static void score_by(bt_distance distance, const char *name, double allowed) {
     bt_items queries = {q.count, q.width, q.values, NULL, yq.classes},
              database = {x.count, x.width, x.values, NULL, y.classes};
@@ -144,6 +165,7 @@ static void score_by(bt_distance distance, const char *name, double allowed) {
         compare("curve", curve, 11, allowed);
         compare("sklearn", &scores[1].map.standard, 1, allowed);
     }
+    neighbours_by(&queries, &database, distance, name);
     bt_knn_options knn = {.distance = distance, .k = 20, .temperature = 0.1};
     must(bt_knn_accuracy(&queries, &database, &knn, NULL, &accuracy));
     snprintf(label, sizeof label, "votes_%s", name);
@@ -156,6 +178,9 @@ static void bits_and_ranks(void) {
     const double found[] = {s.imbalance,         s.entropy,          s.least_entropy, s.correlation,
                             s.worst_correlation, (double)s.distinct, s.code_entropy};
     compare("bits", found, 7, 1e-12);
+    double correlation[COMPONENTS * COMPONENTS];
+    must(bt_bits_correlate(codes, x.count, COMPONENTS, correlation));
+    compare("bit_correlation", correlation, COMPONENTS * COMPONENTS, 1e-12);
     bt_effective_rank r[2];
     must(bt_effective_rank_of(x.values, x.count, x.width, false, &r[0]));
     must(bt_effective_rank_of(x.values, x.count, x.width, true, &r[1]));

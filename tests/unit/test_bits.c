@@ -30,6 +30,11 @@ static void by_hand(void **state) {
     /* Pairs 01: 1. Pairs 03 and 13: (0 - 1/8) / sqrt(1/4 * 3/16) and (1/4 - 1/8) / ...: 0.577. */
     near(s.correlation, (1 + 2 * 0.125 / sqrt(0.25 * 0.1875)) / 3, 1e-15);
     near(s.worst_correlation, 1, 1e-15);
+    double r[16], third = 0.125 / sqrt(0.25 * 0.1875);
+    const double wanted[16] = {1, -1, 0, -third, -1, 1, 0, third, 0, 0, 0, 0, -third, third, 0, 1};
+    check_ok(bt_bits_correlate(codes, 4, 4, r));
+    for (int i = 0; i < 16; i++) near(r[i], wanted[i], 1e-15);
+    check_message(bt_bits_correlate(codes, 0, 4, r), BT_ERR_SHAPE, "bit statistics need codes; found 0 of 4 bits");
 }
 
 static void against_slow_loops(void **state) {

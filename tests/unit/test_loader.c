@@ -58,7 +58,8 @@ static bt_loader_options training(void) {
                                .batch = 5,
                                .size = S,
                                .views = 2,
-                               .augment = {{0.3, 1}, {0.75, 1.333}, 0.5},
+                               .augment = {.scale = {0.3, 1}, .ratio = {0.75, 1.333}, .flip = 0.5, .jitter = 0.8, .brightness = 0.4, .hue = 0.2,
+                                           .grey = 0.2, .blur = 0.5, .blur_radius = {0.1, 2}, .solarize = 0.3, .solarize_threshold = 128},
                                .drop_last = true,
                                .threads = 2,
                                .ahead = 3};
@@ -72,6 +73,7 @@ static bt_loader_options evaluation(void) {
                                .size = S,
                                .views = 1,
                                .resize = 14,
+                               .filter = BT_FILTER_BICUBIC,
                                .threads = 2,
                                .ahead = 2,
                                .epochs = 1};
@@ -99,8 +101,15 @@ static void make_row(const bt_loader_options *options, int64_t epoch, int64_t id
     bt_view view = options->training
                        ? bt_view_random(image.height, image.width, S, &options->augment, options->seed, epoch, id)
                        : bt_view_center(image.height, image.width, options->resize, S);
+    if (!options->training) view.filter = options->filter;
     assert_int_equal(bt_resample(&resampler, image.pixels, image.height, image.width, &view, out), BT_OK);
     bt_resampler_free(&resampler);
+    if (options->training) {
+        bt_colour_memory memory = {0};
+        bt_colour colour = bt_colour_random(&options->augment, options->seed, epoch, id);
+        assert_int_equal(bt_colour_apply(&memory, &colour, out, S, S), BT_OK);
+        bt_colour_memory_free(&memory);
+    }
     bt_image_free(&image);
 }
 

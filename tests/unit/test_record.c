@@ -196,6 +196,12 @@ static const float mean[3], std[3] = {1, 1, 1};
 
 static void images_and_tokens(void **state) {
     (void)state;
+    ACCEPTED(bt_make_views(p, U8(1000), U8(4, 248), 9), BT_U8, bt_shape4(4, 9, 9, 3));
+    REFUSED(bt_make_views(p, F32(1000), U8(4, 248), 9), "make_views: operand pixels has dtype f32, expected u8");
+    REFUSED(bt_make_views(p, U8(1000), F32(4, 248), 9), "make_views: operand views has dtype f32, expected u8");
+    REFUSED(bt_make_views(p, U8(1000), U8(4, 240), 9),
+            "make_views: views have shape (4, 240), expected (M, 248): rows of bt_view_record");
+    REFUSED(bt_make_views(p, U8(1000), U8(4, 248), 0), "make_views: size is 0, allowed are 1 to 16384");
     ACCEPTED(bt_patchify(p, U8(2, 6, 9, 3), 3, 32, mean, std), BT_F32, bt_shape3(2, 6, 32));
     ACCEPTED(bt_patchify(p, F32(2, 3, 6, 9), 3, 27, mean, std), BT_F32, bt_shape3(2, 6, 27));
     REFUSED(bt_patchify(p, 0, 3, 27, mean, std), "patchify: operand images is missing");

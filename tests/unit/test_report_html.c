@@ -13,17 +13,29 @@ static void page(void **state) {
     (void)state;
     bt_text out = {0};
     bt_html_begin(&out, "run <1>", "a & b");
-    bt_html_section(&out, "Scores");
+    bt_html_contents(&out, (const char *const[]){"scores"}, (const char *const[]){"Scores"}, 1);
+    bt_html_section(&out, "scores", "Scores");
+    bt_html_tiles_begin(&out);
+    bt_html_tile(&out, "mAP", "0.5", "<note>", true);
+    bt_html_tiles_end(&out);
+    bt_html_pair_begin(&out);
+    bt_html_column_begin(&out);
+    bt_html_details_begin(&out, "more");
+    bt_html_note(&out, "n");
+    bt_html_details_end(&out);
+    bt_html_column_end(&out);
+    bt_html_pair_end(&out);
     bt_html_table_begin(&out, "lr", (const char *const[]){"name", "mAP"});
     bt_html_table_row(&out, "lr", (const char *const[]){"codes", "0.5"}, true);
-    bt_html_table_row(&out, "lr", (const char *const[]){"\"random\"", "0.1"}, false);
+    bt_html_table_row(&out, "lr", (const char *const[]){"\"random\"", "0.1\n0 to <1>"}, false);
     bt_html_table_end(&out);
-    bt_html_strip_begin(&out);
+    bt_html_strip_begin(&out, "query");
     bt_html_strip_picture(&out, "image/png", "x", 1, "it's", 'q');
+    bt_html_strip_picture(&out, "image/png", NULL, 0, "gone", '-');
     bt_html_strip_end(&out);
     bt_canvas *canvas = bt_canvas_new(10, 10);
     assert_non_null(canvas);
-    bt_html_canvas(&out, canvas);
+    bt_html_canvas(&out, canvas, "a caption");
     bt_html_end(&out, "end");
     check_ok(bt_text_status(&out));
     const char *text = bt_text_get(&out);
@@ -31,8 +43,14 @@ static void page(void **state) {
     assert_non_null(strstr(text, "a &#38; b"));
     assert_non_null(strstr(text, "<tr class=\"strong\"><td>codes</td><td class=\"r\">0.5</td></tr>"));
     assert_non_null(strstr(text, "<td>&#34;random&#34;</td>"));
-    assert_non_null(strstr(text, "<div class=\"q\"><img alt=\"\" src=\"data:image/png;base64,eA==\">it&#39;s</div>"));
-    static const char *const elements[] = {"table", "tr", "div", "figure", "svg", "main", "html", "h1", "h2", "footer"};
+    assert_non_null(strstr(text, "<td class=\"r\">0.1<small>0 to &#60;1&#62;</small></td>"));
+    assert_non_null(strstr(text, "<div class=\"q\"><img alt=\"it&#39;s\"\n src=\"data:image/png;base64,eA==\"><span>it&#39;s</span></div>"));
+    assert_non_null(strstr(text, "<div class=\"miss\"><i class=\"gone\">no picture</i><span>gone</span></div>"));
+    assert_non_null(strstr(text, "<a href=\"#scores\">Scores</a>"));
+    assert_non_null(strstr(text, "<section id=\"scores\">"));
+    assert_non_null(strstr(text, "<small>&#60;note&#62;</small>"));
+    assert_non_null(strstr(text, "<figcaption>a caption</figcaption>"));
+    static const char *const elements[] = {"table", "tr", "div", "figure", "svg", "main", "html", "h1", "h2", "footer", "section", "details", "summary", "nav", "span", "figcaption", "small"};
     for (size_t i = 0; i < sizeof elements / sizeof elements[0]; i++) {
         char open[16], close[16];
         snprintf(open, sizeof open, "<%s", elements[i]);
@@ -66,7 +84,7 @@ static void base64(void **state) {
 static void without_memory(void **state) {
     (void)state;
     bt_text out = {0};
-    bt_html_canvas(&out, NULL);
+    bt_html_canvas(&out, NULL, NULL);
     check_error(bt_text_status(&out), BT_ERR_MEMORY, "memory");
     bt_text_free(&out);
 }

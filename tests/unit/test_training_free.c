@@ -195,6 +195,9 @@ static void protocol_of_rotations(void **state) {
     bt_free_scores s;
     uint64_t codes[N];
     check_ok(bt_training_free_score(&o, &pca, NULL, 0, &q, &db, &relevance, codes, &s));
+    assert_true(s.components.papers == 0);
+    o.components = true;
+    check_ok(bt_training_free_score(&o, &pca, NULL, 0, &q, &db, &relevance, codes, &s));
     assert_int_equal(s.draws, DRAWS);
     double found[DRAWS], symmetric[DRAWS], mean = 0, variance = 0;
     for (int draw = 0; draw < DRAWS; draw++) {
@@ -221,6 +224,28 @@ static void protocol_of_rotations(void **state) {
     near(s.papers.deviation, sqrt(variance), 2e-4);
     near(s.symmetric_standard.mean, (symmetric[0] + symmetric[1] + symmetric[2]) / DRAWS, 1e-12);
     assert_true(s.papers.deviation > 0 && s.neighbours.mean > 0.5 && s.components.papers > 0.3);
+    bt_pca_free(&pca);
+}
+
+/* A database of several blocks (of 16384) has the codes of its items, whatever block they fall in. */
+static void blocks_of_the_database(void **state) {
+    (void)state;
+    enum { COUNT = 2 * 16384 + 5, WIDTH = 6, BITS = 5 };
+    static float x[COUNT * WIDTH], u[COUNT * BITS];
+    static uint64_t codes[COUNT], wanted[COUNT];
+    double rows[BITS * WIDTH];
+    bt_random_gaussian(rows, BITS * WIDTH, 3, 0);
+    for (int i = 0; i < COUNT * WIDTH; i++) x[i] = (float)sin(i * 0.37) + (float)(i % 7) * 0.1f;
+    bt_pca pca;
+    check_ok(bt_pca_exact(x, COUNT, WIDTH, BITS, &pca));
+    bt_items db = {COUNT, WIDTH, x, NULL, NULL};
+    bt_free_options o = {.method = BT_FREE_LSH, .bits = BITS, .draws = 1, .seed = 4, .k = 1};
+    bt_free_scores s;
+    check_ok(bt_training_free_score(&o, &pca, NULL, 0, NULL, &db, NULL, codes, &s));
+    check_ok(bt_training_free_matrix(&o, &pca, NULL, 0, 0, rows));
+    check_ok(bt_project(x, COUNT, WIDTH, pca.mean, rows, BITS, u));
+    bt_codes_of(u, COUNT, BITS, wanted);
+    assert_memory_equal(codes, wanted, sizeof wanted);
     bt_pca_free(&pca);
 }
 
@@ -259,6 +284,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exact_components),       cmocka_unit_test(randomised_components),
         cmocka_unit_test(itq_keeps_its_promises), cmocka_unit_test(itq_of_few_dimensions),
-        cmocka_unit_test(protocol_of_rotations),  cmocka_unit_test(methods_in_their_order)};
+        cmocka_unit_test(protocol_of_rotations),  cmocka_unit_test(blocks_of_the_database), cmocka_unit_test(methods_in_their_order)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /* The cases that reference.py makes, read from cases.bin, and what a maker of views is held to. */
-#ifndef BITTERN_TESTS_AUGMENT_CASES_H
-#define BITTERN_TESTS_AUGMENT_CASES_H
+#ifndef BITTERN_TESTS_VIEWS_CASES_H
+#define BITTERN_TESTS_VIEWS_CASES_H
 
 #include "data/transform.h"
 #include "tensor/backend.h"

@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# bittern eval and report on runs made here: every score that can be computed from the files in RUN/evaluation again, baselines, the page's
+# numbers, and what a user gets wrong.   eval.sh BITTERN
+. "$(dirname "$0")/common.sh"
+command -v python3 >/dev/null || { echo "skipped: python3 is missing, which reads the files back"; exit 77; }
+reference=$(cd "$(dirname "$0")" && pwd)/eval_reference.py
+cd "$scratch" || exit 1
+case_of() { # name, exit code, text of the message, arguments...
+    local name=$1 code=$2 text=$3 found
+    shift 3
+    "$bittern" "$@" >out 2>err
+    found=$?
+    [ $found -eq "$code" ] && grep -qF -- "$text" err
+    check "$name: exit code $found (expected $code), message: $(tail -n 1 err) (expected: $text)" $?
+}
+agrees() { python3 "$reference" "$@"; }
+
+cat >tree.json <<END
+{"families": [{"name": "round", "species": [{"name": "disc"}, {"name": "ring"}]},
+              {"name": "straight", "species": [{"name": "square"}, {"name": "cross"}, {"name": "stripes"}, {"name": "triangle"}]}]}
+END
+"$bittern" train small.yaml eval.taxonomy=tree.json 2>train.log
+check "a training ends with scores and a report: $(tail -n 1 train.log)" $?
+[ -f run/evaluation.json ] && [ -f run/report.html ] && [ -f run/plots/scores.svg ] && [ -z "$(find run -name '*partial*' -o -name '*.old-*')" ]
+check "scores, report and plots are there, nothing half-written" $?
+agrees scores run
+check "scores are what the files give" $?
+agrees page run
+check "the page is whole, offline and has the scores' numbers" $?
+
+cp run/evaluation.json first.json
+"$bittern" eval run --json >printed.json
+check "eval of the finished run" $?
+cmp -s printed.json run/evaluation.json
+check "--json prints the file" $?
+agrees same first.json run/evaluation.json
+check "eval after the training gives the training's scores" $?
+OMP_NUM_THREADS=3 "$bittern" eval run data.loader_threads=3 eval.batch=5 >table && agrees same first.json run/evaluation.json
+check "other threads and batches, the same scores" $?
+head -n 1 table | grep -Eq '^mAP@10 continuous 0\.[0-9]{4}, binary 0\.[0-9]{4} \(symmetric Hamming 0\.[0-9]{4}\), training-free 0\.[0-9]{4}, random 0\.[0-9]{4}$' && grep -q '^training-free' table && grep -q '^family' table
+check "the table for people" $?
+
+"$bittern" eval run --full eval.embeddings=true --json >full.json
+check "a full evaluation" $?
+agrees full run
+check "shuffles, kNN, probe, effective rank, embeddings" $?
+"$bittern" report run >/dev/null && agrees page run && grep -q 'Other measures' run/report.html
+check "the report of a full evaluation" $?
+
+"$bittern" eval run --untrained --json >untrained.json 2>/dev/null && agrees untrained untrained.json full.json
+check "untrained weights are the encoder before" $?
+agrees same full.json run/evaluation.json
+check "untrained weights leave the run's files alone" $?
+"$bittern" eval run --checkpoint 15 --json | grep -q '"step": 15'
+check "an earlier checkpoint" $?
+"$bittern" eval run --checkpoint 15 eval.baselines=false eval.all=false eval.resamples=0 --json >bare.json
+check "without baselines" $?
+agrees bare bare.json
+check "what was not asked for is null or absent" $?
+"$bittern" report run >/dev/null && ! grep -q 'Codes without training</td>' run/report.html
+check "its page does without them" $?
+
+# A run of another method, trained whole: no encoder before it.
+sed -e 's/{name: crovca, bits: 16}/{name: classify, views: 1}/' -e 's/targets: "q,v", rank: 4, dropout: 0.1/targets: none/' -e 's/heads: 2}/heads: 2, train_all: true}/' \
+    -e "s|$scratch/run|$scratch/whole|" small.yaml >whole.yaml
+"$bittern" train whole.yaml train.head_epochs=0 2>train.log
+check "a classifier, trained whole: $(tail -n 1 train.log)" $?
+agrees whole whole
+check "its scores" $?
+agrees page whole
+check "its page" $?
+# Adapted from there: what came before is that run.
+"$bittern" train small.yaml run.dir=adapted model.weights=whole 2>train.log
+check "adapted: $(tail -n 1 train.log)" $?
+agrees adapted adapted whole
+check "the encoder before is the one it began from" $?
+"$bittern" train whole.yaml run.dir=again model.weights=whole train.head_epochs=0 2>train.log && agrees adapted again whole
+check "trained whole from weights: the encoder before is theirs" $?
+mv whole hidden
+"$bittern" eval again >/dev/null && agrees adapted again hidden
+check "also when those weights are gone: the run has kept them" $?
+mv hidden whole
+"$bittern" train small.yaml run.dir=frozen model.weights=whole adapter.targets=none train.epochs=1 2>train.log && agrees frozen frozen
+check "a head alone: before and after are one encoder" $?
+"$bittern" train small.yaml run.dir=wide method.bits=48 train.epochs=1 2>train.log && agrees wide wide && grep -q '48 bits are more than there are principal components' wide/report.html
+check "more bits than components: no training-free codes, and why" $?
+
+"$bittern" eval run eval.taxonomy=tree.json >/dev/null 2>&1
+mv pictures elsewhere
+"$bittern" report run >/dev/null && grep -q 'no picture' run/report.html
+check "a report without the pictures has empty frames" $?
+mv elsewhere pictures
+rm -r run/evaluation
+"$bittern" report run >/dev/null && grep -q 'bittern eval RUN makes it' run/report.html
+check "a report without evaluation/ says so" $?
+mv run/evaluation.json away.json
+"$bittern" report run >/dev/null && grep -q 'has not been evaluated yet' run/report.html
+check "a report before any evaluation" $?
+
+case_of "no run" 4 "is no run's folder: it has no config.yaml" report nowhere
+case_of "no run to evaluate" 4 "is no run's folder: it has no config.yaml" eval nowhere
+case_of "no such checkpoint" 4 'has no checkpoint "7"' eval run --checkpoint 7
+case_of "no scores are wanted" 3 'eval.batch is 0' eval run eval.batch=0
+case_of "misspelt setting" 3 'did you mean "eval.rotations"?' eval run eval.rotation=3
+case_of "no such taxonomy" 4 'nothere.json' eval run eval.taxonomy=nothere.json
+echo '{"species": [{"name": "disc"}]}' >short.json
+case_of "a taxonomy without a class" 5 'short.json: byte 0: the class "cross" of' eval run eval.taxonomy=short.json
+[ -z "$(find run -name '*partial*')" ]
+check "failed evaluations leave nothing" $?
+"$bittern" eval run >/dev/null 2>&1
+echo '{"format": "bittern evaluation", "version": 2}' >run/evaluation.json
+case_of "scores of another version" 5 'evaluation.json: version 2; this program reads 1' report run
+echo '{"format": "x"}' >run/evaluation.json
+case_of "other JSON" 5 'format "x"; expected "bittern evaluation"' report run
+head -c 300 away.json >run/evaluation.json
+case_of "torn scores" 5 'evaluation.json: byte' report run
+"$bittern" eval run >/dev/null 2>&1
+sed -i 's/"queries": 12/"queries": 11/' run/evaluation.json
+case_of "scores and files of two evaluations" 5 'does not fit evaluation.json' report run
+"$bittern" eval run >/dev/null 2>&1
+agrees spoil run/evaluation/neighbours.npy
+case_of "neighbours that are not there" 5 'neighbours.npy: row 0: item' report run
+finish
