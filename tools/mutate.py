@@ -46,7 +46,8 @@ UNIT = {
     "retrieval": {"": ["test_scores", "test_ranking", "test_evaluation", "test_bits", "test_knn_probe", "test_linalg", "test_training_free"]},
     "program": {"": ["test_record", "test_differentiate", "test_program", "test_params", "test_plan"]},
     "model": {"": ["test_nn", "test_program"]},
-    "cpu": {"vector": ["test_vector"], "vmath": ["test_vector"], "product": ["test_product"], "gemm": ["test_product"]},
+    "cpu": {"vector": ["test_vector"], "vmath": ["test_vector"], "product": ["test_product"], "gemm": ["test_product"],
+            "cholesky": ["test_cholesky"]},
 }
 # tests/fuzz: the target that feeds a parser, by the beginning of the file's name.
 FUZZ = {"safetensors": "safetensors", "jsonl": "jsonl", "json_": "json", "yaml": "config", "config": "config", "png": "png", "jpeg": "jpeg",
