@@ -23,7 +23,8 @@ case_of() { # name, exit code, text of the message, arguments...
     "$bittern" hash "$@" >out 2>err
     found=$?
     [ $found -eq "$code" ] && grep -qF -- "$text" err
-    check "$name: exit code $found (expected $code), message: $(tail -n 1 err) (expected: $text)" $?
+    code=$?
+    check "$name: exit code $found (expected $code), message: $(tail -n 1 err) (expected: $text)" $code
 }
 
 "$python" - <<'END'
@@ -85,18 +86,18 @@ case_of "no such file" 4 'nowhere.npy' nowhere.npy
 case_of "no arguments" 2 'usage: bittern hash EMBEDDINGS.npy'
 case_of "queries without labels" 2 '--query and --query-labels go together; --query-labels is missing' x.npy --labels y.npy --query q.npy
 case_of "queries without labels of the database" 2 '--query needs --labels' x.npy --query q.npy --query-labels yq.npy
-case_of "labels of other items" 8 'yq.npy has 40 labels, x.npy 300 embeddings' x.npy --labels yq.npy
+case_of "labels of other items" 8 'yq.npy has 40 labels, x.npy 300 embeddings' x.npy --labels yq.npy --bits 8
 case_of "another width" 8 'other.npy has width 23, x.npy 24' x.npy --labels y.npy --query other.npy --query-labels yq.npy
-case_of "labels of another kind" 8 'columns of labels' x.npy --labels sets.npy --query q.npy --query-labels yq.npy
-case_of "labels that are no labels" 5 'byte 128: row 0, column 0 is 2; rows of labels hold 0 and 1' x.npy --labels two.npy
-case_of "floats as labels" 7 'where whole numbers are expected' x.npy --labels x.npy
+case_of "labels of another kind" 8 'columns of labels' x.npy --labels sets.npy --query q.npy --query-labels yq.npy --bits 8
+case_of "labels that are no labels" 5 'byte 128: row 0, column 0 is 2; rows of labels hold 0 and 1' x.npy --labels two.npy --bits 8
+case_of "floats as labels" 7 'where whole numbers are expected' x.npy --labels x.npy --bits 8
 case_of "labels as embeddings" 8 'y.npy: the shape is (300); embeddings are (items, width)' y.npy
 case_of "a NaN" 9 'nan.npy: byte 360: row 1, column 5 is not a number' nan.npy
 case_of "more bits than width" 8 '--bits 32: pca gives at most as many bits as the embeddings are wide, 24' x.npy
 case_of "misspelt method" 2 'did you mean "rotation"?' x.npy --method rotatoin
 case_of "a method twice" 2 'itq is there twice' x.npy --method itq,itq
 case_of "misspelt option" 2 '--rotations?' x.npy --rotation 3
-case_of "votes by sets of labels" 2 '--neighbours needs class numbers' x.npy --labels sets.npy --neighbours 3
+case_of "votes by sets of labels" 2 '--neighbours needs class numbers' x.npy --labels sets.npy --neighbours 3 --bits 8
 case_of "codes into no folder" 4 'nowhere' x.npy --bits 4 --method pca --out nowhere/codes.npy
 
 echo "$passed passed, $failed failed"

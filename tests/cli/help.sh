@@ -55,5 +55,6 @@ answer "no run" 4 "is no run's folder: it has no config.yaml" eval "$scratch/not
 answer "flags end at --" 4 "cannot open --resume" train -- --resume
 
 diff <("$bittern" config --reference) "$root/docs/options.md" >"$scratch/diff"
-check "docs/options.md is what bittern config --reference prints: $(head -n 3 "$scratch/diff")" $?
+code=$?
+check "docs/options.md is what bittern config --reference prints: $(head -n 3 "$scratch/diff")" $code
 finish
