@@ -37,8 +37,9 @@ done
 bittern=build/quickstart/bittern run=runs/quickstart logs=build/logs
 begin=$SECONDS
 mkdir -p "$logs"
-# Two threads wait for each other hundreds of times in a step. Where others use the cores too, a thread that waits must not spin.
-export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
+# Threads wait for each other a few hundred times in a step: some microseconds of spinning, then they sleep. libgomp's own limit is
+# milliseconds, which are lost to whoever shares the cores.
+export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000}
 
 step() { # name of its log, what it does, command...
     local log=$logs/quickstart.$1 what=$2 start=$SECONDS code=0
