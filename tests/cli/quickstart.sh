@@ -31,7 +31,7 @@ check "the encoder: $(tail -n 1 "$scratch/log")" $code
 grep -q 'data: 4 classes, 40 training, 8 query, 32 database images' "$scratch/log"
 code=$?
 check "its data: $(grep data: "$scratch/log")" $code
-"$bittern" train "$source_folder/experiments/quickstart/codes.yaml" $small run.dir="$run" model.weights="$run/encoder" data.classes=4-5 2>"$scratch/log"
+"$bittern" train "$source_folder/experiments/quickstart/codes.yaml" $small run.dir="$run" model.weights="$run/encoder" data.classes=4-5 method.bits=16 2>"$scratch/log"
 code=$?
 check "the codes: $(tail -n 1 "$scratch/log")" $code
 grep -q 'data: 2 classes, 20 training, 4 query, 16 database images' "$scratch/log"
