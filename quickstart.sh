@@ -68,7 +68,7 @@ step encoder "encoder: cross entropy on 30 species" $bittern train experiments/q
 step codes "codes: CroVCA with LoRA on the other 20 species" $bittern train experiments/quickstart/codes.yaml
 step eval "scores beside random weights and training-free codes" $bittern eval $run
 echo
-cat $logs/quickstart.eval
+awk '/^[a-z]+ +@/ { tables++ } tables < 2 || /^[0-9]+ bits:/' $logs/quickstart.eval # the scores of species; the log has genus, family, order
 cat <<END
 
 pictures  $run/world (sheet.png shows the species)
