@@ -116,7 +116,8 @@ static void background(bt_fen_dice *d, float *out, int total) {
         memory = band;
         band = next;
         double gust = 0.6 + 0.4 * bt_fen_noise(t * 0.9, 0, seed + 1),
-               splash = fmax(0, bt_fen_noise(t * 7, 0, seed + 2));
+               swell = 0.5 + 0.5 * bt_fen_noise(t * 7, 0, seed + 2);
+        double splash = swell * swell * swell; /* never silent: a hard edge shows in a spectrogram */
         double pulse = 0.5 + 0.5 * sin(TWO_PI * chirr_rate * t);
         out[i] += (float)(wind * 18 * lower * gust + water * 0.12 * band * splash +
                           insects * sin(TWO_PI * chirr * t + 0.8 * white) * pulse * pulse);

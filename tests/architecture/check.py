@@ -4,6 +4,7 @@
     check.py floors     a file includes only its own module's floor or lower ones, and no neighbouring island
     check.py backends   every family of ops.def has src/cpu/<family>.c and cuda/<family>.cu; CUDA is conditional in one file
     check.py sizes      files of at most 500 lines, but for those listed with a reason
+    check.py shell      no test in shell loses the exit code that it checks
     check.py exports    build/.../libbittern.so exports bt_* only (needs the library's path)
     check.py self-test  planted breaches are found
 """
@@ -78,6 +79,17 @@ def sizes(root):
                     yield f"{path.relative_to(root)}: {lines} lines, at most 500"
 
 
+# check "text with $(command)" $?    tests the exit code of `command`: bash expands the text first.
+LOST_CODE = re.compile(r'\bcheck\s.*\$\(.*"\s+\$\?\s*(;|$)')
+
+
+def shell(root):
+    for path in (root / "tests").rglob("*.sh"):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if LOST_CODE.search(line):
+                yield f"{path.relative_to(root)}:{number}: $? behind $(...) is the exit code of that command; keep it before (code=$?)"
+
+
 def exports(library):
     out = subprocess.run(["nm", "-D", "--defined-only", library], capture_output=True, text=True, check=True).stdout
     names = [line.split()[-1] for line in out.splitlines()]
@@ -95,14 +107,17 @@ def self_test():
         (root / "src/data/c.c").write_text('#include "nn/d.h"\n')
         (root / "src/nn/e.c").write_text("int x;\n" * 501 + "#ifdef BITTERN_WITH_CUDA\n")
         (root / "src/tensor/ops.def").write_text("BT_OP(ghost, ghost, , , , PURE)\n")
-        found = [*floors(root), *backends(root), *sizes(root)]
-        wanted = ["src/base/a.c", "src/data/c.c", "src/cpu/ghost.c", "cuda/ghost.cu", "CUDA is conditional", "502 lines"]
+        (root / "tests/lost.sh").write_text('grep -q a b\ncheck "found: $(tail -n 1 "$log")" $?\n')
+        (root / "tests/kept.sh").write_text('check "plain \\"$a\\"" $?\ncheck "$(f) b" $code\ncheck "c" "$(grep -q a b; echo $?)"\n')
+        found = [*floors(root), *backends(root), *sizes(root), *shell(root)]
+        wanted = ["src/base/a.c", "src/data/c.c", "src/cpu/ghost.c", "cuda/ghost.cu", "CUDA is conditional", "502 lines", "tests/lost.sh:2"]
         yield from (f"self-test: a planted breach was not found: {w}" for w in wanted if not any(w in f for f in found))
+        yield from (f"self-test: found where nothing is wrong: {f}" for f in found if "kept.sh" in f)
 
 
 def main():
     what = sys.argv[1] if len(sys.argv) > 1 else ""
-    checks = {"floors": floors, "backends": backends, "sizes": sizes}
+    checks = {"floors": floors, "backends": backends, "sizes": sizes, "shell": shell}
     if what in checks:
         breaches = list(checks[what](ROOT))
     elif what == "exports" and len(sys.argv) == 3:

@@ -1,7 +1,7 @@
 # Rules of the house, and every header alone as C17 and C++17.
 find_package(Python3 COMPONENTS Interpreter)
 if(Python3_FOUND)
-  foreach(rule floors backends sizes self-test)
+  foreach(rule floors backends sizes shell self-test)
     add_test(NAME architecture_${rule} COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tests/architecture/check.py ${rule})
     set_tests_properties(architecture_${rule} PROPERTIES LABELS "unit;architecture")
   endforeach()

@@ -43,13 +43,15 @@ case_of() { # name, exit code, text of the message, key=value...
     rm -rf refused
     "$bittern" train stored.yaml run.dir=refused "$@" >out 2>err || found=$?
     [ $found -eq "$code" ] && grep -qF -- "$text" err
-    check "$name: exit code $found (expected $code), message: $(tail -n 1 err) (expected: $text)" $?
+    code=$?
+    check "$name: exit code $found (expected $code), message: $(tail -n 1 err) (expected: $text)" $code
 }
 newest() { find "$1/checkpoints" -maxdepth 1 -name 'step_????????' | sort | tail -n 1; }
 same() { cmp -s "$(newest "$1")/model.safetensors" "$(newest "$2")/model.safetensors" && cmp -s "$(newest "$1")/optim.safetensors" "$(newest "$2")/optim.safetensors"; }
 
 train
-check "a head on stored views: $(tail -n 1 err)" $?
+code=$?
+check "a head on stored views: $(tail -n 1 err)" $code
 [ "$(basename "$(newest stored)")" = step_00000032 ] && [ ! -e stored/base.safetensors ]
 check "steps, and no tower" $?
 "$python" - <<'END'
@@ -72,7 +74,8 @@ check "killed and resumed, same bits" $?
 
 # Several labels: named splits, supervised; mAP as NumPy has it.
 train run.dir=sets data.label="$scratch/sets.npy" data.split="$scratch/splits.npy" data.train=0 data.query=0 method.supervised=true
-check "several labels: $(tail -n 1 err)" $?
+code=$?
+check "several labels: $(tail -n 1 err)" $code
 grep -q 'data: 5 classes, 160 training, 40 query, 250 database images' err
 check "the splits of the file" $?
 "$python" - <<'END'
@@ -96,7 +99,8 @@ check "and so do second labels" $?
 train run.dir=one data.root="$scratch/one.npy" && grep -q 'holds one view of each item: the 2 views of a step are the same' err
 check "one stored view is said" $?
 train run.dir=classes method.name=classify method.views=1 eval.every=2 && grep -q 'accuracy' err
-check "classify on embeddings: $(tail -n 1 err)" $?
+code=$?
+check "classify on embeddings: $(tail -n 1 err)" $code
 train run.dir=again run.start="$scratch/stored" train.epochs=1 && grep -q '0 tensors of the tower, 0 of the adapters, 8 of the head' err
 check "start from another head" $?
 "$bittern" inspect plan stored.yaml | grep -q 'code_align'
@@ -104,7 +108,7 @@ check "the plan" $?
 
 case_of "adapters on embeddings" 3 'adapter.targets: steps on stored embeddings train the head alone; set it to none' adapter.targets=q
 case_of "a sampler" 3 'data.sampler: steps on embeddings take every item once an epoch' data.sampler=long_tail
-case_of "no labels" 3 'data.label: embeddings need a file of labels: .npy, or FILE.h5:NAME' data.label=
+case_of "no labels" 3 'data.label: embeddings need a file of labels: .npy, or FILE.h5:NAME' 'data.label=""'
 case_of "labels of fewer items" 8 'short.npy has labels of 200 items' data.label="$scratch/short.npy"
 case_of "a NaN" 9 'nan.npy: item 3, view 1, column 5 is not a finite number' data.root="$scratch/nan.npy"
 case_of "another shape" 8 'flat.npy: the shape is (21600); stored embeddings are (items, width) or (items, views, width)' data.root="$scratch/flat.npy"
@@ -120,7 +124,8 @@ adapter: {targets: none}
 train: {cached_views: 4, epochs: 6}
 END
 "$bittern" train cached.yaml run.dir=cached 2>err
-check "a head on views encoded once: $(tail -n 1 err)" $?
+code=$?
+check "a head on views encoded once: $(tail -n 1 err)" $code
 grep -q 'cached: 4 views of 48 images, 0.0 MB' err && [ "$(basename "$(newest cached)")" = step_00000024 ] && [ -s cached/base.safetensors ]
 check "views, steps, and the frozen tower saved" $?
 "$bittern" train cached.yaml run.dir=cached_4 data.loader_threads=4 2>/dev/null && same cached cached_4

@@ -11,7 +11,8 @@ case_of() { # name, exit code, text of the message, arguments...
     "$bittern" "$@" >out 2>err
     found=$?
     [ $found -eq "$code" ] && grep -qF -- "$text" err
-    check "$name: exit code $found (expected $code), message: $(tail -n 1 err) (expected: $text)" $?
+    code=$?
+    check "$name: exit code $found (expected $code), message: $(tail -n 1 err) (expected: $text)" $code
 }
 agrees() { python3 "$reference" "$@"; }
 
@@ -20,7 +21,8 @@ cat >tree.json <<END
               {"name": "straight", "species": [{"name": "square"}, {"name": "cross"}, {"name": "stripes"}, {"name": "triangle"}]}]}
 END
 "$bittern" train small.yaml eval.taxonomy=tree.json 2>train.log
-check "a training ends with scores and a report: $(tail -n 1 train.log)" $?
+code=$?
+check "a training ends with scores and a report: $(tail -n 1 train.log)" $code
 [ -f run/evaluation.json ] && [ -f run/report.html ] && [ -f run/plots/scores.svg ] && [ -z "$(find run -name '*partial*' -o -name '*.old-*')" ]
 check "scores, report and plots are there, nothing half-written" $?
 agrees scores run
@@ -64,14 +66,16 @@ check "its page does without them" $?
 sed -e 's/{name: crovca, bits: 16}/{name: classify, views: 1}/' -e 's/targets: "q,v", rank: 4, dropout: 0.1/targets: none/' -e 's/heads: 2}/heads: 2, train_all: true}/' \
     -e "s|$scratch/run|$scratch/whole|" small.yaml >whole.yaml
 "$bittern" train whole.yaml train.head_epochs=0 2>train.log
-check "a classifier, trained whole: $(tail -n 1 train.log)" $?
+code=$?
+check "a classifier, trained whole: $(tail -n 1 train.log)" $code
 agrees whole whole
 check "its scores" $?
 agrees page whole
 check "its page" $?
 # Adapted from there: what came before is that run.
 "$bittern" train small.yaml run.dir=adapted model.weights=whole 2>train.log
-check "adapted: $(tail -n 1 train.log)" $?
+code=$?
+check "adapted: $(tail -n 1 train.log)" $code
 agrees adapted adapted whole
 check "the encoder before is the one it began from" $?
 "$bittern" train whole.yaml run.dir=again model.weights=whole train.head_epochs=0 2>train.log && agrees adapted again whole

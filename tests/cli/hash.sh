@@ -22,9 +22,9 @@ case_of() { # name, exit code, text of the message, arguments...
     shift 3
     "$bittern" hash "$@" >out 2>err
     found=$?
-    [ -z "$text" ] || grep -qF -- "$text" err
-    local wrong=$(($? || found != code))
-    check "$name: exit code $found (expected $code), message: $(tail -n 1 err) (expected: $text)" $wrong
+    [ $found -eq "$code" ] && grep -qF -- "$text" err
+    code=$?
+    check "$name: exit code $found (expected $code), message: $(tail -n 1 err) (expected: $text)" $code
 }
 
 "$python" - <<'END'

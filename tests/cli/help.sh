@@ -28,9 +28,11 @@ complete_words() { # words of the line, the last one unfinished
     bash -c 'eval "$("$0" completion)"; COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _bittern; echo "${COMPREPLY[*]}"' "$bittern" "$@"
 }
 [ "$(complete_words bittern exp)" = export ]
-check "completion of exp: $(complete_words bittern exp)" $?
+code=$?
+check "completion of exp: $(complete_words bittern exp)" $code
 [ "$(complete_words bittern embed --res)" = --resume ]
-check "completion of embed --res: $(complete_words bittern embed --res)" $?
+code=$?
+check "completion of embed --res: $(complete_words bittern embed --res)" $code
 
 answer "no command" 2 "usage: bittern COMMAND"
 answer "unknown command" 2 'no command "trian"; did you mean "train"?' trian
@@ -55,5 +57,6 @@ answer "no run" 4 "is no run's folder: it has no config.yaml" eval "$scratch/not
 answer "flags end at --" 4 "cannot open --resume" train -- --resume
 
 diff <("$bittern" config --reference) "$root/docs/options.md" >"$scratch/diff"
-check "docs/options.md is what bittern config --reference prints: $(head -n 3 "$scratch/diff")" $?
+code=$?
+check "docs/options.md is what bittern config --reference prints: $(head -n 3 "$scratch/diff")" $code
 finish

@@ -26,10 +26,12 @@ for line in sys.stdin:
         "method.head small" "augment.scale_min 0.4" "augment.interpolation bilinear" "augment.flip 0.5" "augment.jitter 0.8" "augment.hue 0.2" "augment.grey 0.2" "augment.blur 0.1" \
         "augment.blur_max 2" "augment.solarize 0.1" "data.interpolation bicubic" "data.resize 256" "data.format lists" "eval.k $k" "$@"; do
         grep -qxF "$wanted" "$resolved"
-        check "$file with $encoder: $wanted, found: $(grep -F "${wanted% *} " "$resolved")" $?
+        code=$?
+        check "$file with $encoder: $wanted, found: $(grep -F "${wanted% *} " "$resolved")" $code
     done
     "$bittern" inspect plan "with_$file" --json train.batch=8 >/dev/null 2>"$resolved"
-    check "$file with $encoder: $(tail -n 1 "$resolved")" $?
+    code=$?
+    check "$file with $encoder: $(tail -n 1 "$resolved")" $code
     rm -f "with_$file"
 }
 command -v python3 >/dev/null || { echo "skipped: no python3"; exit 77; }

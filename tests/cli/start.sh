@@ -23,7 +23,8 @@ refused() { # what, exit code, text, key=value...
     rm -rf "$scratch/refused"
     train run.dir="$scratch/refused" "$@" || found=$?
     [ $found -eq "$code" ] && says "$text"
-    check "$what: exit code $found, $(tail -n 1 "$scratch/err")" $?
+    code=$?
+    check "$what: exit code $found, $(tail -n 1 "$scratch/err")" $code
 }
 
 train eval.every=1 train.ema=0.9 run.keep=0 optim.lr_head=5e-3
@@ -40,11 +41,13 @@ check "the newest is the default" $?
 check "--raw is not the averages" $?
 "$bittern" eval "$run" --checkpoint 5x 2>"$scratch/err"
 says 'has no checkpoint "5x"; there are last, best (once there are scores) and steps 1, 2, 3, 4, 5,'
-check "no such checkpoint: $(cat "$scratch/err")" $?
+code=$?
+check "no such checkpoint: $(cat "$scratch/err")" $code
 
 train run.dir="$scratch/again" run.start="$run/checkpoints/best" eval.before=true train.epochs=1
 says 'run.start: 30 tensors of the tower, 4 of the adapters, 8 of the head from'
-check "what was taken is said: $(grep run.start "$scratch/err")" $?
+code=$?
+check "what was taken is said: $(grep run.start "$scratch/err")" $code
 [ "$(in_metrics map_binary "$scratch/again" before 0)" = "$(score map_binary "$run" --checkpoint best)" ]
 check "a run begins where the other one's best was" $?
 [ "$(score map_binary "$scratch/again" --untrained)" = "$(in_metrics map_binary "$scratch/again" before 0)" ]
@@ -62,11 +65,12 @@ check "adapters that are left are warned about" $?
 check "a tower that is trained begins with the weights as well" $?
 train run.dir="$scratch/classes" run.start="$run" method.name=classify method.views=1 train.epochs=1
 says 'initial values stay for 0 tensors of the adapters, 2 of the head (head.weight, head.bias)' && says 'not part of this model and left: 8 tensors (hashcoder.0.bias'
-check "another head: $(grep run.start "$scratch/err")" $?
+code=$?
+check "another head: $(grep run.start "$scratch/err")" $code
 
 refused "another head size" 5 'tensor "hashcoder.2.weight" has shape (16, 32), the model has (8, 32)' run.start="$run" method.bits=8
 refused "another rank" 5 'has shape (8, 32), the model has (4, 32); adapter.targets and adapter.rank' run.start="$run" adapter.rank=2
-refused "another tower" 5 'tensor "cls_token" has shape (1, 1, 32), the model has (1, 1, 48)' run.start="$run" model.width=48
+refused "another tower" 5 'has shape (32, 3, 8, 8), the model has (48, 3, 8, 8); model.image, model.patch and the sizes of the tower must be the same' run.start="$run" model.width=48
 refused "a deeper tower" 5 'is missing; there must be a whole tower' run.start="$run" model.depth=3
 refused "no run" 4 'is neither a run with a checkpoint (train it first) nor a checkpoint' run.start="$scratch/nothing"
 refused "two towers" 3 'run.start: "a" brings a tower, and so does model.weights "b"; set one of them' run.start=a model.weights=b

@@ -1,11 +1,21 @@
 # The command as a user has it: arguments, wrong input, the plan of a step, interruption, resume.
 if(BITTERN_WITH_YAML)
-  foreach(subject bad_input embeddings eval help pack plan recipes resume start terminal)
+  foreach(subject
+          bad_input
+          embeddings
+          eval
+          help
+          pack
+          plan
+          quickstart
+          recipes
+          resume
+          start
+          terminal)
     add_test(NAME cli_${subject} COMMAND bash ${CMAKE_SOURCE_DIR}/tests/cli/${subject}.sh $<TARGET_FILE:bittern-cli> ${CMAKE_SOURCE_DIR})
-    set_tests_properties(cli_${subject} PROPERTIES LABELS "cli;resume" TIMEOUT 900)
+    set_tests_properties(cli_${subject} PROPERTIES LABELS cli TIMEOUT 900 SKIP_RETURN_CODE 77)
   endforeach()
-  set_tests_properties(cli_bad_input cli_eval cli_help cli_pack cli_plan cli_embeddings cli_recipes cli_start cli_terminal PROPERTIES LABELS cli)
-  set_tests_properties(cli_eval cli_plan cli_embeddings cli_recipes cli_start cli_terminal PROPERTIES SKIP_RETURN_CODE 77)
+  set_tests_properties(cli_resume PROPERTIES LABELS "cli;resume")
 endif()
 add_test(NAME cli_hash COMMAND bash ${CMAKE_SOURCE_DIR}/tests/cli/hash.sh $<TARGET_FILE:bittern-cli>)
 set_tests_properties(cli_hash PROPERTIES LABELS cli SKIP_RETURN_CODE 77)

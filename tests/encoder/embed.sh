@@ -21,9 +21,11 @@ export_embed=(--codes --threads 1 --batch 5)
 
 # Merged, apart, and the run itself.
 "$bittern" export run merged.safetensors >out && grep -q '4 adapters merged' out
-check "export merges q, v (one pair a block) and fc1 of two blocks: $(cat out)" $?
+code=$?
+check "export merges q, v (one pair a block) and fc1 of two blocks: $(cat out)" $code
 "$bittern" export run apart.safetensors --adapter --json >out && grep -q '"kind": "adapter"' out
-check "export --adapter --json: $(tr -d '\n' <out)" $?
+code=$?
+check "export --adapter --json: $(tr -d '\n' <out)" $code
 for model in run merged.safetensors; do "$bittern" embed $model pictures ${model%.*}.npy "${export_embed[@]}" >/dev/null || exit 1; done
 "$bittern" embed apart.safetensors pictures apart.npy --base run "${export_embed[@]}" >/dev/null
 same run apart

@@ -19,7 +19,8 @@ check "the completion is a script" $?
 export PKG_CONFIG_PATH=$lib/pkgconfig LD_LIBRARY_PATH=$lib
 read -ra flags <<<"$(pkg-config --cflags --libs bittern)"
 "$cc" -std=c17 -Wall -Wextra -Werror moved/share/doc/bittern/examples/encode.c "${flags[@]}" -o encode 2>log
-check "the example builds by pkg-config: ${flags[*]}: $(cat log)" $?
+code=$?
+check "the example builds by pkg-config: ${flags[*]}: $(cat log)" $code
 [ "$(pkg-config --modversion bittern)" = "$(moved/bin/bittern --version | cut -d' ' -f2)" ]
 check "version of bittern.pc" $?
 
@@ -31,7 +32,8 @@ add_executable(encode $prefix/share/doc/bittern/examples/encode.c)
 target_link_libraries(encode bittern::bittern)
 END
 "$cmake" -S project -B project/build -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" >log 2>&1 && "$cmake" --build project/build >>log 2>&1
-check "the example builds by find_package: $(tail -n 3 log)" $?
+code=$?
+check "the example builds by find_package: $(tail -n 3 log)" $code
 
 train=("$bittern" train small.yaml eval.batch=0 train.epochs=1)
 "${train[@]}" 2>log && "$bittern" export run model.safetensors >/dev/null || { cat log; exit 1; }
@@ -40,7 +42,8 @@ echo pictures/ring/00003.png >list.txt
 ./encode model.safetensors pictures/ring/00003.png >code.txt && project/build/encode model.safetensors pictures/ring/00003.png | cmp -s - code.txt
 check "both programs encode" $?
 [ "$(tail -c 2 one.codes.npy | od -An -tx1 | tr -d ' \n')" = "$(cut -d' ' -f2 code.txt)" ]
-check "the code is that of bittern embed: $(cat code.txt)" $?
+code=$?
+check "the code is that of bittern embed: $(cat code.txt)" $code
 # Nine digits keep every bit of a float.
 ./encode --embedding model.safetensors pictures/ring/00003.png | cut -d' ' -f3- | tr ' ' '\n' >numbers.txt
 cat >bits.c <<'END'
@@ -52,8 +55,10 @@ END
 check "the embedding is that of bittern embed, bit for bit" $?
 ./encode model.safetensors small.yaml >/dev/null 2>log
 [ $? -eq 5 ] && grep -q 'encode: small.yaml: not a PNG, JPEG or PPM' log
-check "a file that is no picture: $(cat log)" $?
+code=$?
+check "a file that is no picture: $(cat log)" $code
 ./encode nothing.safetensors x.png >/dev/null 2>log
 [ $? -eq 4 ] && grep -q 'cannot open nothing.safetensors' log
-check "a model that is not there: $(cat log)" $?
+code=$?
+check "a model that is not there: $(cat log)" $code
 finish
