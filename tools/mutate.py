@@ -42,7 +42,7 @@ UNIT = {
     "formats": {"safetensors": ["test_safetensors"], "jsonl": ["test_jsonl"], "json": ["test_json", "test_safetensors"],
                 "yaml": ["test_yaml", "test_options"], "config": ["test_yaml", "test_options"],
                 "image": ["test_image"], "png": ["test_image"], "jpeg": ["test_image"], "ppm": ["test_image"], "npy": ["test_npy"]},
-    "data": {"": ["test_transform", "test_image_folder", "test_random", "test_loader"]},
+    "data": {"": ["test_transform", "test_image_folder", "test_random", "test_loader", "test_loader_sampling"]},
     "retrieval": {"": ["test_scores", "test_ranking", "test_evaluation", "test_bits", "test_knn_probe", "test_linalg", "test_training_free"]},
     "program": {"": ["test_record", "test_differentiate", "test_program", "test_params", "test_plan"]},
     "model": {"": ["test_nn", "test_program"]},

@@ -7,7 +7,6 @@
 
 #include <cmocka.h>
 
-#include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/draw.h"
@@ -388,31 +387,6 @@ static void counters(void **state) {
     bt_loader_free(loader);
 }
 
-/* A cache for exactly one picture keeps one; a byte less keeps none. */
-static void cache_of_one_picture(void **state) {
-    (void)state;
-    char path[1200];
-    char *content;
-    size_t bytes;
-    bt_image image;
-    assert_true(bt_dataset_path(&set, all[0], path, sizeof path));
-    assert_int_equal(bt_file_read(path, 1 << 24, &content, &bytes), BT_OK);
-    assert_int_equal(bt_image_decode(content, bytes, path, NULL, &image), BT_OK);
-    bt_memory_free(content);
-    bt_loader_options options = evaluation();
-    options.count = 1;
-    options.epochs = 3;
-    options.threads = 1;
-    for (int less = 0; less < 2; less++) {
-        options.cache_bytes = (size_t)(image.height * image.width * 3 - less);
-        bt_loader *loader = start(&options);
-        while (!next(loader).end) {}
-        assert_int_equal(bt_loader_read_times(loader).cache_hits, less ? 0 : 2);
-        bt_loader_free(loader);
-    }
-    bt_image_free(&image);
-}
-
 /* Memory that runs out at any allocation, in any thread: an error, never a crash or a leak. */
 static void failing_memory(void **state) {
     (void)state;
@@ -515,7 +489,7 @@ int main(void) {
         cmocka_unit_test(damage_replaced),
         cmocka_unit_test(missing_file),
         cmocka_unit_test(early_end),
-        cmocka_unit_test(counters), cmocka_unit_test(cache_of_one_picture),
+        cmocka_unit_test(counters),
         cmocka_unit_test(failing_memory),
         cmocka_unit_test(bad_options),
     };

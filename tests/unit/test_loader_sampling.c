@@ -1,4 +1,4 @@
-/* The loader with samplers, and with a device's host memory. Orders themselves are tested in test_sampler.c. */
+/* The loader with samplers, with a cache at its limit, and with a device's host memory. Orders themselves are tested in test_sampler.c. */
 #include "check.h"
 #include "scratch.h"
 
@@ -64,6 +64,19 @@ static uint64_t digest(const bt_loader_options *options, int count, uint64_t eac
     }
     bt_loader_free(loader);
     return hash;
+}
+
+/* A cache for exactly one picture keeps one; a byte less keeps none. */
+static void cache_of_one_picture(void **state) {
+    (void)state;
+    for (size_t less = 0; less < 2; less++) {
+        bt_loader_options options = {.set = &set, .samples = all, .count = 1, .batch = 1, .size = S, .views = 1, .resize = S, .threads = 1, .ahead = 2, .epochs = 3,
+                                     .cache_bytes = 20 * 20 * 3 - less};
+        bt_loader *loader = start(&options);
+        while (!next(loader).end) {}
+        assert_int_equal(bt_loader_read_times(loader).cache_hits, less ? 0 : 2);
+        bt_loader_free(loader);
+    }
 }
 
 /* Host memory of a device, and what a consumer says of its copies. */
@@ -167,7 +180,7 @@ static void multi_hot(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(host_memory_of_a_device),
+        cmocka_unit_test(cache_of_one_picture), cmocka_unit_test(host_memory_of_a_device),
         cmocka_unit_test(samplers),
         cmocka_unit_test(multi_hot),
     };
