@@ -285,7 +285,6 @@ const ops_row ops_rows[] = {
     ROW(add_df, OPS_EACH_PLACE, "dy[5,16] scale[16] df[5,16]"),
     ROW(add_dscale, OPS_EACH_PLACE, "dy[5,16] f[5,16] dscale[16]"),
     ROW(cast, OPS_EACH_PLACE, "x[5,16] y[5,16]"),
-    ROW(cast, 0, "x[0,16] y[0,16]"),
     ROW(cast_store, OPS_EACH_PLACE, "x[80] y[80]"),
     ROW(tokens, OPS_EACH_PLACE, "patches[2,3,16] cls[1,16] pos[4,16] reg[2,16] x[2,6,16]"),
     ROW(tokens_dx, OPS_EACH_PLACE, "dx[2,6,16] dpatches[2,3,16]"),
