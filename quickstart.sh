@@ -37,9 +37,6 @@ done
 bittern=build/quickstart/bittern run=runs/quickstart logs=build/logs
 begin=$SECONDS
 mkdir -p "$logs"
-# Threads wait for each other a few hundred times in a step: some microseconds of spinning, then they sleep. libgomp's own limit is
-# milliseconds, which are lost to whoever shares the cores.
-export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000}
 
 step() { # name of its log, what it does, command...
     local log=$logs/quickstart.$1 what=$2 start=$SECONDS code=0

@@ -56,6 +56,15 @@ fi
 answer "no run" 4 "is no run's folder: it has no config.yaml" eval "$scratch/nothing"
 answer "flags end at --" 4 "cannot open --resume" train -- --resume
 
+# libgomp prints what it was loaded with.
+spin() { env "$@" OMP_DISPLAY_ENV=verbose "$bittern" doctor 2>&1 | sed -n "s/.*GOMP_SPINCOUNT = '\(.*\)'.*/\1/p" | tail -n 1; }
+if [ -n "$(spin GOMP_SPINCOUNT=7)" ]; then
+    found=$(env -u GOMP_SPINCOUNT -u OMP_WAIT_POLICY bash -c "$(declare -f spin); bittern=$bittern; spin")
+    check "waiting threads spin briefly: $found" "$([ "$found" = 1000 ]; echo $?)"
+    check "as long as the user says" "$([ "$(spin GOMP_SPINCOUNT=7)" = 7 ]; echo $?)"
+    check "a policy is the user's as well" "$([ "$(env -u GOMP_SPINCOUNT bash -c "$(declare -f spin); bittern=$bittern; spin OMP_WAIT_POLICY=passive")" = 0 ]; echo $?)"
+fi
+
 diff <("$bittern" config --reference) "$root/docs/options.md" >"$scratch/diff"
 code=$?
 check "docs/options.md is what bittern config --reference prints: $(head -n 3 "$scratch/diff")" $code
