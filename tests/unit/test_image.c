@@ -186,7 +186,7 @@ static const char *write_png(const char *name, int height, int width, int depth,
     png_set_IHDR(png, info, (png_uint_32)width, (png_uint_32)height, depth, type,
                  interlaced ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
                  PNG_FILTER_TYPE_DEFAULT);
-    png_color palette[16];
+    png_color palette[PNG_MAX_PALETTE_LENGTH] = {{0, 0, 0}}; /* some releases of libpng copy all of it */
     for (int i = 0; i < 16; i++) palette[i] = (png_color){(png_byte)(i * 16), (png_byte)(255 - i), (png_byte)(i * i)};
     if (type == PNG_COLOR_TYPE_PALETTE) png_set_PLTE(png, info, palette, 1 << depth);
     png_byte alphas[2] = {0, 100};
