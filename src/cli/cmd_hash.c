@@ -5,6 +5,7 @@
 #include "formats/json.h"
 #include "retrieval/embedding_file.h"
 #include "retrieval/knn.h"
+#include "retrieval/scores_json.h"
 #include "retrieval/training_free.h"
 
 #include <stdio.h>
@@ -208,22 +209,6 @@ static bt_status write_codes(const hashing *h, bt_training_free method, int bits
 
 /* ---- output ---- */
 
-static void json_spread(bt_json_writer *w, const char *key, bt_spread spread) {
-    bt_json_key(w, key);
-    bt_json_begin_object(w);
-    bt_json_member_number(w, "mean", spread.mean);
-    bt_json_member_number(w, "deviation", spread.deviation);
-    bt_json_end(w);
-}
-
-static void json_map(bt_json_writer *w, const char *key, bt_map map) {
-    bt_json_key(w, key);
-    bt_json_begin_object(w);
-    bt_json_member_number(w, "papers", map.papers);
-    bt_json_member_number(w, "standard", map.standard);
-    bt_json_end(w);
-}
-
 static void json_row(hashing *h, bt_training_free method, const bt_free_scores *s) {
     bt_json_writer *w = &h->json;
     bt_json_begin_object(w);
@@ -231,12 +216,12 @@ static void json_row(hashing *h, bt_training_free method, const bt_free_scores *
     bt_json_member_integer(w, "bits", s->bits.bits);
     if (h->queries.values) {
         bt_json_member_integer(w, "draws", s->draws);
-        json_spread(w, "map_papers", s->papers);
-        json_spread(w, "map_standard", s->standard);
-        json_spread(w, "map_hamming_papers", s->symmetric_papers);
-        json_spread(w, "map_hamming_standard", s->symmetric_standard);
-        if (method != BT_FREE_LSH) json_map(w, "map_components", s->components);
-        if (h->flags->neighbours) json_spread(w, "vote", s->neighbours);
+        bt_json_member_spread(w, "map_papers", s->papers);
+        bt_json_member_spread(w, "map_standard", s->standard);
+        bt_json_member_spread(w, "map_hamming_papers", s->symmetric_papers);
+        bt_json_member_spread(w, "map_hamming_standard", s->symmetric_standard);
+        if (method != BT_FREE_LSH) bt_json_member_map(w, "map_components", s->components);
+        if (h->flags->neighbours) bt_json_member_spread(w, "vote", s->neighbours);
     }
     bt_json_member_integer(w, "distinct_codes", s->bits.distinct);
     bt_json_member_integer(w, "dead_bits", s->bits.dead);
@@ -305,7 +290,7 @@ static void json_head(hashing *h) {
         bt_json_member_integer(w, "queries", h->queries.count);
         bt_json_member_bool(w, "leave_one_out", !h->flags->query[0]);
         bt_json_member_integer(w, "k", k_of(h->flags) < most ? k_of(h->flags) : most);
-        json_map(w, "map_continuous", h->continuous);
+        bt_json_member_map(w, "map_continuous", h->continuous);
         if (h->flags->neighbours) bt_json_member_number(w, "vote_continuous", h->continuous_vote);
     }
     bt_json_key(w, "codes");

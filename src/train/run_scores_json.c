@@ -2,6 +2,7 @@
 #include "train/run_scores.h"
 
 #include "formats/json.h"
+#include "retrieval/scores_json.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,22 +14,6 @@ static void put_interval(bt_json_writer *w, const char *key, bt_interval interva
     bt_json_begin_array(w);
     bt_json_put_number(w, interval.low);
     bt_json_put_number(w, interval.high);
-    bt_json_end(w);
-}
-
-static void put_map(bt_json_writer *w, const char *key, bt_map map) {
-    bt_json_key(w, key);
-    bt_json_begin_object(w);
-    bt_json_member_number(w, "papers", map.papers);
-    bt_json_member_number(w, "standard", map.standard);
-    bt_json_end(w);
-}
-
-static void put_spread(bt_json_writer *w, const char *key, bt_spread spread) {
-    bt_json_key(w, key);
-    bt_json_begin_object(w);
-    bt_json_member_number(w, "mean", spread.mean);
-    bt_json_member_number(w, "deviation", spread.deviation);
     bt_json_end(w);
 }
 
@@ -104,8 +89,8 @@ static void put_cutoff(bt_json_writer *w, const bt_run_scores *s, const bt_score
         put_interval(w, "standard_interval", at->standard);
     }
     if (s->full && codes) {
-        put_map(w, "shuffled", at->shuffled);
-        put_map(w, "shuffle_deviation", at->shuffle_deviation);
+        bt_json_member_map(w, "shuffled", at->shuffled);
+        bt_json_member_map(w, "shuffle_deviation", at->shuffle_deviation);
     }
     bt_json_member_number(w, "precision", at->precision);
     bt_json_member_number(w, "recall", at->recall);
@@ -179,16 +164,16 @@ static void put_free(bt_json_writer *w, const bt_run_scores *s) {
     for (int c = 0; c < s->cutoffs; c++) {
         bt_json_begin_object(w);
         bt_json_member_integer(w, "k", s->cutoff[c]);
-        put_spread(w, "papers", s->free[c].papers);
-        put_spread(w, "standard", s->free[c].standard);
-        put_spread(w, "symmetric_papers", s->free[c].symmetric_papers);
-        put_spread(w, "symmetric_standard", s->free[c].symmetric_standard);
+        bt_json_member_spread(w, "papers", s->free[c].papers);
+        bt_json_member_spread(w, "standard", s->free[c].standard);
+        bt_json_member_spread(w, "symmetric_papers", s->free[c].symmetric_papers);
+        bt_json_member_spread(w, "symmetric_standard", s->free[c].symmetric_standard);
         bt_json_end(w);
     }
     bt_json_end(w);
     if (s->free_itq.draws) {
-        put_spread(w, "itq_papers", s->free_itq.papers);
-        put_spread(w, "itq_standard", s->free_itq.standard);
+        bt_json_member_spread(w, "itq_papers", s->free_itq.papers);
+        bt_json_member_spread(w, "itq_standard", s->free_itq.standard);
     }
     bt_json_end(w);
 }
