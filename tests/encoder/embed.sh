@@ -102,7 +102,7 @@ began=$(date +%s%N)
 "$bittern" embed run damaged whole.npy --damaged skip --batch 3 --codes --threads 1 >/dev/null 2>&1
 whole_ms=$((($(date +%s%N) - began) / 1000000 + 20)) # a kill falls anywhere in it: on any machine, with sanitizers too
 RANDOM=5 kills=0 finished=0
-for ((i = 0; i < 60 && finished < 3; i++)); do
+for ((i = 0; i < 100 && (finished < 3 || kills < 3); i++)); do
     "$bittern" embed run damaged k.npy --damaged skip --batch 3 --codes --threads 1 --save-seconds 0 --resume >/dev/null 2>&1 &
     pid=$!
     ms=$((RANDOM % (2 * whole_ms)))
@@ -114,7 +114,7 @@ for ((i = 0; i < 60 && finished < 3; i++)); do
     check "killed and continued, same bits" $?
     rm -f k.*
 done
-check "$kills kills, $finished times to the end" "$([ "$kills" -ge 3 ] && [ "$finished" -eq 3 ]; echo $?)"
+check "$kills kills, $finished times to the end" "$([ "$kills" -ge 3 ] && [ "$finished" -ge 3 ]; echo $?)"
 rm -rf k.*
 mkdir k.npy # a folder in the way: all other files get their names, then it fails
 answer "the last rename fails" 4 "k.npy" embed run damaged k.npy --damaged skip --batch 3 --codes --threads 1
