@@ -33,6 +33,8 @@ static bt_status check_options(const bt_loader_options *options) {
     BT_TRY(in_range("views", options->views, 1, options->training ? 255 : 1));
     if (!options->training) BT_TRY(in_range("resize", options->resize, options->size, 1 << 14));
     if (options->training) BT_TRY(bt_augment_check(&options->augment));
+    if (options->training && options->pictures && !options->drop_last)
+        return bt_error(BT_ERR_CONFIG, "loader: pictures come in whole batches; set drop_last");
     if (options->training && options->sampler.kind == BT_SAMPLING_CLASS_BALANCED)
         BT_TRY(in_range("data.per_class", options->sampler.per_class, 1, options->batch));
     if (!(options->sampler.tail_power >= 0 && options->sampler.tail_power <= 1))
@@ -211,6 +213,7 @@ bt_status bt_loader_next(bt_loader *loader, bt_batch *out) {
                       .index = batch->index,
                       .n_valid = valid,
                       .images = batch->images,
+                      .records = batch->records,
                       .labels = batch->labels,
                       .multi_hot = batch->multi_hot,
                       .ids = batch->ids};
@@ -271,6 +274,10 @@ static bt_status allocate_batch(const bt_loader *loader, batch_slots *batch) {
     batch->samples = bt_memory_alloc(n, sizeof *batch->samples);
     batch->draws = bt_memory_alloc(n, sizeof *batch->draws);
     batch->missing = bt_memory_alloc(n, sizeof *batch->missing);
+    if (options->training && options->pictures) {
+        batch->records = bt_memory_zeroed(rows, sizeof *batch->records);
+        if (!batch->records) return BT_ERR_MEMORY;
+    }
     if (!bt_dataset_single(options->set)) {
         batch->multi_hot = bt_memory_alloc(n, (size_t)options->set->class_count);
         if (!batch->multi_hot) return BT_ERR_MEMORY;
@@ -345,6 +352,7 @@ static void stop_threads(bt_loader *loader) {
 static void free_batch(bt_device *device, batch_slots *batch) {
     if (has_host_memory(device) && batch->images) device->backend->free_host(device, batch->images);
     else bt_memory_free(batch->images);
+    bt_memory_free(batch->records);
     bt_memory_free(batch->labels);
     bt_memory_free(batch->multi_hot);
     bt_memory_free(batch->ids);

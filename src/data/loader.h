@@ -12,6 +12,10 @@
  * Rows are view-major: view v of the batch's sample n is row v*N + n. Of a short batch only rows n < n_valid of each
  * view are filled; the others are black, with label -1 and id -1.
  *
+ * With `pictures` the views of training are left to be made by the operation make_views: the memory of a sample's V views holds
+ * its picture instead, where that is no larger, and else the V crops, resized but without their colour. Records say how to make
+ * the views; they come out with the same bytes.
+ *
  * A file that cannot be read or decoded ends the loader with its name, when the consumer comes to its batch. With
  * skip_damaged it is named in a warning instead, and
  *   training      its place is taken by another sample, drawn under (seed, epoch, BT_STREAM_REPLACE, id = damaged
@@ -40,6 +44,7 @@ typedef struct bt_loader_options {
     bt_augment augment; /**< training */
     int64_t resize;     /**< evaluation: shorter side before the centre crop, at least S */
     bt_filter filter;   /**< evaluation: of the resizing */
+    bool pictures;      /**< training with drop_last: pictures and records instead of views */
     bool drop_last;     /**< leave out an epoch's last batch if it is short */
     bool skip_damaged;
     int threads;                      /**< 1..256 */
@@ -56,7 +61,8 @@ typedef struct bt_batch {
     int64_t epoch, index;  /**< batch `index` of `epoch` */
     int64_t n_valid;       /**< samples, at most N; 0 if all of the batch was left out */
     bool end;              /**< no batch: the last epoch is over */
-    const uint8_t *images; /**< (V*N,S,S,3) */
+    const uint8_t *images; /**< (V*N,S,S,3); with `pictures` (N,V*S*S*3) */
+    const bt_view_record *records; /**< (V*N), with `pictures`: offsets are from images */
     const int32_t *labels; /**< (N) the first label; -1: none */
     const uint8_t *multi_hot; /**< (N, classes) all labels; NULL where every sample of the set has exactly one */
     const int64_t *ids;    /**< (V*N) sample | view << 32 */

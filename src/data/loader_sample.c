@@ -76,22 +76,60 @@ static bt_status get_picture(loader_worker *worker, int64_t sample, bt_image *ou
     return status;
 }
 
+/* Geometry and colour of one view. */
+static void choose_view(const bt_loader *loader, const bt_image *image, int64_t draw, int64_t id, bt_view *view, bt_colour *colour) {
+    const bt_loader_options *o = &loader->options;
+    if (o->training) {
+        *view = bt_view_random(image->height, image->width, o->size, &o->augment, o->seed, draw, id);
+        *colour = bt_colour_random(&o->augment, o->seed, draw, id);
+    } else {
+        *view = bt_view_center(image->height, image->width, o->resize, o->size);
+        view->filter = o->filter;
+        colour->count = 0;
+    }
+}
+
 static bt_status make_views(loader_worker *worker, const bt_image *image, batch_slots *batch, int64_t n,
                             int64_t sample) {
-    bt_loader *loader = worker->loader;
+    const bt_loader *loader = worker->loader;
     const bt_loader_options *options = &loader->options;
     for (int64_t v = 0; v < options->views; v++) {
         int64_t row = v * options->batch + n, id = sample | v << 32;
-        bt_view view = options->training ? bt_view_random(image->height, image->width, options->size, &options->augment,
-                                                          options->seed, batch->draws[n], id)
-                                         : bt_view_center(image->height, image->width, options->resize, options->size);
-        if (!options->training) view.filter = options->filter;
+        bt_view view;
+        bt_colour colour;
+        choose_view(loader, image, batch->draws[n], id, &view, &colour);
         uint8_t *pixels = batch->images + row * loader->view_bytes;
         BT_TRY(bt_resample(&worker->resampler, image->pixels, image->height, image->width, &view, pixels));
-        if (options->training) {
-            bt_colour colour = bt_colour_random(&options->augment, options->seed, batch->draws[n], id);
-            BT_TRY(bt_colour_apply(&worker->colour, &colour, pixels, options->size, options->size));
+        BT_TRY(bt_colour_apply(&worker->colour, &colour, pixels, options->size, options->size));
+        batch->ids[row] = id;
+    }
+    return BT_OK;
+}
+
+/* A square as it is: what is left to do of a view whose crop is resized. */
+static bt_view whole_square(int64_t size) {
+    bt_box box = {0, 0, size, size};
+    return (bt_view){.crop = box, .full_height = size, .full_width = size, .window = box, .filter = BT_FILTER_BILINEAR};
+}
+
+/* The picture, or its resized crops where they are smaller, and a record for each view. */
+static bt_status keep_picture(loader_worker *worker, const bt_image *image, batch_slots *batch, int64_t n, int64_t sample) {
+    const bt_loader *loader = worker->loader;
+    int64_t views = loader->options.views, size = loader->options.size, offset = n * views * loader->view_bytes;
+    int64_t bytes = image->height * image->width * 3;
+    bool whole = bytes <= views * loader->view_bytes;
+    if (whole) memcpy(batch->images + offset, image->pixels, (size_t)bytes);
+    for (int64_t v = 0; v < views; v++) {
+        int64_t row = v * loader->options.batch + n, id = sample | v << 32;
+        bt_view_record record = {.offset = offset, .height = image->height, .width = image->width};
+        choose_view(loader, image, batch->draws[n], id, &record.view, &record.colour);
+        if (!whole) {
+            record.offset = offset + v * loader->view_bytes;
+            BT_TRY(bt_resample(&worker->resampler, image->pixels, image->height, image->width, &record.view, batch->images + record.offset));
+            record.height = record.width = size;
+            record.view = whole_square(size);
         }
+        batch->records[row] = record;
         batch->ids[row] = id;
     }
     return BT_OK;
@@ -122,7 +160,7 @@ static bt_status make_sample(loader_worker *worker, batch_slots *batch, int64_t 
     if (copy_stored(worker, batch, n, sample)) return BT_OK;
     BT_TRY(get_picture(worker, sample, &image, &owned));
     double start = bt_clock_seconds();
-    bt_status status = make_views(worker, &image, batch, n, sample);
+    bt_status status = batch->records ? keep_picture(worker, &image, batch, n, sample) : make_views(worker, &image, batch, n, sample);
     worker->times.augment_seconds += bt_clock_seconds() - start;
     if (owned) bt_image_free(&image);
     return status;

@@ -7,7 +7,8 @@
 
 /** One batch in the making. While threads fill it, a thread writes the rows of its own slot only. */
 typedef struct batch_slots {
-    uint8_t *images;  /* (V*N,S,S,3) */
+    uint8_t *images;  /* (V*N,S,S,3), or (N,V*S*S*3) of pictures */
+    bt_view_record *records; /* (V*N), of pictures */
     int32_t *labels;  /* (N) */
     uint8_t *multi_hot; /* (N, classes), or NULL */
     int64_t *ids;     /* (V*N) */

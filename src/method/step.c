@@ -1,6 +1,8 @@
 /* The programs of a model. */
 #include "method/step.h"
 
+#include "pixels/view.h"
+
 static bt_program *start(const bt_step_options *o, bool training, bool accumulate) {
     return bt_program_new(&(bt_program_options){.compute = o->compute, .recompute = o->recompute, .training = training,
                                                 .accumulate = accumulate});
@@ -8,6 +10,11 @@ static bt_program *start(const bt_step_options *o, bool training, bool accumulat
 
 static bt_value images(bt_program *p, const bt_model *m, const bt_step_options *o, int views) {
     int64_t n = (int64_t)views * o->batch, side = m->vit.config.image;
+    if (o->pictures) {
+        bt_value pictures = bt_input(p, "pictures", BT_U8, bt_shape2(o->batch, views * side * side * 3));
+        bt_value records = bt_input(p, "records", BT_U8, bt_shape2(n, (int64_t)sizeof(bt_view_record)));
+        return bt_make_views(p, pictures, records, side);
+    }
     return o->float_images ? bt_input(p, "images", BT_F32, bt_shape4(n, 3, side, side))
                            : bt_input(p, "images", BT_U8, bt_shape4(n, side, side, 3));
 }
@@ -70,7 +77,9 @@ bt_program *bt_cached_embed_program(const bt_model *m, const bt_step_options *o)
 
 bt_program *bt_embed_program(const bt_model *m, const bt_step_options *o) {
     bt_program *p = start(o, false, false);
-    m->method->embed(p, m, tower(p, m, o, 1, false));
+    bt_step_options plain = *o;
+    plain.pictures = false;
+    m->method->embed(p, m, tower(p, m, &plain, 1, false));
     return p;
 }
 

@@ -18,6 +18,7 @@ typedef struct bt_step_options {
     bt_recompute recompute;
     int batch;               /**< images of a step; of a chunk for encode and backward */
     bool float_images;       /**< images are f32 (.., 3, S, S) as the tower takes them, else u8 (.., S, S, 3) */
+    bool pictures;           /**< training programs take pictures and make the views (make_views); not with float_images */
     uint32_t groups;         /**< what is trained: BT_MASK_HEAD or BT_MASK_ALL */
     bt_adamw_options adamw;
     bool average;            /**< moving averages are updated behind AdamW */
@@ -25,7 +26,8 @@ typedef struct bt_step_options {
 } bt_step_options;
 
 /* Inputs of every program that sees images: "images" (views*batch, ..), view after view; "ids" (views*batch) i64 =
- * sample | view << 32, only where the program draws dropout (bt_plan_find tells). */
+ * sample | view << 32, only where the program draws dropout (bt_plan_find tells). With `pictures`, in place of "images":
+ * "pictures" (batch, views*S*S*3) u8, bytes as records refer to them, and "records" (views*batch, sizeof(bt_view_record)) u8. */
 
 /** A whole step. Outputs: each term of the loss by name. */
 bt_program *bt_step_program(const bt_model *model, const bt_step_options *options);

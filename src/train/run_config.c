@@ -100,6 +100,7 @@ static const bt_option augment_options[] = {
     BT_OPTION_DOUBLE(bt_augment_section, blur_max, "2", 0.0001, 64, "pixels of its largest radius"),
     BT_OPTION_DOUBLE(bt_augment_section, solarize, "0", 0, 1, "probability of solarizing (the papers: 0.1)"),
     BT_OPTION_INT(bt_augment_section, solarize_threshold, "128", 0, 256, "values from here on are inverted"),
+    BT_OPTION_BOOL(bt_augment_section, in_step, "false", "views are made by the step, on run.device, to the same bytes; false: by the loader's threads"),
 };
 static const bt_option train_options[] = {
     BT_OPTION_INT(bt_train_section, epochs, "5", 1, 1000000, "passes over the training images"),
@@ -222,6 +223,9 @@ static bt_status check_scores(const bt_run_config *c, const bt_options *o) {
 bt_status bt_run_config_check(const bt_run_config *c, const bt_options *o) {
     if (c->augment.scale_min > c->augment.scale_max)
         return bt_options_error(o, "augment.scale_min", "%g is above augment.scale_max %g", c->augment.scale_min, c->augment.scale_max);
+    if (c->augment.in_step && bt_run_config_cached(c))
+        return bt_options_error(o, "augment.in_step", "the steps are on embeddings (%s) and make no views; leave it out",
+                                bt_run_config_stored(c) ? "data.root" : "train.cached_views");
     if (c->augment.blur_min > c->augment.blur_max)
         return bt_options_error(o, "augment.blur_min", "%g is above augment.blur_max %g", c->augment.blur_min, c->augment.blur_max);
     if (strcmp(c->model.name, "custom") == 0 && !c->model.image && !bt_run_config_stored(c))

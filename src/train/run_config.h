@@ -54,6 +54,7 @@ typedef struct bt_augment_section {
     int interpolation; /**< bt_filter */
     double jitter, brightness, contrast, saturation, hue, grey, blur, blur_min, blur_max, solarize;
     int solarize_threshold;
+    bool in_step;
 } bt_augment_section;
 
 typedef struct bt_train_section {

@@ -15,7 +15,7 @@ typedef bt_program *record_function(const bt_model *, const bt_step_options *);
 static bt_status plan_one(bt_session *s, bt_session_program which, record_function *record, int batch, uint32_t groups) {
     const bt_session_options *o = &s->options;
     bt_step_options step = {.compute = o->compute, .recompute = o->recompute, .batch = batch, .float_images = o->float_images,
-                            .groups = groups, .adamw = o->adamw, .average = o->average_decay > 0, .gradients_only = o->gradients_only};
+                            .pictures = o->pictures, .groups = groups, .adamw = o->adamw, .average = o->average_decay > 0, .gradients_only = o->gradients_only};
     s->program[which] = record(s->model, &step);
     return bt_plan_new(s->program[which], s->device, &s->plan[which]);
 }
@@ -129,10 +129,35 @@ static size_t image_bytes(const bt_session *s) {
     return side * side * 3 * (s->options.float_images ? sizeof(float) : 1);
 }
 
+/** Records of a chunk: their pictures lie further to the front than in the batch. */
+static bt_status set_records(bt_session *s, bt_plan *plan, const bt_view_record *records, int first, int rows) {
+    int views = s->model->config.views, all = s->options.batch;
+    if (!records) return bt_error(BT_ERR_SHAPE, "the program needs input \"records\" and the batch has none");
+    size_t count = (size_t)views * (size_t)rows;
+    if (first == 0 && rows == all) return bt_plan_set(plan, "records", records, count * sizeof *records);
+    bt_view_record *gathered = bt_memory_alloc(count, sizeof *gathered);
+    if (!gathered) return BT_ERR_MEMORY;
+    for (int v = 0; v < views; v++)
+        for (int i = 0; i < rows; i++) {
+            bt_view_record *r = &gathered[v * rows + i];
+            *r = records[v * all + first + i];
+            r->offset -= (int64_t)first * views * (int64_t)image_bytes(s);
+        }
+    bt_status status = bt_plan_set(plan, "records", gathered, count * sizeof *gathered);
+    bt_memory_free(gathered);
+    return status;
+}
+
+static bt_status set_pictures(bt_session *s, bt_plan *plan, const bt_step_batch *b, int first, int rows) {
+    BT_TRY(set_rows(plan, "pictures", b->images, image_bytes(s) * (size_t)s->model->config.views, 1, s->options.batch, first, rows));
+    return set_records(s, plan, b->records, first, rows);
+}
+
 static bt_status set_images(bt_session *s, bt_plan *plan, const bt_step_batch *b, int first, int rows) {
     int views = s->model->config.views, all = s->options.batch;
     double start = bt_clock_seconds();
-    BT_TRY(set_rows(plan, "images", b->images, image_bytes(s), views, all, first, rows));
+    if (s->options.pictures) BT_TRY(set_pictures(s, plan, b, first, rows));
+    else BT_TRY(set_rows(plan, "images", b->images, image_bytes(s), views, all, first, rows));
     s->copy_seconds += bt_clock_seconds() - start;
     return set_rows(plan, "ids", b->ids, sizeof(int64_t), views, all, first, rows);
 }

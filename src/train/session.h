@@ -7,6 +7,7 @@
 #define BITTERN_TRAIN_SESSION_H
 
 #include "method/step.h"
+#include "pixels/view.h"
 #include "tensor/backend.h"
 
 typedef enum bt_session_program { BT_PROGRAM_HEAD_STEP, BT_PROGRAM_STEP, BT_PROGRAM_EMBED, BT_PROGRAM_ENCODE, BT_PROGRAM_HEAD,
@@ -19,6 +20,7 @@ typedef struct bt_session_options {
     int chunk;        /**< images of a chunk; 0: whole steps */
     int embed_batch;  /**< images of an inference run; 0: no inference */
     bool float_images;
+    bool pictures;    /**< steps take pictures and records, and make the views themselves */
     bool train_tower; /**< adapters or the whole tower are trained (else only the head) */
     bool head_first;  /**< a head-only step is needed too */
     bool cached;      /**< steps take embeddings of a frozen encoder; only the head is trained */
@@ -48,7 +50,8 @@ void bt_session_close(bt_session *session);
 
 /** One batch, view after view. */
 typedef struct bt_step_batch {
-    const void *images;     /**< (views*batch, S, S, 3) u8 or (views*batch, 3, S, S) f32 */
+    const void *images;     /**< (views*batch, S, S, 3) u8 or (views*batch, 3, S, S) f32; with `pictures` (batch, views*S*S*3) u8 */
+    const bt_view_record *records; /**< (views*batch), with `pictures`: row n of images holds what the records of image n point to */
     const float *embeddings; /**< (views*batch, width), in place of images where steps are on cached embeddings */
     const int64_t *ids;     /**< (views*batch) sample | view << 32 */
     const int32_t *classes; /**< (batch) */

@@ -126,7 +126,7 @@ bt_status bt_setup_open(bt_setup *out, const bt_run_config *c) {
     out->loader = (bt_loader_options){.set = &out->data, .device = out->device, .seed = (uint64_t)c->run.seed, .batch = c->train.batch, .size = size,
                                       .views = c->method.views,
                                       .sampler = {(bt_sampling)c->data.sampler, c->data.per_class, c->data.tail_power}, .augment = augment_of(&c->augment),
-                                      .resize = c->data.resize ? c->data.resize : size, .filter = (bt_filter)c->data.interpolation, .drop_last = true, .skip_damaged = c->data.damaged == 1,
+                                      .resize = c->data.resize ? c->data.resize : size, .filter = (bt_filter)c->data.interpolation, .pictures = c->augment.in_step, .drop_last = true, .skip_damaged = c->data.damaged == 1,
                                       .threads = c->data.loader_threads, .ahead = c->data.ahead, .cache_bytes = (size_t)c->data.cache_mb << 20};
     return BT_OK;
 }
@@ -151,6 +151,7 @@ bt_session_options bt_setup_session(const bt_run_config *c, bool training) {
         o.average_decay = c->train.ema;
         o.batch = c->train.batch;
         o.chunk = c->train.chunk;
+        o.pictures = c->augment.in_step;
         o.head_first = c->train.head_epochs > 0 && tower;
     }
     return o;

@@ -274,7 +274,7 @@ static bt_status next_batch(trainer *t, bt_step_batch *batch, int64_t *epoch, in
     bt_batch b;
     BT_TRY(bt_loader_next(t->loader, &b));
     BT_ASSERT(!b.end && b.epoch == *epoch && b.index == *index);
-    *batch = (bt_step_batch){.images = b.images, .ids = b.ids, .classes = b.labels, .multi_hot = b.multi_hot};
+    *batch = (bt_step_batch){.images = b.images, .records = b.records, .ids = b.ids, .classes = b.labels, .multi_hot = b.multi_hot};
     return BT_OK;
 }
 

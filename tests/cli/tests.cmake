@@ -5,6 +5,7 @@ if(BITTERN_WITH_YAML)
           embeddings
           eval
           help
+          in_step
           pack
           plan
           quickstart

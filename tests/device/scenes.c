@@ -17,10 +17,10 @@ enum { IMAGE = 16, CLASSES = 5, BITS = 24 };
 
 const scene scenes[] = {
     {"unsupervised, adapters on q and v with dropout", CROVCA(.head = BT_HASHCODER_SMALL),
-     LORA(.targets = BT_LORA_Q | BT_LORA_V, .dropout = 0.125f), BT_RECOMPUTE_CHEAP, 0, 0, 0},
+     LORA(.targets = BT_LORA_Q | BT_LORA_V, .dropout = 0.125f), BT_RECOMPUTE_CHEAP, 0, 0, 0, false},
     {"supervised, large head, adapters on qkv and proj, clipped",
      CROVCA(.supervised = true, .head = BT_HASHCODER_LARGE), LORA(.targets = BT_LORA_QKV | BT_LORA_PROJ),
-     BT_RECOMPUTE_BLOCKS, 0, 1, 0},
+     BT_RECOMPUTE_BLOCKS, 0, 1, 0, false},
     {"classify, all weights, clipped",
      &bt_method_classify,
      {.views = 1, .classes = CLASSES},
@@ -28,13 +28,16 @@ const scene scenes[] = {
      BT_RECOMPUTE_NONE,
      0,
      1,
-     0},
+     0,
+     false},
     {"unsupervised in chunks, head first, adapters on q, v and fc1 with dropout", CROVCA(.head = BT_HASHCODER_SMALL),
-     LORA(.targets = BT_LORA_Q | BT_LORA_V | BT_LORA_FC1, .dropout = 0.125f), BT_RECOMPUTE_CHEAP, 4, 0, 2},
+     LORA(.targets = BT_LORA_Q | BT_LORA_V | BT_LORA_FC1, .dropout = 0.125f), BT_RECOMPUTE_CHEAP, 4, 0, 2, false},
+    {"unsupervised in chunks, views made in the step", CROVCA(.head = BT_HASHCODER_SMALL),
+     LORA(.targets = BT_LORA_Q | BT_LORA_V), BT_RECOMPUTE_CHEAP, 4, 0, 0, true},
 };
 const int scene_count = sizeof scenes / sizeof scenes[0];
 
-enum { PIXELS = 1000, LABEL, TARGET, WEIGHT }; /* streams */
+enum { PIXELS = 1000, LABEL, TARGET, WEIGHT, RECORD }; /* streams */
 
 /** Element `i` of what is drawn for a step, or for a parameter. */
 static uint32_t draw(int64_t step, uint32_t stream, int64_t i) {
@@ -86,6 +89,7 @@ bt_status scene_start(scene_run *run, bt_device *device) {
                             .batch = SCENE_BATCH,
                             .chunk = s->chunk,
                             .embed_batch = SCENE_EMBED_BATCH,
+                            .pictures = s->pictures,
                             .train_tower = true,
                             .head_first = s->head_steps > 0,
                             .adamw = {0.9, 0.999, 1e-8, s->clip},
@@ -99,19 +103,34 @@ void scene_close(scene_run *run) {
     bt_model_release(&run->model);
 }
 
+/** Views of the pictures of a step, two squares side by side: a crop of 12 pixels, resized, mirrored, brighter. */
+static void draw_records(int64_t step, int views, bt_view_record *records) {
+    for (int i = 0; i < views * SCENE_BATCH; i++) {
+        uint32_t word = draw(step, RECORD, i);
+        bt_box crop = {word % 5, (word >> 8) % (uint32_t)(views * IMAGE - 11), 12, 12}, window = {0, 0, IMAGE, IMAGE};
+        records[i] = (bt_view_record){.offset = (int64_t)(i % SCENE_BATCH) * views * IMAGE * IMAGE * 3,
+                                      .height = IMAGE,
+                                      .width = views * IMAGE,
+                                      .view = {crop, IMAGE, IMAGE, window, word >> 31, BT_FILTER_BICUBIC},
+                                      .colour = {.count = 1, .step = {{.kind = BT_COLOUR_BRIGHTNESS, .value = 20000}}}};
+    }
+}
+
 bt_status scene_step(scene_run *run, int64_t step, bt_step_result *out) {
     const bt_method_config *c = &run->model.config;
     int rows = c->views * SCENE_BATCH, pixels = IMAGE * IMAGE * 3;
     uint8_t *images = malloc((size_t)rows * (size_t)pixels), *targets = malloc((size_t)rows * BITS);
     int64_t ids[4 * SCENE_BATCH];
     int32_t classes[SCENE_BATCH];
+    bt_view_record records[4 * SCENE_BATCH];
     BT_ASSERT(images && targets && rows <= 4 * SCENE_BATCH);
     for (int64_t i = 0; i < (int64_t)rows * pixels; i++) images[i] = (uint8_t)(draw(step, PIXELS, i) >> 24);
     for (int64_t i = 0; i < (int64_t)rows * BITS; i++) targets[i] = (uint8_t)(draw(step, TARGET, i) >> 31);
     for (int i = 0; i < SCENE_BATCH; i++) classes[i] = (int32_t)(draw(step, LABEL, i) % CLASSES);
     for (int i = 0; i < rows; i++) ids[i] = (step * SCENE_BATCH + i % SCENE_BATCH) | (int64_t)(i / SCENE_BATCH) << 32;
+    if (run->scene->pictures) draw_records(step, c->views, records);
     bt_step_batch batch = {
-        .images = images, .ids = ids, .classes = classes, .targets = c->given_targets ? targets : NULL};
+        .images = images, .records = records, .ids = ids, .classes = classes, .targets = c->given_targets ? targets : NULL};
     bt_step_rates rates = {.seed = 5, .step = step, .lr = {0x1p-10, 0x1p-10}, .head_only = step < run->scene->head_steps};
     bt_status status = bt_session_step(&run->session, &batch, &rates, out);
     free(images);

@@ -16,6 +16,7 @@ typedef struct scene {
     int chunk; /**< images, 0: whole steps */
     float clip;
     int head_steps; /**< first steps in which only the head is trained */
+    bool pictures;  /**< the step makes the views */
 } scene;
 
 extern const scene scenes[];
