@@ -18,8 +18,9 @@
  *
  * A file that cannot be read or decoded ends the loader with its name, when the consumer comes to its batch. With
  * skip_damaged it is named in a warning instead, and
- *   training      its place is taken by another sample, drawn under (seed, epoch, BT_STREAM_REPLACE, id = damaged
- * sample) evaluation    it is left out: n_valid is smaller, the batch's other samples keep their order
+ *   training      its place is taken by another sample, of its own class where batches are balanced, drawn under (seed, epoch,
+ *                 BT_STREAM_REPLACE, id = damaged sample)
+ *   evaluation    it is left out: n_valid is smaller, the batch's other samples keep their order
  */
 #ifndef BITTERN_DATA_LOADER_H
 #define BITTERN_DATA_LOADER_H

@@ -179,11 +179,23 @@ static void note_damaged(bt_loader *loader, int64_t sample) {
     if (first) bt_log_warn("skipped: %s", bt_error_message());
 }
 
+/* The sample at place `from` of the list or, where batches are balanced, the next one from there of the damaged one's class:
+ * another class in its place would leave its prototype an image short. A class of one sample has no other. */
+static int64_t another(const bt_loader_options *options, int64_t from, int64_t sample) {
+    const int32_t *labels = options->set->labels;
+    bool balanced = options->sampler.kind == BT_SAMPLING_CLASS_BALANCED;
+    for (int64_t k = 0; balanced && k < options->count; k++) {
+        int64_t other = options->samples[(from + k) % options->count];
+        if (other != sample && labels[other] == labels[sample]) return other;
+    }
+    return options->samples[from];
+}
+
 static bt_status replace(loader_worker *worker, batch_slots *batch, int64_t n, int64_t sample) {
     const bt_loader_options *options = &worker->loader->options;
     for (uint32_t t = 0; t < REPLACEMENTS; t++) {
         bt_philox draw = bt_random_block(options->seed, batch->epoch, BT_STREAM_REPLACE, sample, t / 4);
-        int64_t other = options->samples[bt_draw_below(draw.word[t % 4], options->count)];
+        int64_t other = another(options, bt_draw_below(draw.word[t % 4], options->count), sample);
         bt_status status = make_sample(worker, batch, n, other);
         if (!is_damage(status)) return status;
         note_damaged(worker->loader, other);

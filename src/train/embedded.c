@@ -133,6 +133,17 @@ bt_status bt_embedded_make(bt_session *session, const bt_embedded_options *optio
     return BT_OK;
 }
 
+double bt_embedded_accuracy(const bt_embedded *e, const int32_t *labels) {
+    int64_t right = 0;
+    for (int64_t i = 0; i < e->count; i++) {
+        const float *row = e->logits + i * e->outputs;
+        int64_t best = 0;
+        for (int64_t c = 1; c < e->outputs; c++) best = row[c] > row[best] ? c : best;
+        right += best == labels[i];
+    }
+    return e->count ? (double)right / (double)e->count : -1;
+}
+
 void bt_embedded_free(bt_embedded *e) {
     bt_memory_free(e->memory);
     bt_memory_free(e->logits);

@@ -14,8 +14,8 @@ typedef struct bt_evaluation {
     double seconds;
 } bt_evaluation;
 
-/** Embeds queries and database of `split` with the session's inference program and scores them. `options` gives size, resize,
+/** Embeds queries and database of `split` with the session's inference program and scores them. `loader` gives size, resize,
  *  threads, damaged policy; its sample list is replaced. */
-bt_status bt_evaluate(bt_session *session, const bt_loader_options *options, const bt_split *split, int64_t k, bt_evaluation *out) BT_MUST_CHECK;
+bt_status bt_evaluate(bt_session *session, const bt_loader_options *loader, const bt_split *split, int64_t k, bt_evaluation *out) BT_MUST_CHECK;
 
 #endif

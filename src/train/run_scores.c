@@ -96,17 +96,6 @@ static bt_status open_model(evaluation *e, bt_way way, bool fit) {
     return embed_one(e, way, "train", e->fit_samples, e->fit_count, &e->train);
 }
 
-static double accuracy(const bt_embedded *e, const int32_t *labels) {
-    int64_t right = 0;
-    for (int64_t i = 0; i < e->count; i++) {
-        const float *row = e->logits + i * e->outputs;
-        int64_t best = 0;
-        for (int64_t c = 1; c < e->outputs; c++) best = row[c] > row[best] ? c : best;
-        right += best == labels[i];
-    }
-    return e->count ? (double)right / (double)e->count : -1;
-}
-
 static void find_cutoffs(bt_run_scores *s) {
     s->cutoff[0] = s->options.k < s->database ? s->options.k : s->database;
     s->cutoff[1] = s->database;
@@ -130,7 +119,7 @@ static bt_status score_trained(evaluation *e) {
     for (int way = s->bits ? BT_WAY_BINARY : BT_WAY_CONTINUOUS; way <= BT_WAY_CONTINUOUS; way++)
         BT_TRY(bt_sides_score(&sides, (bt_way)way, s));
     BT_TRY(bt_sides_describe(&sides, s));
-    if (!s->bits && !s->query_sets) s->accuracy = accuracy(&e->query, s->query_labels);
+    if (!s->bits && !s->query_sets) s->accuracy = bt_embedded_accuracy(&e->query, s->query_labels);
     if (s->full) BT_TRY(bt_sides_probe(&sides, &e->train, BT_WAY_CONTINUOUS, s));
     if (hash) BT_TRY(score_free(e, &sides, has_before(e->config) ? "before" : "after"));
     if (!s->bits) return BT_OK;

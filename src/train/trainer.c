@@ -218,7 +218,7 @@ static bt_status evaluate(trainer *t, bt_evaluation *e) {
     bt_status status = bt_evaluate(&t->session, &t->setup.loader, &t->setup.split, t->config->eval.k, e);
     if (averages) BT_TRY(bt_params_exchange_average(t->setup.model.store));
     bt_log_status(NULL);
-    if (status == BT_ERR_INTERRUPTED) return bt_error_prefix(status, "step %lld of %lld", (long long)t->state.step, (long long)t->total);
+    if (status == BT_ERR_INTERRUPTED) return bt_error_prefix(status, "step %lld of %lld is saved, continue with --resume", (long long)t->state.step, (long long)t->total);
     return status;
 }
 

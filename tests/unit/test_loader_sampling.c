@@ -2,6 +2,7 @@
 #include "check.h"
 #include "scratch.h"
 
+#include "base/log.h"
 #include "data/loader.h"
 
 #include <bittern/random.h>
@@ -158,6 +159,33 @@ static void samplers(void **state) {
     assert_non_null(strstr(bt_error_message(), "data.per_class is 3; allowed are 1..2"));
 }
 
+/* A damaged picture of a balanced batch is replaced by one of its class, as long as there is one. */
+static void balanced_damage(void **state) {
+    (void)state;
+    bt_loader_options options = training();
+    options.sampler = (bt_sampler_options){.kind = BT_SAMPLING_CLASS_BALANCED, .per_class = 3};
+    options.batch = 9;
+    options.skip_damaged = true;
+    bt_log_set(NULL, BT_LOG_NONE);
+    for (int i = 0; i < 5; i += 1 + i % 2) { /* 0, 1, 3: two of class 0, one of class 1 */
+        char name[64];
+        snprintf(name, sizeof name, "set/class%d/%02d.ppm", i % CLASSES, i);
+        scratch_file(name, "P6 20", 5);
+    }
+    bt_loader *loader = start(&options);
+    for (int64_t k = 0; k < 8; k++) {
+        bt_batch batch = next(loader);
+        int seen[CLASSES] = {0};
+        for (int n = 0; n < 9; n++) {
+            seen[batch.labels[n]]++;
+            assert_true(batch.ids[n] > 1 && batch.ids[n] != 8); /* in the order of paths: class0/00, class0/03, class1/01 */
+        }
+        for (int c = 0; c < CLASSES; c++) assert_int_equal(seen[c], 3);
+    }
+    bt_loader_free(loader);
+    bt_log_set(NULL, BT_LOG_INFO);
+}
+
 /* Several labels come as rows of 0 and 1, single ones do not. */
 static void multi_hot(void **state) {
     (void)state;
@@ -183,6 +211,7 @@ int main(void) {
         cmocka_unit_test(cache_of_one_picture), cmocka_unit_test(host_memory_of_a_device),
         cmocka_unit_test(samplers),
         cmocka_unit_test(multi_hot),
+        cmocka_unit_test(balanced_damage), /* last: files stay damaged */
     };
     return cmocka_run_group_tests(tests, make, clean);
 }
