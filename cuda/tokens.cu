@@ -1,6 +1,7 @@
 /* Assembling the token sequence of a vision transformer.
  *
  *   x (N,1+R+S,D): row 0 = cls + pos[0], rows 1..R = reg, then patches[s] + pos[1+s]; T = 1+R+S
+ *                  (without positions where pos is absent)
  *   backward       dpatches = the patch rows of dx; dcls, dpos, dreg = sums over samples of the rows of dx, f32
  *
  * Forward and dpatches give a warp to each row. The sums give a pack of columns of one token to a thread, which walks
@@ -23,12 +24,12 @@ __global__ void __launch_bounds__(BT_ROW_THREADS)
         float v[W];
         if (t == 0) {
             bt_load(v, cls + c);
-            bt_load_add(v, pos + c);
+            if (pos) bt_load_add(v, pos + c);
         } else if (s < 0) {
             bt_load(v, reg + (t - 1) * ldreg + c);
         } else {
             bt_load(v, patches + (n * count + s) * ldpatches + c);
-            bt_load_add(v, pos + (1 + s) * ldpos + c);
+            if (pos) bt_load_add(v, pos + (1 + s) * ldpos + c);
         }
         bt_store(x + row * ldx + c, v);
     }
@@ -57,14 +58,14 @@ template <int W> BT_DEVICE void put(float *target, const float (&v)[W], int accu
     bt_store(target, sum);
 }
 
-/** Grid (column packs / 64, T). dreg is NULL when the registers get no gradient. */
+/** Grid (column packs / 64, T). dreg is NULL when the registers get no gradient, dpos when there are no positions. */
 template <typename T, int W>
 __global__ void __launch_bounds__(64)
     tokens_dw_sums(float *dcls, float *dpos, float *dreg, const T *dx, int64_t samples, int64_t tokens,
                    int64_t registers, int64_t cols, int64_t ldx, int64_t ldpos, int64_t ldreg, int accumulate) {
     const int64_t t = blockIdx.y, c = ((int64_t)blockIdx.x * 64 + threadIdx.x) * W;
     const bool is_register = t >= 1 && t <= registers;
-    if (c >= cols || (is_register && dreg == NULL)) return;
+    if (c >= cols || (is_register ? dreg == NULL : t > 0 && dpos == NULL)) return;
     float sum[W] = {};
 #pragma unroll 4
     for (int64_t n = 0; n < samples; n++) bt_load_add(sum, dx + (n * tokens + t) * ldx + c);
@@ -72,20 +73,23 @@ __global__ void __launch_bounds__(64)
         put(dreg + (t - 1) * ldreg + c, sum, accumulate);
         return;
     }
-    put(dpos + (t == 0 ? 0 : t - registers) * ldpos + c, sum, accumulate);
+    if (dpos) put(dpos + (t == 0 ? 0 : t - registers) * ldpos + c, sum, accumulate);
     if (t == 0) put(dcls + c, sum, accumulate);
 }
 
-int64_t register_rows(const bt_tensor &reg, int64_t tokens, int64_t pos_rows) {
-    BT_ASSERT(!bt_present(&reg) || bt_shape_rows(reg.shape) == tokens - pos_rows);
-    return tokens - pos_rows;
+/** R: what the positions leave of the tokens, or the rows of reg where there are no positions. */
+int64_t register_rows(const bt_tensor &reg, int64_t tokens, const bt_tensor &pos) {
+    if (!bt_present(&pos)) return bt_present(&reg) ? bt_shape_rows(reg.shape) : 0;
+    const int64_t rows = tokens - bt_shape_rows(pos.shape);
+    BT_ASSERT(!bt_present(&reg) || bt_shape_rows(reg.shape) == rows);
+    return rows;
 }
 
 template <typename T, int W> bt_status launch_forward(bt_device *device, const bt_tokens_args *a) {
     const int64_t rows = bt_shape_rows(a->x.shape), tokens = a->x.shape.dim[1];
     return BT_LAUNCH((tokens_rows<T, W>), bt_blocks(rows, BT_ROW_WARPS), BT_ROW_THREADS, 0, bt_cuda_stream(device),
                      bt_data<T>(a->x), bt_data<T>(a->patches), bt_data<float>(a->cls), bt_data<float>(a->pos),
-                     bt_data<float>(a->reg), rows, tokens, register_rows(a->reg, tokens, bt_shape_rows(a->pos.shape)),
+                     bt_data<float>(a->reg), rows, tokens, register_rows(a->reg, tokens, a->pos),
                      bt_shape_cols(a->x.shape), a->x.ld, a->patches.ld, a->pos.ld, a->reg.ld);
 }
 
@@ -114,7 +118,7 @@ template <typename T, int W> bt_status launch_dw(bt_device *device, const bt_tok
     return BT_LAUNCH((tokens_dw_sums<T, W>), dim3(bt_blocks(cols, 64 * W), (unsigned)tokens), 64, 0,
                      bt_cuda_stream(device), bt_data<float>(a->dcls), bt_data<float>(a->dpos), bt_data<float>(a->dreg),
                      bt_data<T>(a->dx), a->dx.shape.dim[0], tokens,
-                     register_rows(a->dreg, tokens, bt_shape_rows(a->dpos.shape)), cols, a->dx.ld, a->dpos.ld,
+                     register_rows(a->dreg, tokens, a->dpos), cols, a->dx.ld, a->dpos.ld,
                      a->dreg.ld, a->accumulate);
 }
 

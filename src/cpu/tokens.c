@@ -4,11 +4,20 @@
 
 #include <string.h>
 
+/* Row `row` of a matrix that may be absent: NULL. */
+static const float *row_or_none(const bt_tensor *t, int64_t row) { return bt_present(t) ? bt_row_f32(t, row) : NULL; }
+
+/* x = a + b, a where b is NULL. */
+static void add_rows(const bt_vector *v, float *x, const float *a, const float *b, int64_t cols) {
+    if (b) v->add_scaled(x, a, b, NULL, cols);
+    else memcpy(x, a, (size_t)cols * sizeof *x);
+}
+
 /* ---- forward ----------------------------------------------------------------------------------------------------- */
 
 static bt_status prepare(bt_device *device, const bt_tokens_args *a, bt_prepared *out) {
     BT_TRY(BT_CHECK_OPERANDS("tokens", {"patches", &a->patches, BT_COMPUTE}, {"cls", &a->cls, BT_ALLOW_F32},
-                             {"pos", &a->pos, BT_ALLOW_F32}, {"reg", &a->reg, BT_ALLOW_F32 | BT_ALLOW_NONE},
+                             {"pos", &a->pos, BT_ALLOW_F32 | BT_ALLOW_NONE}, {"reg", &a->reg, BT_ALLOW_F32 | BT_ALLOW_NONE},
                              {"x", &a->x, BT_COMPUTE}));
     out->scratch_bytes = bt_rows_scratch_bytes(device, 2 * sizeof(float) * (size_t)bt_shape_cols(a->x.shape));
     return BT_OK;
@@ -23,13 +32,13 @@ static void forward_rows(const void *context, const bt_vector *v, int64_t begin,
         int64_t sample = row / tokens, token = row % tokens;
         float *x = bt_row_target(&a->x, row, 0, buffers);
         if (token == 0) {
-            v->add_scaled(x, bt_row_f32(&a->cls, 0), bt_row_f32(&a->pos, 0), NULL, cols);
+            add_rows(v, x, bt_row_f32(&a->cls, 0), row_or_none(&a->pos, 0), cols);
         } else if (token < first_patch) {
             memcpy(x, bt_row_f32(&a->reg, token - 1), (size_t)cols * sizeof *x);
         } else {
             int64_t patch = token - first_patch;
             const float *p = bt_row_read(v, &a->patches, sample * patches + patch, 0, cols, buffers + cols);
-            v->add_scaled(x, p, bt_row_f32(&a->pos, 1 + patch), NULL, cols);
+            add_rows(v, x, p, row_or_none(&a->pos, 1 + patch), cols);
         }
         bt_row_write(v, &a->x, row, 0, cols, x);
     }
@@ -75,7 +84,7 @@ static size_t dw_buffer_bytes(const bt_tokens_dw_args *a) {
 
 static bt_status prepare_dw(bt_device *device, const bt_tokens_dw_args *a, bt_prepared *out) {
     BT_TRY(BT_CHECK_OPERANDS("tokens_dw", {"dx", &a->dx, BT_COMPUTE}, {"dcls", &a->dcls, BT_ALLOW_F32},
-                             {"dpos", &a->dpos, BT_ALLOW_F32}, {"dreg", &a->dreg, BT_ALLOW_F32 | BT_ALLOW_NONE}));
+                             {"dpos", &a->dpos, BT_ALLOW_F32 | BT_ALLOW_NONE}, {"dreg", &a->dreg, BT_ALLOW_F32 | BT_ALLOW_NONE}));
     out->scratch_bytes = bt_rows_scratch_bytes(device, dw_buffer_bytes(a));
     return BT_OK;
 }
@@ -84,10 +93,11 @@ static bt_status prepare_dw(bt_device *device, const bt_tokens_dw_args *a, bt_pr
 static void dw_tokens(const void *context, const bt_vector *v, int64_t begin, int64_t end, void *buffer) {
     const bt_tokens_dw_args *a = context;
     int64_t samples = a->dx.shape.dim[0], tokens = a->dx.shape.dim[1], cols = a->dx.shape.dim[2];
-    int64_t registers = tokens - a->dpos.shape.dim[0];
+    bool positions = bt_present(&a->dpos);
+    int64_t registers = positions ? tokens - a->dpos.shape.dim[0] : bt_present(&a->dreg) ? a->dreg.shape.dim[0] : 0;
     double *sums = buffer;
     float *row_buffer = (float *)(void *)(sums + cols);
-    for (int64_t token = begin; token < end; token++) {
+    for (int64_t token = begin; token < end && (positions || token <= registers); token++) {
         memset(sums, 0, (size_t)cols * sizeof *sums);
         for (int64_t n = 0; n < samples; n++) {
             const float *dx = bt_row_read(v, &a->dx, n * tokens + token, 0, cols, row_buffer);
@@ -95,7 +105,7 @@ static void dw_tokens(const void *context, const bt_vector *v, int64_t begin, in
         }
         if (token == 0) {
             bt_store_sums(&a->dcls, 0, sums, cols, a->accumulate);
-            bt_store_sums(&a->dpos, 0, sums, cols, a->accumulate);
+            if (positions) bt_store_sums(&a->dpos, 0, sums, cols, a->accumulate);
         } else if (token <= registers) {
             bt_store_sums(&a->dreg, (token - 1) * a->dreg.ld, sums, cols, a->accumulate);
         } else {

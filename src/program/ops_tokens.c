@@ -48,8 +48,8 @@ bt_value (bt_tokens)(bt_program *p, bt_value patches, bt_value cls, bt_value pos
     if (!bt_recording(p) || !bt_require_dtype(p, op, "patches", patches, p->options.compute)) return 0;
     bt_shape s = bt_info(p, patches)->shape;
     if (!bt_require(p, s.rank == 3, op, "patches need 3 axes (N, S, D)") || !bt_require_dtype(p, op, "cls", cls, BT_F32) ||
-        !bt_require_shape(p, op, "cls", cls, bt_shape2(1, s.dim[2])) || !bt_require_dtype(p, op, "pos", pos, BT_F32) ||
-        !bt_require_shape(p, op, "pos", pos, bt_shape2(1 + s.dim[1], s.dim[2])))
+        !bt_require_shape(p, op, "cls", cls, bt_shape2(1, s.dim[2])) ||
+        (pos && !(bt_require_dtype(p, op, "pos", pos, BT_F32) && bt_require_shape(p, op, "pos", pos, bt_shape2(1 + s.dim[1], s.dim[2])))))
         return 0;
     int64_t registers = reg ? bt_info(p, reg)->shape.dim[0] : 0;
     if (reg && !(bt_require_dtype(p, op, "reg", reg, BT_F32) &&
@@ -63,7 +63,7 @@ bt_value (bt_tokens)(bt_program *p, bt_value patches, bt_value cls, bt_value pos
 void bt_tokens_backward(bt_program *p, const bt_instruction *i) {
     const bt_tokens_values *v = (const bt_tokens_values *)i->operand;
     bt_value dx = bt_gradient_so_far(p, v->x);
-    if (bt_wants(p, v->cls) != bt_wants(p, v->pos) || (v->reg && bt_wants(p, v->reg) != bt_wants(p, v->cls))) {
+    if ((v->pos && bt_wants(p, v->cls) != bt_wants(p, v->pos)) || (v->reg && bt_wants(p, v->reg) != bt_wants(p, v->cls))) {
         bt_program_fail(p, BT_ERR_UNSUPPORTED, "tokens: class token, positions and registers are trained together or not at all");
         return;
     }

@@ -31,10 +31,11 @@ void reference_tokens(ref_tokens *a) {
         for (int64_t t = 0; t < tokens; t++)
             for (int64_t e = 0; e < d; e++) {
                 int64_t s = t - 1 - registers; /* patch */
-                double v = t == 0 ? a->cls.v[e] + a->pos.v[e]
-                           : s < 0
-                               ? a->reg.v[(t - 1) * d + e]
-                               : a->patches.v[(n * (tokens - 1 - registers) + s) * d + e] + a->pos.v[(1 + s) * d + e];
+                bool is_register = t > 0 && s < 0;
+                double v = t == 0       ? a->cls.v[e]
+                           : is_register ? a->reg.v[(t - 1) * d + e]
+                                         : a->patches.v[(n * (tokens - 1 - registers) + s) * d + e];
+                if (a->pos.v && !is_register) v += a->pos.v[(t == 0 ? 0 : 1 + s) * d + e];
                 a->x.v[(n * tokens + t) * d + e] = v;
             }
 }
@@ -75,23 +76,21 @@ double primal_tokens_dx(void *ref) {
 void reference_tokens_dw(ref_tokens_dw *a) {
     int64_t tokens = a->dx.shape.dim[1], d = a->dx.cols, registers = a->dreg.v ? a->dreg.rows : 0;
     memset(a->dcls.v, 0, (size_t)ref_count(&a->dcls) * sizeof(double));
-    memset(a->dpos.v, 0, (size_t)ref_count(&a->dpos) * sizeof(double));
+    if (a->dpos.v) memset(a->dpos.v, 0, (size_t)ref_count(&a->dpos) * sizeof(double));
     if (a->dreg.v) memset(a->dreg.v, 0, (size_t)ref_count(&a->dreg) * sizeof(double));
     for (int64_t i = 0; i < ref_count(&a->dx); i++) {
         int64_t t = i / d % tokens, e = i % d;
         if (t == 0) a->dcls.v[e] += a->dx.v[i];
-        if (t == 0)
-            a->dpos.v[e] += a->dx.v[i];
-        else if (t <= registers)
+        if (t > 0 && t <= registers)
             a->dreg.v[(t - 1) * d + e] += a->dx.v[i];
-        else
-            a->dpos.v[(t - registers) * d + e] += a->dx.v[i];
+        else if (a->dpos.v)
+            a->dpos.v[(t == 0 ? 0 : t - registers) * d + e] += a->dx.v[i];
     }
 }
 
 double primal_tokens_dw(void *ref) {
     ref_tokens_dw *a = ref;
-    int64_t patches = a->dpos.rows - 1, d = a->dx.cols;
+    int64_t registers = a->dreg.v ? a->dreg.rows : 0, patches = a->dx.shape.dim[1] - 1 - registers, d = a->dx.cols;
     ref_tensor rest = zeros2(a->dx.shape.dim[0] * patches, d);
     double sum = contract_tokens(&a->dx, rest, a->point.dcls, a->point.dpos, a->point.dreg);
     free(rest.v);
