@@ -79,7 +79,7 @@ static bt_status median_step(bt_session *s, const bt_step_batch *batch, int iter
 
 static bt_status median_forward(bt_session *s, const void *images, int iterations, double *seconds) {
     double *times = calloc((size_t)iterations, sizeof *times);
-    float *embedding = malloc((size_t)s->options.embed_batch * (size_t)s->model->vit.config.width * sizeof(float));
+    float *embedding = malloc((size_t)s->options.embed_batch * (size_t)bt_vit_output(&s->model->vit.config) * sizeof(float));
     BT_ASSERT(times && embedding);
     bt_status status = BT_OK;
     for (int i = -2; i < iterations && status == BT_OK; i++) {

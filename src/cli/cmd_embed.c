@@ -52,7 +52,7 @@ static bt_status print_json(const bt_embed_result *r, const char *out) {
     bt_json_member_number(&w, "images_per_second", r->seconds > 0 ? (double)now / r->seconds : 0);
     bt_json_member_number(&w, "loader_wait_seconds", r->wait_seconds);
     bt_json_member_string(&w, "method", r->info.method->name);
-    bt_json_member_integer(&w, "width", r->info.vit.width);
+    bt_json_member_integer(&w, "width", bt_vit_output(&r->info.vit));
     bt_json_member_integer(&w, "bits", bt_model_bits(&r->info));
     bt_json_member_integer(&w, "step", r->info.step);
     bt_json_end(&w);
@@ -82,7 +82,7 @@ static bt_status embed(const bt_arguments *a) {
     BT_TRY(bt_embed(&o, &r));
     if (f->json) return print_json(&r, o.out);
     int64_t now = r.count + r.damaged - r.resumed_at;
-    printf("%s: %" PRId64 " pictures, width %d", o.out, r.count, r.info.vit.width);
+    printf("%s: %" PRId64 " pictures, width %d", o.out, r.count, bt_vit_output(&r.info.vit));
     if (o.codes) printf(", codes of %d bits", bt_model_bits(&r.info));
     if (r.damaged) printf(", %" PRId64 " damaged left out (named in its .damaged.txt)", r.damaged);
     printf("; %.1f s, %.1f images/s\n", r.seconds, r.seconds > 0 ? (double)now / r.seconds : 0);

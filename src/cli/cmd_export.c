@@ -30,7 +30,7 @@ static bt_status print_json(const bt_export_result *r, const char *out, bool ada
     bt_json_member_number(&w, "bytes", r->bytes);
     bt_json_member_string(&w, "method", r->info.method->name);
     bt_json_member_integer(&w, "bits", bt_model_bits(&r->info));
-    bt_json_member_integer(&w, "width", r->info.vit.width);
+    bt_json_member_integer(&w, "width", bt_vit_output(&r->info.vit));
     bt_json_member_integer(&w, "image", r->info.vit.image);
     bt_json_end(&w);
     bt_status status = bt_json_finish_to(&w, stdout, "standard output");

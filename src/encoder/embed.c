@@ -28,7 +28,7 @@ static void take_label(embedding *e, int64_t sample, int64_t row) {
 static bt_status write_batch(embedding *e, const bt_batch *b, int64_t first) {
     const bt_model_info *info = &e->engine.info;
     int64_t last = first + e->engine.batch < e->sources.set.count ? first + e->engine.batch : e->sources.set.count;
-    size_t n = (size_t)b->n_valid, width = (size_t)info->vit.width, outputs = (size_t)bt_model_outputs(info);
+    size_t n = (size_t)b->n_valid, width = (size_t)bt_vit_output(&info->vit), outputs = (size_t)bt_model_outputs(info);
     if (n) {
         BT_TRY(bt_engine_encode(&e->engine, b->images, (int)n, e->values, e->o->logits ? e->logits : NULL, e->o->codes ? e->codes : NULL));
         BT_TRY(bt_growing_append(&e->file[FILE_EMBEDDINGS], e->values, n * width * sizeof(float)));
@@ -105,7 +105,7 @@ static bt_status load_and_run(embedding *e, double *wait_seconds) {
 
 static bt_status allocate(embedding *e) {
     size_t n = (size_t)e->engine.batch;
-    e->values = bt_memory_alloc(n * (size_t)e->engine.info.vit.width, sizeof *e->values);
+    e->values = bt_memory_alloc(n * (size_t)bt_vit_output(&e->engine.info.vit), sizeof *e->values);
     e->logits = bt_memory_alloc(n * (size_t)bt_model_outputs(&e->engine.info), sizeof *e->logits);
     e->codes = bt_memory_alloc(n, (size_t)bt_engine_code_bytes(&e->engine));
     e->label_bytes = e->sources.set.several ? (size_t)e->sources.set.class_count : sizeof(int32_t);

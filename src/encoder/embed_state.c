@@ -124,7 +124,7 @@ static bt_status open_one(embedding *e, int file) {
     int64_t bytes = e->state.bytes[file];
     if (e->state.done == e->sources.set.count && !bt_file_exists(path)) return BT_OK; /* killed while files got their final names */
     switch (file) {
-    case FILE_EMBEDDINGS: return bt_growing_open_array(path, BT_FILE_F32, e->engine.info.vit.width, bytes, &e->file[file]);
+    case FILE_EMBEDDINGS: return bt_growing_open_array(path, BT_FILE_F32, bt_vit_output(&e->engine.info.vit), bytes, &e->file[file]);
     case FILE_CODES: return bt_growing_open_array(path, BT_FILE_U8, bt_engine_code_bytes(&e->engine), bytes, &e->file[file]);
     case FILE_LOGITS: return bt_growing_open_array(path, BT_FILE_F32, bt_model_outputs(&e->engine.info), bytes, &e->file[file]);
     case FILE_LABELS:

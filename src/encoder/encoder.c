@@ -44,7 +44,7 @@ struct bt_encoder {
 /* ---- the encoder's thread ---- */
 
 static bt_status encode_all(bt_engine *e, const work *w) {
-    size_t side = (size_t)e->info.vit.image, image = side * side * 3, width = (size_t)e->info.vit.width;
+    size_t side = (size_t)e->info.vit.image, image = side * side * 3, width = (size_t)bt_vit_output(&e->info.vit);
     size_t outputs = (size_t)bt_model_outputs(&e->info), bytes = (size_t)bt_engine_code_bytes(e);
     for (int64_t at = 0; at < w->count; at += e->batch) {
         int n = w->count - at < e->batch ? (int)(w->count - at) : e->batch;
@@ -112,7 +112,7 @@ static bt_status read_options(const char *path, const bt_encoder_options *o, bt_
 
 static void note_info(bt_encoder *e, const bt_engine_options *o) {
     const bt_model_info *i = &e->engine.info;
-    e->info = (bt_encoder_info){.image_size = i->vit.image, .resize = i->resize, .width = i->vit.width, .logits = bt_model_outputs(i),
+    e->info = (bt_encoder_info){.image_size = i->vit.image, .resize = i->resize, .width = bt_vit_output(&i->vit), .logits = bt_model_outputs(i),
                                 .bits = bt_model_bits(i), .code_bytes = (int32_t)bt_engine_code_bytes(&e->engine), .batch = o->batch,
                                 .threads = o->threads, .step = i->step};
     snprintf(e->info.method, sizeof e->info.method, "%s", i->method->name);

@@ -8,7 +8,7 @@
 static bt_status allocate(bt_engine *e) {
     size_t n = (size_t)e->batch, side = (size_t)e->info.vit.image;
     e->images = bt_memory_alloc(n, side * side * 3);
-    e->embeddings = bt_memory_alloc(n * (size_t)e->info.vit.width, sizeof(float));
+    e->embeddings = bt_memory_alloc(n * (size_t)bt_vit_output(&e->info.vit), sizeof(float));
     e->logits = bt_memory_alloc(n * (size_t)bt_model_outputs(&e->info), sizeof(float));
     e->bits = bt_memory_alloc(n * (((size_t)bt_model_bits(&e->info) + 63) / 64), sizeof(uint64_t));
     return e->images && e->embeddings && e->logits && e->bits ? BT_OK : BT_ERR_MEMORY;
@@ -58,7 +58,7 @@ bt_status bt_engine_encode(bt_engine *e, const uint8_t *images, int count, float
         images = e->images;
     }
     BT_TRY(bt_session_embed(&e->session, images, embeddings ? e->embeddings : NULL, logits ? e->logits : NULL, codes ? e->bits : NULL));
-    if (embeddings) memcpy(embeddings, e->embeddings, n * (size_t)e->info.vit.width * sizeof(float));
+    if (embeddings) memcpy(embeddings, e->embeddings, n * (size_t)bt_vit_output(&e->info.vit) * sizeof(float));
     if (logits) memcpy(logits, e->logits, n * (size_t)bt_model_outputs(&e->info) * sizeof(float));
     size_t bytes = (size_t)bt_engine_code_bytes(e), words = ((size_t)bits + 63) / 64;
     for (size_t i = 0; codes && i < n; i++)

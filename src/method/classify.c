@@ -11,7 +11,7 @@ static bt_status check(const bt_method_config *c, int batch) {
 }
 
 static void declare(bt_model *m, float decay, uint64_t seed) {
-    bt_param_spec spec = {.name = "head.weight", .shape = bt_shape2(m->config.classes, m->vit.config.width), .kind = BT_PARAM_F32,
+    bt_param_spec spec = {.name = "head.weight", .shape = bt_shape2(m->config.classes, bt_vit_output(&m->vit.config)), .kind = BT_PARAM_F32,
                           .trainable = true, .group = BT_GROUP_HEAD, .decay = decay};
     m->class_w = bt_declare(m->store, &spec);
     bt_init_normal(m->store, m->class_w, 0.02f, seed);

@@ -21,7 +21,7 @@ static bt_status check(const bt_method_config *c, int batch) {
 }
 
 static void declare(bt_model *m, float decay, uint64_t seed) {
-    bt_hashcoder_config head = {.size = m->config.head, .width = m->vit.config.width, .bits = m->config.bits, .without_norm = m->config.without_norm};
+    bt_hashcoder_config head = {.size = m->config.head, .width = bt_vit_output(&m->vit.config), .bits = m->config.bits, .without_norm = m->config.without_norm};
     bt_hashcoder_init(&m->hash, m->store, &head, BT_GROUP_HEAD, decay, seed);
 }
 

@@ -59,7 +59,7 @@ bt_program *bt_step_program(const bt_model *m, const bt_step_options *o) {
 }
 
 static bt_value embeddings(bt_program *p, const bt_model *m, const bt_step_options *o, int views) {
-    return bt_input(p, "e", BT_F32, bt_shape2((int64_t)views * o->batch, m->vit.config.width));
+    return bt_input(p, "e", BT_F32, bt_shape2((int64_t)views * o->batch, bt_vit_output(&m->vit.config)));
 }
 
 bt_program *bt_cached_step_program(const bt_model *m, const bt_step_options *o) {
@@ -92,7 +92,7 @@ bt_program *bt_encode_program(const bt_model *m, const bt_step_options *o) {
 bt_program *bt_head_program(const bt_model *m, const bt_step_options *o) {
     bt_program *p = start(o, true, true);
     bt_zero_gradients(p, m->store);
-    bt_value e = bt_input_with_gradient(p, "e", BT_F32, bt_shape2((int64_t)m->config.views * o->batch, m->vit.config.width));
+    bt_value e = bt_input_with_gradient(p, "e", BT_F32, bt_shape2((int64_t)m->config.views * o->batch, bt_vit_output(&m->vit.config)));
     bt_step_options head = *o;
     head.groups &= BT_MASK_HEAD;
     loss_and_backward(p, m, &head, e);
@@ -102,7 +102,7 @@ bt_program *bt_head_program(const bt_model *m, const bt_step_options *o) {
 bt_program *bt_backward_program(const bt_model *m, const bt_step_options *o) {
     bt_program *p = start(o, true, true);
     bt_value e = tower(p, m, o, m->config.views, true);
-    bt_value de = bt_input(p, "de", BT_F32, bt_shape2((int64_t)m->config.views * o->batch, m->vit.config.width));
+    bt_value de = bt_input(p, "de", BT_F32, bt_shape2((int64_t)m->config.views * o->batch, bt_vit_output(&m->vit.config)));
     bt_differentiate(p, &(bt_root){.value = e, .gradient = de}, 1, o->groups & ~BT_MASK_HEAD);
     return p;
 }

@@ -51,9 +51,9 @@ bt_status bt_vit_check(const bt_vit_config *c) {
                         c->patch > 0 ? c->image / c->patch * c->patch : 0, c->patch > 0 ? (c->image / c->patch + 1) * c->patch : 0);
     if (c->heads < 1 || c->width < 1 || c->width % c->heads)
         return bt_error(BT_ERR_CONFIG, "model.width %d must be a multiple of model.heads %d", c->width, c->heads);
-    if (c->depth < 1 || c->mlp < 1 || c->registers < 0)
-        return bt_error(BT_ERR_CONFIG, "model.depth %d and model.mlp %d must be at least 1, model.registers %d at least 0", c->depth, c->mlp,
-                        c->registers);
+    if (c->depth < 1 || c->mlp < 1 || c->registers < 0 || c->output < 0)
+        return bt_error(BT_ERR_CONFIG, "model.depth %d and model.mlp %d must be at least 1, model.registers %d and model.output %d at least 0", c->depth,
+                        c->mlp, c->registers, c->output);
     return BT_OK;
 }
 
@@ -81,14 +81,14 @@ static int add_vector(const builder *b, const char *prefix, const char *name, in
 
 /** A linear layer; `mask` holds the adapter targets that concern it, `parts` how they lie in its outputs. */
 static bt_vit_linear add_linear(builder *b, const char *prefix, const char *layer, int64_t inputs, int64_t outputs,
-                                const int *part, int parts, int64_t part_width) {
+                                bool bias, const int *part, int parts, int64_t part_width) {
     char name[128];
     snprintf(name, sizeof name, "%s%s.weight", prefix, layer);
     bt_vit_linear l = {.inputs = inputs, .outputs = outputs, .lora = {.a = -1, .b = -1}};
     l.w = add(b, name, bt_shape2(outputs, inputs), 0, BT_PARAM_WEIGHT);
     bt_init_normal(b->store, l.w, 0.02f, b->training->seed);
     snprintf(name, sizeof name, "%s.bias", layer);
-    l.b = add_vector(b, prefix, name, outputs, 0);
+    l.b = bias ? add_vector(b, prefix, name, outputs, 0) : -1;
     int stream = ++b->next_stream; /* counted for layers without adapter too: targets do not change the others' draws */
     if (parts) {
         snprintf(name, sizeof name, "%s%s", prefix, layer);
@@ -111,13 +111,13 @@ static void add_block(builder *b, const bt_vit_config *c, int index, bt_vit_bloc
         if (targets & thirds[k]) part[parts++] = k;
     bool fused = targets & BT_LORA_QKV;
     const int whole[1] = {0};
-    out->qkv = add_linear(b, prefix, "attn.qkv", d, 3 * d, fused ? whole : part, fused ? 1 : parts, fused ? 3 * d : d);
-    out->proj = add_linear(b, prefix, "attn.proj", d, d, whole, targets & BT_LORA_PROJ ? 1 : 0, d);
+    out->qkv = add_linear(b, prefix, "attn.qkv", d, 3 * d, !c->no_qkv_bias, fused ? whole : part, fused ? 1 : parts, fused ? 3 * d : d);
+    out->proj = add_linear(b, prefix, "attn.proj", d, d, true, whole, targets & BT_LORA_PROJ ? 1 : 0, d);
     out->scale1 = c->layer_scale ? add_vector(b, prefix, "ls1.gamma", d, c->layer_scale_init) : -1;
     out->norm2_w = add_vector(b, prefix, "norm2.weight", d, 1);
     out->norm2_b = add_vector(b, prefix, "norm2.bias", d, 0);
-    out->fc1 = add_linear(b, prefix, "mlp.fc1", d, hidden, whole, targets & BT_LORA_FC1 ? 1 : 0, hidden);
-    out->fc2 = add_linear(b, prefix, "mlp.fc2", hidden, d, whole, targets & BT_LORA_FC2 ? 1 : 0, d);
+    out->fc1 = add_linear(b, prefix, "mlp.fc1", d, hidden, true, whole, targets & BT_LORA_FC1 ? 1 : 0, hidden);
+    out->fc2 = add_linear(b, prefix, "mlp.fc2", hidden, d, true, whole, targets & BT_LORA_FC2 ? 1 : 0, d);
     out->scale2 = c->layer_scale ? add_vector(b, prefix, "ls2.gamma", d, c->layer_scale_init) : -1;
 }
 
@@ -126,12 +126,12 @@ void bt_vit_init(bt_vit *out, bt_params *store, const bt_vit_config *c, const bt
     uint64_t seed = training->seed;
     int64_t d = c->width, inputs = 3 * (int64_t)c->patch * c->patch, side = c->image / c->patch;
     int64_t columns = (inputs + 7) / 8 * 8; /* 16-byte rows in bf16, which tensor cores ask for: 588 becomes 592 */
-    *out = (bt_vit){.config = *c, .reg = -1};
+    *out = (bt_vit){.config = *c, .patch_b = -1, .reg = -1, .pre_w = -1, .pre_b = -1, .projection = -1};
     out->block = calloc((size_t)c->depth, sizeof *out->block);
     BT_ASSERT(out->block);
     out->patch_w = add(&b, "patch_embed.proj.weight", bt_shape4(d, 3, c->patch, c->patch), columns, BT_PARAM_WEIGHT);
     bt_init_uniform(store, out->patch_w, 1.0f / sqrtf((float)inputs), seed);
-    out->patch_b = add_vector(&b, "", "patch_embed.proj.bias", d, 0);
+    if (!c->no_patch_bias) out->patch_b = add_vector(&b, "", "patch_embed.proj.bias", d, 0);
     out->cls = add(&b, "cls_token", bt_shape3(1, 1, d), 0, BT_PARAM_F32);
     bt_init_normal(store, out->cls, 1e-6f, seed);
     out->pos = add(&b, "pos_embed", bt_shape3(1, 1 + side * side, d), 0, BT_PARAM_F32);
@@ -140,9 +140,16 @@ void bt_vit_init(bt_vit *out, bt_params *store, const bt_vit_config *c, const bt
         out->reg = add(&b, "reg_token", bt_shape3(1, c->registers, d), 0, BT_PARAM_F32);
         bt_init_normal(store, out->reg, 1e-6f, seed);
     }
+    if (c->pre_norm) {
+        out->pre_w = add_vector(&b, "", "norm_pre.weight", d, 1);
+        out->pre_b = add_vector(&b, "", "norm_pre.bias", d, 0);
+    }
     for (int i = 0; i < c->depth; i++) add_block(&b, c, i, &out->block[i]);
     out->norm_w = add_vector(&b, "", "norm.weight", d, 1);
     out->norm_b = add_vector(&b, "", "norm.bias", d, 0);
+    if (!c->output) return;
+    out->projection = add(&b, "projection.weight", bt_shape2(c->output, d), 0, BT_PARAM_WEIGHT);
+    bt_init_normal(store, out->projection, 1.0f / sqrtf((float)d), seed);
 }
 
 void bt_vit_release(bt_vit *vit) {
@@ -163,7 +170,7 @@ typedef struct tower {
 static bt_value outputs_of(const tower *t, const bt_vit_linear *l, bt_value x, int64_t first, int64_t count, bt_value residual) {
     bool all = count == l->outputs;
     bt_value w = all ? bt_param(t->p, t->store, l->w) : bt_param_rows(t->p, t->store, l->w, first, count);
-    bt_value b = all ? bt_param(t->p, t->store, l->b) : bt_param_rows(t->p, t->store, l->b, first, count);
+    bt_value b = l->b < 0 ? 0 : all ? bt_param(t->p, t->store, l->b) : bt_param_rows(t->p, t->store, l->b, first, count);
     bt_lora_values lora = bt_lora_range(t->p, t->store, &l->lora, first, count);
     if (!t->ids) lora.dropout = 0;
     return bt_lora_linear(t->p, x, w, b, &lora, residual, t->ids);
@@ -203,21 +210,41 @@ static bt_value class_block(const tower *t, const bt_vit_block *b, bt_value x) {
     return mlp(t, b, residual(t, bt_class_row(t->p, x), &b->proj, o, b->scale1));
 }
 
-bt_value bt_vit_forward(bt_program *p, bt_params *store, const bt_vit *vit, bt_value images, bt_value ids) {
-    const bt_vit_config *c = &vit->config;
-    tower t = {p, store, c, ids};
+/** Images to the tokens that the blocks take. */
+static bt_value embed_patches(const tower *t, const bt_vit *vit, bt_value images) {
+    const bt_vit_config *c = t->config;
+    bt_program *p = t->p;
     int64_t d = c->width, side = c->image / c->patch, columns = (3 * (int64_t)c->patch * c->patch + 7) / 8 * 8;
     bt_value patches = bt_patchify(p, images, c->patch, columns, c->mean, c->std);
-    bt_value x = bt_linear(p, patches, bt_param(p, store, vit->patch_w), bt_param(p, store, vit->patch_b), 0);
-    bt_value pos = bt_reshape(p, bt_param(p, store, vit->pos), bt_shape2(1 + side * side, d));
-    bt_value reg = vit->reg < 0 ? 0 : bt_reshape(p, bt_param(p, store, vit->reg), bt_shape2(c->registers, d));
-    x = bt_tokens(p, x, bt_param(p, store, vit->cls), pos, reg);
-    for (int i = 0; i < c->depth; i++) {
-        bt_segment_begin(p);
-        x = i + 1 < c->depth ? block(&t, &vit->block[i], x) : class_block(&t, &vit->block[i], x);
-        bt_segment_end(p);
+    bt_value bias = vit->patch_b < 0 ? 0 : bt_param(p, t->store, vit->patch_b);
+    bt_value x = bt_linear(p, patches, bt_param(p, t->store, vit->patch_w), bias, 0);
+    bt_value pos = bt_reshape(p, bt_param(p, t->store, vit->pos), bt_shape2(1 + side * side, d));
+    bt_value reg = vit->reg < 0 ? 0 : bt_reshape(p, bt_param(p, t->store, vit->reg), bt_shape2(c->registers, d));
+    x = bt_tokens(p, x, bt_param(p, t->store, vit->cls), pos, reg);
+    return vit->pre_w < 0 ? x : norm(t, x, vit->pre_w, vit->pre_b);
+}
+
+/** All blocks, and the last norm. `last` records the last block. */
+static bt_value run_blocks(const tower *t, const bt_vit *vit, bt_value images, bt_value (*last)(const tower *, const bt_vit_block *, bt_value)) {
+    bt_value x = embed_patches(t, vit, images);
+    for (int i = 0; i < t->config->depth; i++) {
+        bt_segment_begin(t->p);
+        x = (i + 1 < t->config->depth ? block : last)(t, &vit->block[i], x);
+        bt_segment_end(t->p);
     }
-    x = norm(&t, x, vit->norm_w, vit->norm_b);
+    return norm(t, x, vit->norm_w, vit->norm_b);
+}
+
+bt_value bt_vit_forward(bt_program *p, bt_params *store, const bt_vit *vit, bt_value images, bt_value ids) {
+    tower t = {p, store, &vit->config, ids};
+    bt_value x = run_blocks(&t, vit, images, class_block);
     bt_shape s = bt_shape_of_value(p, x);
-    return bt_cast(p, bt_reshape(p, x, bt_shape2(s.rank ? s.dim[0] : 1, d)), BT_F32);
+    x = bt_reshape(p, x, bt_shape2(s.rank ? s.dim[0] : 1, vit->config.width));
+    if (vit->projection >= 0) x = bt_linear(p, x, bt_param(p, store, vit->projection), 0, 0);
+    return bt_cast(p, x, BT_F32);
+}
+
+bt_value bt_vit_forward_tokens(bt_program *p, bt_params *store, const bt_vit *vit, bt_value images, bt_value ids) {
+    tower t = {p, store, &vit->config, ids};
+    return bt_cast(p, run_blocks(&t, vit, images, block), BT_F32);
 }

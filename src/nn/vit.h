@@ -1,5 +1,6 @@
-/* Vision transformer with class token (arXiv 2010.11929), pre-norm blocks, optional LayerScale and register tokens, and
- * LoRA adapters on its linear layers. Parameter names are timm's.
+/* Vision transformer with class token (arXiv 2010.11929), pre-norm blocks, optional LayerScale and register tokens, the
+ * variants of CLIP (norm before the blocks, no bias of the patches, projection behind the last norm), and LoRA adapters on
+ * its linear layers. Parameter names are timm's; the projection is "projection.weight" (output, width).
  */
 #ifndef BITTERN_NN_VIT_H
 #define BITTERN_NN_VIT_H
@@ -11,6 +12,9 @@ typedef struct bt_vit_config {
     int width, depth, heads;
     int mlp;                  /**< hidden width of the MLP */
     int registers;            /**< tokens behind the class token, without position */
+    int output;               /**< width of the projection behind the last norm; 0: there is none */
+    bool pre_norm;            /**< layer norm before the first block (CLIP) */
+    bool no_patch_bias, no_qkv_bias;
     bool layer_scale;
     float layer_scale_init;
     float norm_eps;
@@ -39,7 +43,7 @@ typedef struct bt_vit_block {
 
 typedef struct bt_vit {
     bt_vit_config config;
-    int patch_w, patch_b, cls, pos, reg, norm_w, norm_b;
+    int patch_w, patch_b, cls, pos, reg, pre_w, pre_b, norm_w, norm_b, projection; /**< -1: there is none */
     bt_vit_block *block; /**< [depth] */
 } bt_vit;
 
@@ -54,9 +58,17 @@ bt_status bt_vit_check(const bt_vit_config *config) BT_MUST_CHECK;
 void bt_vit_init(bt_vit *out, bt_params *store, const bt_vit_config *config, const bt_vit_training *training);
 void bt_vit_release(bt_vit *vit);
 
-/** Records the tower: images u8 (N,S,S,3) or f32 (N,3,S,S) -> normalised class token (N, width) in f32. ids (N) i64 keys the
- *  dropout of adapters in a training program; without ids there is none. Of the last block only the class token's row is computed. */
+/** Records the tower: images u8 (N,S,S,3) or f32 (N,3,S,S) -> class token (N, bt_vit_output) in f32, normalised and projected. ids
+ *  (N) i64 keys the dropout of adapters in a training program; without ids there is none. Of the last block only the class token's
+ *  row is computed. */
 bt_value bt_vit_forward(bt_program *p, bt_params *store, const bt_vit *vit, bt_value images, bt_value ids);
+
+/** All tokens behind the last norm, (N, bt_vit_token_count, width) in f32, not projected: class token, registers, patches in
+ *  raster order. */
+bt_value bt_vit_forward_tokens(bt_program *p, bt_params *store, const bt_vit *vit, bt_value images, bt_value ids);
+
+/** Width of an embedding. */
+static inline int bt_vit_output(const bt_vit_config *c) { return c->output ? c->output : c->width; }
 
 /** Tokens of an image. */
 static inline int bt_vit_token_count(const bt_vit_config *c) {

@@ -119,7 +119,7 @@ bt_status bt_embedded_make(bt_session *session, const bt_embedded_options *optio
     const bt_model *m = session->model;
     embedding e = {.session = session,
                    .options = options,
-                   .found = {.width = m->vit.config.width, .outputs = m->method->codes ? m->config.bits : m->config.classes}};
+                   .found = {.width = bt_vit_output(&m->vit.config), .outputs = m->method->codes ? m->config.bits : m->config.classes}};
     e.words = (e.found.outputs + 63) / 64;
     bt_status status = embed(&e, samples, count);
     bt_memory_free(e.batch_embeddings);

@@ -180,7 +180,7 @@ static bt_status copy_state(evaluation *e) {
     if (!s->run || !s->checkpoint) return BT_ERR_MEMORY;
     s->method = e->setup.model.method;
     s->bits = s->method->codes ? c->method.bits : 0;
-    s->width = e->setup.model.vit.config.width;
+    s->width = bt_vit_output(&e->setup.model.vit.config);
     s->options = c->eval;
     s->options.taxonomy = ""; /* borrowed from the configuration */
     s->full = c->eval.full;

@@ -35,7 +35,7 @@ static bt_status plan_chunks(bt_session *s) {
         BT_TRY(plan_one(s, BT_PROGRAM_BACKWARD, bt_backward_program, o->chunk, BT_MASK_ALL));
         BT_TRY(plan_one(s, BT_PROGRAM_UPDATE, bt_update_program, o->batch, BT_MASK_ALL));
     }
-    size_t count = (size_t)s->model->config.views * (size_t)o->batch * (size_t)s->model->vit.config.width;
+    size_t count = (size_t)s->model->config.views * (size_t)o->batch * (size_t)bt_vit_output(&s->model->vit.config);
     s->embeddings = bt_memory_alloc(count, sizeof(float));
     s->gradients = bt_memory_alloc(count, sizeof(float));
     return s->embeddings && s->gradients ? BT_OK : BT_ERR_MEMORY;
@@ -186,7 +186,7 @@ static bt_status set_targets(bt_session *s, bt_plan *plan, const bt_step_batch *
 
 static bt_status encode_chunks(bt_session *s, bt_plan *encode, const bt_step_batch *b) {
     int views = s->model->config.views, chunk = s->options.chunk, batch = s->options.batch;
-    size_t row = (size_t)s->model->vit.config.width * sizeof(float), part = row * (size_t)chunk;
+    size_t row = (size_t)bt_vit_output(&s->model->vit.config) * sizeof(float), part = row * (size_t)chunk;
     char *gathered = bt_memory_alloc((size_t)views, part);
     if (!gathered) return BT_ERR_MEMORY;
     bt_status status = BT_OK;
@@ -203,7 +203,7 @@ static bt_status encode_chunks(bt_session *s, bt_plan *encode, const bt_step_bat
 
 static bt_status backward_chunks(bt_session *s, const bt_step_batch *b) {
     int views = s->model->config.views, chunk = s->options.chunk, batch = s->options.batch;
-    size_t row = (size_t)s->model->vit.config.width * sizeof(float);
+    size_t row = (size_t)bt_vit_output(&s->model->vit.config) * sizeof(float);
     bt_plan *backward = s->plan[BT_PROGRAM_BACKWARD];
     for (int at = 0; at < batch; at += chunk) {
         BT_TRY(set_images(s, backward, b, at, chunk));
@@ -228,7 +228,7 @@ static bt_status read_terms(bt_session *s, bt_plan *plan, bt_step_result *out) {
 /** encode, head, backward, update; a head step has no backward behind the head. */
 static bt_status step_in_chunks(bt_session *s, const bt_step_batch *b, bool head_only, bt_step_result *out) {
     bt_plan *encode = s->plan[head_only ? BT_PROGRAM_HEAD_ENCODE : BT_PROGRAM_ENCODE], *head = s->plan[BT_PROGRAM_HEAD];
-    size_t bytes = (size_t)s->model->config.views * (size_t)s->options.batch * (size_t)s->model->vit.config.width * sizeof(float);
+    size_t bytes = (size_t)s->model->config.views * (size_t)s->options.batch * (size_t)bt_vit_output(&s->model->vit.config) * sizeof(float);
     BT_ASSERT(encode);
     BT_TRY(encode_chunks(s, encode, b));
     BT_TRY(bt_plan_set(head, "e", s->embeddings, bytes));
@@ -248,7 +248,7 @@ bt_status bt_session_step(bt_session *s, const bt_step_batch *batch, const bt_st
     if (s->options.chunk) return step_in_chunks(s, batch, rates->head_only || !s->options.train_tower, out);
     bt_plan *plan = s->plan[rates->head_only ? BT_PROGRAM_HEAD_STEP : BT_PROGRAM_STEP];
     BT_ASSERT(plan);
-    if (s->options.cached) BT_TRY(set_rows(plan, "e", batch->embeddings, (size_t)s->model->vit.config.width * sizeof(float), s->model->config.views, s->options.batch, 0, s->options.batch));
+    if (s->options.cached) BT_TRY(set_rows(plan, "e", batch->embeddings, (size_t)bt_vit_output(&s->model->vit.config) * sizeof(float), s->model->config.views, s->options.batch, 0, s->options.batch));
     else BT_TRY(set_images(s, plan, batch, 0, s->options.batch));
     BT_TRY(set_targets(s, plan, batch));
     BT_TRY(bt_plan_run(plan));
@@ -259,7 +259,7 @@ bt_status bt_session_embed(bt_session *s, const void *images, float *embedding, 
     bt_plan *plan = s->plan[BT_PROGRAM_EMBED];
     BT_ASSERT(plan);
     bool tower = bt_model_has_tower(s->model);
-    size_t bytes = tower ? image_bytes(s) : (size_t)s->model->vit.config.width * sizeof(float);
+    size_t bytes = tower ? image_bytes(s) : (size_t)bt_vit_output(&s->model->vit.config) * sizeof(float);
     BT_TRY(bt_plan_set(plan, tower ? "images" : "e", images, bytes * (size_t)s->options.embed_batch));
     BT_TRY(bt_plan_run(plan));
     const struct {

@@ -143,7 +143,7 @@ static void drop_missing(bt_view_cache *c, const bool *filled) {
 
 bt_status bt_view_cache_encode(bt_session *session, const bt_loader_options *loader, int views, bt_view_cache *out) {
     double start = bt_clock_seconds();
-    bt_view_cache c = {.count = loader->count, .views = views, .width = session->model->vit.config.width};
+    bt_view_cache c = {.count = loader->count, .views = views, .width = bt_vit_output(&session->model->vit.config)};
     encoding e = {session, &c, NULL, NULL, session->options.embed_batch};
     bt_loader_options o = *loader;
     o.training = true;
