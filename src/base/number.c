@@ -73,3 +73,9 @@ char *bt_number_write_float(float value, char text[BT_NUMBER_BYTES]) {
     uselocale(before);
     return text;
 }
+
+double bt_number_shortest(float value) {
+    char text[BT_NUMBER_BYTES];
+    double out = 0;
+    return bt_number_read_double(bt_number_write_float(value, text), &out) ? out : (double)value;
+}

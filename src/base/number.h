@@ -21,4 +21,7 @@ bool bt_number_read_double(const char *text, double *out) BT_MUST_CHECK;
 char *bt_number_write_double(double value, char text[BT_NUMBER_BYTES]);
 char *bt_number_write_float(float value, char text[BT_NUMBER_BYTES]);
 
+/** The double that the shortest decimal of a float means: 0.485, not 0.48500001430511475. */
+double bt_number_shortest(float value);
+
 #endif

@@ -2,12 +2,14 @@
 #include "encoder/model_info.h"
 
 #include "base/build.h"
+#include "base/number.h"
+#include "nn/vit_json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERSION = 1 };
+enum { VERSION = 2 };
 static const char *const sizes[] = {"small", "large", "small without norm", "large without norm"}; /* bt_hashcoder_size + 2 without_norm */
 static const char *const filters[] = {[BT_FILTER_BILINEAR] = "bilinear", [BT_FILTER_BICUBIC] = "bicubic"};
 
@@ -37,38 +39,17 @@ double bt_model_info_elements(const bt_model_info *i) {
 
 /* ---- writing ---- */
 
-/** The shortest decimal that reads back as the same float: 0.485, not 0.48500001430511475. */
-static double shortest(float value) {
-    char text[32];
-    for (int digits = 6; digits < 9; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, (double)value);
-        if (strtof(text, NULL) == value) return strtod(text, NULL);
-    }
-    return (double)value;
-}
-
 static void put_three(bt_json_writer *w, const char *key, const float values[3]) {
     bt_json_key(w, key);
     bt_json_begin_array(w);
-    for (int k = 0; k < 3; k++) bt_json_put_number(w, shortest(values[k]));
+    for (int k = 0; k < 3; k++) bt_json_put_number(w, bt_number_shortest(values[k]));
     bt_json_end(w);
 }
 
 static void write_tower(bt_json_writer *w, const bt_model_info *i) {
     const bt_vit_config *c = &i->vit;
     bt_json_key(w, "tower");
-    bt_json_begin_object(w);
-    bt_json_member_string(w, "name", i->tower);
-    bt_json_member_integer(w, "image", c->image);
-    bt_json_member_integer(w, "patch", c->patch);
-    bt_json_member_integer(w, "width", c->width);
-    bt_json_member_integer(w, "depth", c->depth);
-    bt_json_member_integer(w, "heads", c->heads);
-    bt_json_member_integer(w, "mlp", c->mlp);
-    bt_json_member_integer(w, "registers", c->registers);
-    bt_json_member_bool(w, "layer_scale", c->layer_scale);
-    bt_json_member_number(w, "norm_eps", shortest(c->norm_eps));
-    bt_json_end(w);
+    bt_vit_write_json(c, i->tower, w);
     bt_json_key(w, "preprocess");
     bt_json_begin_object(w);
     bt_json_member_integer(w, "resize", i->resize);
@@ -84,7 +65,7 @@ static void write_adapter(bt_json_writer *w, const bt_model_info *i) {
     bt_json_begin_object(w);
     bt_json_member_string(w, "targets", i->targets);
     bt_json_member_integer(w, "rank", i->lora.rank);
-    bt_json_member_number(w, "alpha", shortest(i->lora.alpha));
+    bt_json_member_number(w, "alpha", bt_number_shortest(i->lora.alpha));
     bt_json_member_integer(w, "tower_crc32c", i->tower_crc);
     bt_json_end(w);
 }
@@ -153,21 +134,8 @@ static bt_status get_name(const bt_json_value *object, const char *key, char *ou
 
 static bt_status read_tower(const bt_json_value *root, bt_model_info *i) {
     const bt_json_value *tower;
-    bt_vit_config *c = &i->vit;
     BT_TRY(bt_json_get(root, "tower", BT_JSON_OBJECT, &tower));
-    BT_TRY(get_name(tower, "name", i->tower, sizeof i->tower));
-    BT_TRY(get_int(tower, "image", 1, 4096, &c->image));
-    BT_TRY(get_int(tower, "patch", 1, 512, &c->patch));
-    BT_TRY(get_int(tower, "width", 1, 16384, &c->width));
-    BT_TRY(get_int(tower, "depth", 1, 256, &c->depth));
-    BT_TRY(get_int(tower, "heads", 1, 256, &c->heads));
-    BT_TRY(get_int(tower, "mlp", 1, 65536, &c->mlp));
-    BT_TRY(get_int(tower, "registers", 0, 64, &c->registers));
-    BT_TRY(bt_json_get_bool(tower, "layer_scale", &c->layer_scale));
-    BT_TRY(get_float(tower, "norm_eps", 0, 1, &c->norm_eps));
-    c->layer_scale_init = 1e-5f;
-    bt_status status = bt_vit_check(c);
-    return status == BT_OK ? BT_OK : bt_error_prefix(status, "%s", bt_json_name(tower->document));
+    return bt_vit_read_json(tower, &i->vit, i->tower, sizeof i->tower);
 }
 
 static bt_status read_preprocess(const bt_json_value *root, bt_model_info *i) {
@@ -196,7 +164,8 @@ static bt_status read_method(const bt_json_value *root, bt_model_info *i) {
     if (!i->method) return bt_error_prefix(BT_ERR_UNSUPPORTED, "%s", bt_json_name(m->document));
     bool codes = i->method->codes;
     BT_TRY(get_int(m, "bits", codes, codes ? 4096 : 0, &i->config.bits));
-    BT_TRY(get_int(m, "classes", codes ? 0 : 2, codes ? 0 : 1 << 24, &i->config.classes));
+    bool classes = !codes && i->method != &bt_method_features;
+    BT_TRY(get_int(m, "classes", classes ? 2 : 0, classes ? 1 << 24 : 0, &i->config.classes));
     BT_TRY(get_name(m, "head", size, sizeof size));
     for (int k = 0; k < 4; k++)
         if (strcmp(size, sizes[k]) == 0) {

@@ -1,9 +1,8 @@
 /* What a model is, apart from its tensors: architecture, head, adapters, preprocessing. An exported file carries it as JSON under the key
  * "bittern" of its metadata, so that one file is enough to encode pictures:
  *
- *   {"version": 1, "kind": "model" or "adapter", "bittern": "0.1.0", "step": 1200,
- *    "tower":      {"name": "custom", "image": 224, "patch": 16, "width": 384, "depth": 12, "heads": 6, "mlp": 1536, "registers": 0,
- *                   "layer_scale": false, "norm_eps": 1e-6},
+ *   {"version": 2, "kind": "model" or "adapter", "bittern": "0.1.0", "step": 1200,
+ *    "tower":      as nn/vit_json.h has it,
  *    "preprocess": {"resize": 224, "crop": 224, "interpolation": "bilinear" or "bicubic", "mean": [..3], "std": [..3]},
  *    "method":     {"name": "crovca", "bits": 32, "head": "small", "classes": 0},
  *    "adapter":    {"targets": "q,v", "rank": 16, "alpha": 16, "tower_crc32c": 1234}}                      kind "adapter" only

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-static const bt_method *const methods[] = {&bt_method_crovca, &bt_method_classify};
+static const bt_method *const methods[] = {&bt_method_crovca, &bt_method_classify, &bt_method_features};
 enum { COUNT = sizeof methods / sizeof methods[0] };
 
 const char *const *bt_method_names(void) {

@@ -64,7 +64,7 @@ struct bt_method {
     void (*embed)(bt_program *p, const bt_model *model, bt_value e);
 };
 
-extern const bt_method bt_method_crovca, bt_method_classify;
+extern const bt_method bt_method_crovca, bt_method_classify, bt_method_features;
 
 /** The method called `name`; NULL with a message that names the nearest one. */
 const bt_method *bt_method_named(const char *name);

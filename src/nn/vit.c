@@ -30,6 +30,9 @@ static const struct {
     {"vit_base_patch16_224", {VIT16(768, 12, 12)}},
 };
 
+const char *const bt_vit_activation_names[BT_VIT_ACTIVATIONS + 1] = {"gelu", "quick_gelu", "swiglu"};
+const char *const bt_vit_positions_names[BT_VIT_POSITIONS + 1] = {"learned", "rotary"};
+
 bool bt_vit_named(const char *name, bt_vit_config *out) {
     for (size_t i = 0; i < sizeof named / sizeof named[0]; i++)
         if (strcmp(named[i].name, name) == 0) {

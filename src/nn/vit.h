@@ -7,11 +7,23 @@
 
 #include "nn/lora.h"
 
+typedef enum bt_vit_activation { BT_VIT_GELU, BT_VIT_QUICK_GELU, BT_VIT_SWIGLU, BT_VIT_ACTIVATIONS } bt_vit_activation;
+extern const char *const bt_vit_activation_names[BT_VIT_ACTIVATIONS + 1]; /**< gelu, quick_gelu, swiglu */
+
+/** How patches know where they are: learned positions that are added, or rotary ones in attention (DINOv3). */
+typedef enum bt_vit_positions { BT_VIT_LEARNED, BT_VIT_ROTARY, BT_VIT_POSITIONS } bt_vit_positions;
+extern const char *const bt_vit_positions_names[BT_VIT_POSITIONS + 1]; /**< learned, rotary */
+
 typedef struct bt_vit_config {
     int image, patch;         /**< pixels of a side; image is a multiple of patch */
     int width, depth, heads;
-    int mlp;                  /**< hidden width of the MLP */
+    int mlp;                  /**< hidden width of the MLP; of SwiGLU behind the gate: fc1 has twice as many outputs */
     int registers;            /**< tokens behind the class token, without position */
+    bt_vit_activation activation;
+    bt_vit_positions positions;
+    int grid;                 /**< learned positions are (1 + grid^2, width), resampled where image / patch is another; 0: image / patch */
+    int resampling;           /**< bt_resampling */
+    float rope_theta;         /**< of rotary positions */
     int output;               /**< width of the projection behind the last norm; 0: there is none */
     bool pre_norm;            /**< layer norm before the first block (CLIP) */
     bool no_patch_bias, no_qkv_bias;
@@ -27,6 +39,7 @@ typedef struct bt_vit_training {
     bt_lora_config lora;
     int group;
     float decay;
+    bool blank;               /**< no initial values: all come from files */
     uint64_t seed;            /**< of initial values */
 } bt_vit_training;
 

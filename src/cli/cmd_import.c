@@ -1,0 +1,115 @@
+/* bittern import. */
+#include "cli/cli.h"
+#include "formats/json.h"
+#include "import/import.h"
+#include "nn/vit_json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct import_flags {
+    const char *out, *config, *prefix;
+    int heads, image, activation;
+    double norm_eps;
+    bool map, json;
+} import_flags;
+
+static const char *const activations[] = {"auto", "gelu", "quick_gelu", NULL};
+static const bt_option import_options[] = {
+    BT_OPTION_STRING(import_flags, out, "", "the file that is written, .safetensors; without: the weights are only looked at"),
+    BT_OPTION_STRING(import_flags, config, "", "config.json or open_clip_config.json of the model; without: the one beside the weights"),
+    BT_OPTION_STRING(import_flags, prefix, "", "of the tower's names, where a file holds several, as in teacher.backbone."),
+    BT_OPTION_INT(import_flags, heads, "0", 0, 1024, "of attention; 0: as configuration or publication say"),
+    BT_OPTION_ENUM(import_flags, activation, "auto", activations, "of the MLP; auto: as shapes, configuration or publication say"),
+    BT_OPTION_DOUBLE(import_flags, norm_eps, "0", 0, 1, "of layer norm; 0: as configuration or publication say"),
+    BT_OPTION_INT(import_flags, image, "0", 0, 4096, "pixels of a side; 0: as configuration or publication say"),
+    BT_OPTION_BOOL(import_flags, map, "false", "prints how the names map"),
+    BT_OPTION_BOOL(import_flags, json, "false", "prints one JSON object"),
+};
+static const bt_option_table import_table = BT_OPTION_TABLE("bittern import", import_options);
+
+/** Lines of a text under a heading; nothing for an empty one. */
+static void print_lines(FILE *to, const char *heading, const bt_text *text) {
+    for (const char *line = bt_text_get(text); *line;) {
+        const char *end = strchr(line, '\n');
+        fprintf(to, "%s%.*s\n", heading, (int)(end - line), line);
+        line = end + 1;
+    }
+}
+
+static void print_tower(FILE *to, const bt_vit_config *c) {
+    fprintf(to, "tower: image %d, patch %d, width %d, depth %d, heads %d, MLP %d (%s), %d registers, %s positions", c->image, c->patch, c->width, c->depth, c->heads,
+            c->mlp, bt_vit_activation_names[c->activation], c->registers, bt_vit_positions_names[c->positions]);
+    if (c->positions == BT_VIT_LEARNED) fprintf(to, " %d x %d (resampled as %s)", c->grid, c->grid, bt_resampling_names[c->resampling]);
+    fprintf(to, "%s%s%s%s", c->layer_scale ? ", layer scale" : "", c->pre_norm ? ", norm before the blocks" : "", c->no_patch_bias ? ", patches without bias" : "",
+            c->no_qkv_bias ? ", q, k, v without bias" : "");
+    if (c->output) fprintf(to, ", projection to %d", c->output);
+    fprintf(to, "\n");
+}
+
+static void print_result(FILE *to, const bt_import_result *r, const import_flags *f, bool good) {
+    if (!*r->family) return;
+    fprintf(to, "recognised: %s, %s, %lld tensors\n", r->family, r->format, (long long)r->tensors);
+    print_lines(to, "  ", &r->notes);
+    if (r->vit.width) print_tower(to, &r->vit);
+    if (f->map) print_lines(to, "  ", &r->map);
+    print_lines(to, "left out: ", &r->left_out);
+    print_lines(to, "", &r->problems);
+    if (good && *f->out) fprintf(to, "%s: %lld tensors from %lld\n", f->out, (long long)r->written, (long long)r->taken);
+    if (good && !*f->out) fprintf(to, "all tensors fit; --out FILE.safetensors writes the file\n");
+}
+
+static void put_lines(bt_json_writer *w, const char *key, const bt_text *text) {
+    char line[600];
+    bt_json_key(w, key);
+    bt_json_begin_array(w);
+    for (const char *at = bt_text_get(text); *at;) {
+        const char *end = strchr(at, '\n');
+        snprintf(line, sizeof line, "%.*s", (int)(end - at), at);
+        bt_json_put_string(w, line);
+        at = end + 1;
+    }
+    bt_json_end(w);
+}
+
+static bt_status print_json(const bt_import_result *r, const import_flags *f) {
+    bt_text text = {0};
+    bt_json_writer w = bt_json_write_to(&text, true);
+    bt_json_begin_object(&w);
+    bt_json_member_string(&w, "family", r->family);
+    bt_json_member_string(&w, "format", r->format);
+    bt_json_member_string(&w, "prefix", r->prefix);
+    bt_json_key(&w, "tower");
+    bt_vit_write_json(&r->vit, r->family, &w);
+    bt_json_member_integer(&w, "tensors", r->tensors);
+    bt_json_member_integer(&w, "taken", r->taken);
+    bt_json_member_integer(&w, "left", r->left);
+    put_lines(&w, "notes", &r->notes);
+    put_lines(&w, "map", &r->map);
+    put_lines(&w, "left_out", &r->left_out);
+    if (*f->out) bt_json_member_string(&w, "out", f->out);
+    bt_json_end(&w);
+    bt_status status = bt_json_finish_to(&w, stdout, "standard output");
+    bt_text_free(&text);
+    return status;
+}
+
+static const char *text_or_none(const char *text) { return *text ? text : NULL; }
+
+static bt_status import(const bt_arguments *a) {
+    const import_flags *f = a->flags;
+    size_t length = strlen(f->out);
+    if (length && (length < 13 || strcmp(f->out + length - 12, ".safetensors") != 0))
+        return bt_error(BT_ERR_USAGE, "--out %s: the name of the output ends in .safetensors", f->out);
+    bt_import_options o = {.path = a->operand[0], .config = text_or_none(f->config), .prefix = text_or_none(f->prefix), .out = text_or_none(f->out),
+                           .given = {.heads = f->heads, .image = f->image, .activation = f->activation - 1, .norm_eps = f->norm_eps}};
+    bt_import_result r;
+    bt_status status = bt_import(&o, &r);
+    if (f->json && status == BT_OK) status = print_json(&r, f);
+    else print_result(status == BT_OK ? stdout : stderr, &r, f, status == BT_OK);
+    bt_import_result_free(&r);
+    return status;
+}
+
+const bt_command bt_command_import = {"import", "WEIGHTS", "a published tower (DINOv2, DINOv3, ViT, CLIP) as one file of ours",
+                                      1, 1, &import_table, sizeof(import_flags), false, import};

@@ -1,0 +1,242 @@
+/* Tables of the published forms; see families.h. Names: hub and training checkpoints of DINOv2 (facebookresearch/dinov2), timm,
+ * transformers, open_clip and OpenAI's CLIP, torchvision. */
+#include "import/families.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- DINOv2 as its authors publish it, SimDINOv2 ---- */
+
+static const bt_import_rule hub[] = {
+    {"reg_token", {"register_tokens"}},
+    {"blocks.#.mlp.fc1.*", {"blocks.#.mlp.w12.*"}},
+    {"blocks.#.mlp.fc2.*", {"blocks.#.mlp.w3.*"}},
+    {"*", {"*"}},
+    {NULL},
+};
+static const bt_import_left hub_left[] = {
+    {"mask_token", "stands for masked patches in pretraining"},
+    {"dino_head.", "head of the pretraining"},
+    {"ibot_head.", "head of the pretraining"},
+    {"head.", "classifier"},
+    {"linear_head.", "classifier"},
+    {NULL},
+};
+
+/* ---- timm ---- */
+
+static const bt_import_rule timm[] = {
+    {"blocks.#.ls1.gamma", {"blocks.#.gamma_1"}},
+    {"blocks.#.ls2.gamma", {"blocks.#.gamma_2"}},
+    {"projection.weight", {"head.weight"}},
+    {"*", {"*"}},
+    {NULL},
+};
+static const bt_import_left timm_left[] = {
+    {"mask_token", "stands for masked patches in pretraining"},
+    {"head.", "classifier"},
+    {NULL},
+};
+/** open_clip with a tower of timm. */
+static const bt_import_rule trunk[] = {
+    {"projection.weight", {"visual.head.proj.weight"}},
+    {"*", {"visual.trunk.*"}},
+    {NULL},
+};
+
+/* ---- transformers: Dinov2Model, Dinov2WithRegistersModel, ViTModel ---- */
+
+#define HF_ATTENTION(part) "encoder.layer.#.attention.attention." part ".*"
+static const bt_import_rule transformers[] = {
+    {"cls_token", {"embeddings.cls_token"}},
+    {"pos_embed", {"embeddings.position_embeddings"}},
+    {"reg_token", {"embeddings.register_tokens"}},
+    {"patch_embed.proj.*", {"embeddings.patch_embeddings.projection.*"}},
+    {"blocks.#.attn.qkv.*", {HF_ATTENTION("query"), HF_ATTENTION("key"), HF_ATTENTION("value")}, BT_IMPORT_CONCAT},
+    {"blocks.#.attn.proj.*", {"encoder.layer.#.attention.output.dense.*"}},
+    {"blocks.#.ls1.gamma", {"encoder.layer.#.layer_scale1.lambda1"}},
+    {"blocks.#.ls2.gamma", {"encoder.layer.#.layer_scale2.lambda1"}},
+    {"blocks.#.norm1.*", {"encoder.layer.#.norm1.*"}},
+    {"blocks.#.norm1.*", {"encoder.layer.#.layernorm_before.*"}},
+    {"blocks.#.norm2.*", {"encoder.layer.#.norm2.*"}},
+    {"blocks.#.norm2.*", {"encoder.layer.#.layernorm_after.*"}},
+    {"blocks.#.mlp.fc1.*", {"encoder.layer.#.mlp.fc1.*"}},
+    {"blocks.#.mlp.fc1.*", {"encoder.layer.#.mlp.weights_in.*"}},
+    {"blocks.#.mlp.fc1.*", {"encoder.layer.#.intermediate.dense.*"}},
+    {"blocks.#.mlp.fc2.*", {"encoder.layer.#.mlp.fc2.*"}},
+    {"blocks.#.mlp.fc2.*", {"encoder.layer.#.mlp.weights_out.*"}},
+    {"blocks.#.mlp.fc2.*", {"encoder.layer.#.output.dense.*"}},
+    {"norm.*", {"layernorm.*"}},
+    {NULL},
+};
+static const bt_import_left transformers_left[] = {
+    {"embeddings.mask_token", "stands for masked patches in pretraining"},
+    {"pooler.", "pooler, behind the class token"},
+    {"classifier.", "classifier"},
+    {NULL},
+};
+
+/* ---- transformers: DINOv3ViTModel ---- */
+
+#define V3(name) "layer.#." name
+static const bt_import_rule dinov3[] = {
+    {"cls_token", {"embeddings.cls_token"}},
+    {"reg_token", {"embeddings.register_tokens"}},
+    {"patch_embed.proj.*", {"embeddings.patch_embeddings.*"}},
+    {"blocks.#.attn.qkv.*", {V3("attention.q_proj.*"), V3("attention.k_proj.*"), V3("attention.v_proj.*")}, BT_IMPORT_CONCAT},
+    {"blocks.#.attn.qkv.bias", {V3("attention.q_proj.bias"), V3("attention.v_proj.bias")}, BT_IMPORT_NO_K},
+    {"blocks.#.attn.proj.*", {V3("attention.o_proj.*")}},
+    {"blocks.#.ls1.gamma", {V3("layer_scale1.lambda1")}},
+    {"blocks.#.ls2.gamma", {V3("layer_scale2.lambda1")}},
+    {"blocks.#.norm1.*", {V3("norm1.*")}},
+    {"blocks.#.norm2.*", {V3("norm2.*")}},
+    {"blocks.#.mlp.fc1.*", {V3("mlp.gate_proj.*"), V3("mlp.up_proj.*")}, BT_IMPORT_CONCAT},
+    {"blocks.#.mlp.fc1.*", {V3("mlp.up_proj.*")}},
+    {"blocks.#.mlp.fc2.*", {V3("mlp.down_proj.*")}},
+    {"norm.*", {"norm.*"}},
+    {NULL},
+};
+static const bt_import_left dinov3_left[] = {
+    {"embeddings.mask_token", "stands for masked patches in pretraining"},
+    {"rope_embeddings.", "rotary frequencies are computed"},
+    {NULL},
+};
+
+/* ---- open_clip, OpenAI's CLIP, BioCLIP ---- */
+
+#define CLIP(name) "visual.transformer.resblocks.#." name
+static const bt_import_rule clip[] = {
+    {"cls_token", {"visual.class_embedding"}},
+    {"pos_embed", {"visual.positional_embedding"}},
+    {"patch_embed.proj.*", {"visual.conv1.*"}},
+    {"norm_pre.*", {"visual.ln_pre.*"}},
+    {"blocks.#.norm1.*", {CLIP("ln_1.*")}},
+    {"blocks.#.attn.qkv.weight", {CLIP("attn.in_proj_weight")}},
+    {"blocks.#.attn.qkv.bias", {CLIP("attn.in_proj_bias")}},
+    {"blocks.#.attn.proj.*", {CLIP("attn.out_proj.*")}},
+    {"blocks.#.ls1.gamma", {CLIP("ls_1.gamma")}},
+    {"blocks.#.norm2.*", {CLIP("ln_2.*")}},
+    {"blocks.#.mlp.fc1.*", {CLIP("mlp.c_fc.*")}},
+    {"blocks.#.mlp.fc2.*", {CLIP("mlp.c_proj.*")}},
+    {"blocks.#.ls2.gamma", {CLIP("ls_2.gamma")}},
+    {"norm.*", {"visual.ln_post.*"}},
+    {"projection.weight", {"visual.proj"}, BT_IMPORT_TRANSPOSE},
+    {NULL},
+};
+static const bt_import_left clip_left[] = {
+    {"token_embedding.", "text tower"},
+    {"positional_embedding", "text tower"},
+    {"transformer.", "text tower"},
+    {"ln_final.", "text tower"},
+    {"text_projection", "text tower"},
+    {"text.", "text tower"},
+    {"attn_mask", "text tower"},
+    {"logit_scale", "temperature of the pretraining"},
+    {"logit_bias", "bias of the pretraining"},
+    {"visual.continual_proj", "projection for the replayed pretraining data (BioCLIP-2)"},
+    {"input_resolution", "size that the file states"},
+    {"context_length", "size that the file states"},
+    {"vocab_size", "size that the file states"},
+    {NULL},
+};
+
+/* ---- transformers: CLIPModel, CLIPVisionModel ---- */
+
+#define HF_CLIP(name) "vision_model.encoder.layers.#." name
+static const bt_import_rule transformers_clip[] = {
+    {"cls_token", {"vision_model.embeddings.class_embedding"}},
+    {"pos_embed", {"vision_model.embeddings.position_embedding.weight"}},
+    {"patch_embed.proj.*", {"vision_model.embeddings.patch_embedding.*"}},
+    {"norm_pre.*", {"vision_model.pre_layrnorm.*"}}, /* as transformers spells it */
+    {"blocks.#.norm1.*", {HF_CLIP("layer_norm1.*")}},
+    {"blocks.#.attn.qkv.*", {HF_CLIP("self_attn.q_proj.*"), HF_CLIP("self_attn.k_proj.*"), HF_CLIP("self_attn.v_proj.*")}, BT_IMPORT_CONCAT},
+    {"blocks.#.attn.proj.*", {HF_CLIP("self_attn.out_proj.*")}},
+    {"blocks.#.norm2.*", {HF_CLIP("layer_norm2.*")}},
+    {"blocks.#.mlp.fc1.*", {HF_CLIP("mlp.fc1.*")}},
+    {"blocks.#.mlp.fc2.*", {HF_CLIP("mlp.fc2.*")}},
+    {"norm.*", {"vision_model.post_layernorm.*"}},
+    {"projection.weight", {"visual_projection.weight"}},
+    {NULL},
+};
+static const bt_import_left transformers_clip_left[] = {
+    {"text_model.", "text tower"},
+    {"text_projection.", "text tower"},
+    {"logit_scale", "temperature of the pretraining"},
+    {"vision_model.embeddings.position_ids", "numbers of the positions"},
+    {NULL},
+};
+
+/* ---- torchvision ---- */
+
+#define VISION(name) "encoder.layers.encoder_layer_#." name
+static const bt_import_rule torchvision[] = {
+    {"cls_token", {"class_token"}},
+    {"pos_embed", {"encoder.pos_embedding"}},
+    {"patch_embed.proj.*", {"conv_proj.*"}},
+    {"blocks.#.norm1.*", {VISION("ln_1.*")}},
+    {"blocks.#.attn.qkv.weight", {VISION("self_attention.in_proj_weight")}},
+    {"blocks.#.attn.qkv.bias", {VISION("self_attention.in_proj_bias")}},
+    {"blocks.#.attn.proj.*", {VISION("self_attention.out_proj.*")}},
+    {"blocks.#.norm2.*", {VISION("ln_2.*")}},
+    {"blocks.#.mlp.fc1.*", {VISION("mlp.0.*")}},
+    {"blocks.#.mlp.fc1.*", {VISION("mlp.linear_1.*")}}, /* files of before torchvision 0.12 */
+    {"blocks.#.mlp.fc2.*", {VISION("mlp.3.*")}},
+    {"blocks.#.mlp.fc2.*", {VISION("mlp.linear_2.*")}},
+    {"norm.*", {"encoder.ln.*"}},
+    {NULL},
+};
+static const bt_import_left torchvision_left[] = {
+    {"heads.", "classifier"},
+    {NULL},
+};
+
+const bt_import_family bt_import_families[] = {
+    {"open_clip with a tower of timm", "visual.trunk.patch_embed.proj.weight", NULL, "visual.trunk.blocks.", trunk, clip_left, 1e-6, "antialias", true},
+    {"CLIP (open_clip, OpenAI)", "visual.class_embedding", "visual.conv1.weight", "visual.transformer.resblocks.", clip, clip_left, 1e-5, "antialias", true},
+    {"CLIP of transformers", "vision_model.embeddings.class_embedding", NULL, "vision_model.encoder.layers.", transformers_clip, transformers_clip_left, 0,
+     "antialias", false},
+    {"DINOv3 of transformers", "embeddings.patch_embeddings.weight", "embeddings.cls_token", "layer.", dinov3, dinov3_left, 0, "antialias", false},
+    {"ViT or DINOv2 of transformers", "embeddings.patch_embeddings.projection.weight", NULL, "encoder.layer.", transformers, transformers_left, 0, "transformers",
+     false},
+    {"ViT of torchvision", "conv_proj.weight", "class_token", "encoder.layers.encoder_layer_", torchvision, torchvision_left, 1e-6, "antialias", true},
+    {"DINOv2 (hub)", "patch_embed.proj.weight", "mask_token", "blocks.", hub, hub_left, 1e-6, "hub", true},
+    {"DINOv2 (hub)", "patch_embed.proj.weight", "register_tokens", "blocks.", hub, hub_left, 1e-6, "hub", true},
+    {"timm", "patch_embed.proj.weight", NULL, "blocks.", timm, timm_left, 1e-6, "antialias", true},
+    {NULL},
+};
+
+/* ---- patterns ---- */
+
+bool bt_import_match(const char *pattern, const char *name, int *block, const char **rest) {
+    *block = -1;
+    *rest = "";
+    for (; *pattern; pattern++) {
+        if (*pattern == '*' && !pattern[1]) {
+            *rest = name;
+            return *name != 0;
+        }
+        if (*pattern == '#') {
+            size_t digits = strspn(name, "0123456789");
+            if (digits == 0 || digits > 4 || (*name == '0' && digits > 1)) return false;
+            *block = atoi(name);
+            name += digits;
+            continue;
+        }
+        if (*pattern != *name) return false;
+        name++;
+    }
+    return *name == 0;
+}
+
+void bt_import_fill(const char *pattern, int block, const char *rest, char *out, size_t bytes) {
+    size_t at = 0;
+    for (; *pattern && at + 1 < bytes; pattern++) {
+        int written = *pattern == '#'                     ? snprintf(out + at, bytes - at, "%d", block)
+                      : *pattern == '*' && !pattern[1] ? snprintf(out + at, bytes - at, "%s", rest)
+                                                          : snprintf(out + at, bytes - at, "%c", *pattern);
+        if (written < 0 || (size_t)written >= bytes - at) break;
+        at += (size_t)written;
+    }
+    out[at < bytes ? at : bytes - 1] = 0;
+}
