@@ -99,10 +99,10 @@ endif()
 bittern_feature(LAPACK bittern_lapack "liblapacke-dev and libopenblas-serial-dev")
 
 if(NOT PkgConfig_FOUND)
-  message(STATUS "bittern: pkg-config was not found; libpng, libjpeg, libyaml, cairo and HDF5 are found by nothing else")
+  message(STATUS "bittern: pkg-config was not found; libpng, libjpeg, libyaml, cairo, HDF5 and zlib are found by nothing else")
 endif()
 foreach(row "PNG|libpng|libpng-dev" "JPEG|libjpeg|libjpeg62-turbo-dev" "YAML|yaml-0.1|libyaml-dev" "CAIRO|cairo|libcairo2-dev"
-        "HDF5|hdf5|libhdf5-dev")
+        "HDF5|hdf5|libhdf5-dev" "ZLIB|zlib|zlib1g-dev")
   string(REPLACE "|" ";" row "${row}")
   list(GET row 0 name)
   list(GET row 1 module)

@@ -36,6 +36,11 @@ static const struct {
 #else
     {"hdf5", false, "packs, embeddings in HDF5", "packs and embeddings in HDF5", "libhdf5-dev"},
 #endif
+#ifdef BITTERN_WITH_ZLIB
+    {"zlib", true, "compressed .npz", "reading compressed .npz", "zlib1g-dev"},
+#else
+    {"zlib", false, "compressed .npz", "reading compressed .npz", "zlib1g-dev"},
+#endif
 };
 enum { LIBRARIES = sizeof libraries / sizeof libraries[0] };
 

@@ -1,10 +1,9 @@
 /* bittern inspect: the program of a configuration's step, the known towers, a weight file, a pack. */
 #include "cli/cli.h"
 #include "formats/hdf5.h"
+#include "formats/weights.h"
 #include "program/inspect.h"
 #include "train/setup.h"
-
-#include <bittern/safetensors.h>
 
 #include <stdio.h>
 #include <string.h>
@@ -131,52 +130,63 @@ static bt_status list_models(bool json) {
     return BT_OK;
 }
 
-static void tensor_json(bt_json_writer *w, const bt_safetensors_entry *e) {
+static void tensor_json(bt_json_writer *w, const bt_weight *t) {
     bt_json_begin_object(w);
-    bt_json_member_string(w, "name", e->name);
-    bt_json_member_string(w, "dtype", bt_file_dtype_name(e->dtype));
+    bt_json_member_string(w, "name", t->name);
+    bt_json_member_string(w, "dtype", bt_file_dtype_name(t->dtype));
     bt_json_key(w, "shape");
     bt_json_begin_array(w);
-    for (int k = 0; k < e->rank; k++) bt_json_put_integer(w, e->dim[k]);
+    for (int k = 0; k < t->rank; k++) bt_json_put_integer(w, t->dim[k]);
     bt_json_end(w);
     bt_json_end(w);
 }
 
-static void file_json(const bt_safetensors *file, bt_json_writer *w) {
+static void file_json(const bt_weights *file, bt_json_writer *w) {
     bt_json_begin_object(w);
+    bt_json_member_string(w, "format", bt_weights_format(file));
     bt_json_key(w, "metadata");
     bt_json_begin_object(w);
-    for (int64_t i = 0; i < bt_safetensors_metadata_count(file); i++) {
-        const char *key, *value;
-        bt_safetensors_metadata_at(file, i, &key, &value);
-        bt_json_member_string(w, key, value);
+    for (int64_t i = 0; i < bt_weights_note_count(file); i++) {
+        const char *name, *text;
+        bt_weights_note_at(file, i, &name, &text);
+        bt_json_member_string(w, name, text);
     }
     bt_json_end(w);
     bt_json_key(w, "tensors");
     bt_json_begin_array(w);
-    for (int64_t i = 0; i < bt_safetensors_count(file); i++) tensor_json(w, bt_safetensors_at(file, i));
+    for (int64_t i = 0; i < bt_weights_count(file); i++) tensor_json(w, bt_weights_at(file, i));
     bt_json_end(w);
     bt_json_end(w);
 }
 
-static void file_lines(const bt_safetensors *file) {
-    for (int64_t i = 0; i < bt_safetensors_count(file); i++) {
-        const bt_safetensors_entry *e = bt_safetensors_at(file, i);
-        printf("%-4s (", bt_file_dtype_name(e->dtype));
-        for (int k = 0; k < e->rank; k++) printf("%s%lld", k ? ", " : "", (long long)e->dim[k]);
-        printf(") %s\n", e->name);
+/** Names and notes are other people's: what could steer a terminal becomes '?'. */
+static void put_plain(const char *text) {
+    for (; *text; text++) putchar((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
+}
+
+static void file_lines(const bt_weights *file) {
+    for (int64_t i = 0; i < bt_weights_count(file); i++) {
+        const bt_weight *t = bt_weights_at(file, i);
+        printf("%-4s (", bt_file_dtype_name(t->dtype));
+        for (int k = 0; k < t->rank; k++) printf("%s%lld", k ? ", " : "", (long long)t->dim[k]);
+        printf(") ");
+        put_plain(t->name);
+        putchar('\n');
     }
-    for (int64_t i = 0; i < bt_safetensors_metadata_count(file); i++) {
-        const char *key, *value;
-        bt_safetensors_metadata_at(file, i, &key, &value);
-        printf("%s: %s\n", key, value);
+    for (int64_t i = 0; i < bt_weights_note_count(file); i++) {
+        const char *name, *text;
+        bt_weights_note_at(file, i, &name, &text);
+        put_plain(name);
+        printf(": ");
+        put_plain(text);
+        putchar('\n');
     }
-    printf("%lld tensors\n", (long long)bt_safetensors_count(file));
+    printf("%lld tensors, %s\n", (long long)bt_weights_count(file), bt_weights_format(file));
 }
 
 static bt_status list_tensors(const char *path, bool json) {
-    bt_safetensors *file;
-    BT_TRY(bt_safetensors_open(path, &file));
+    bt_weights *file;
+    BT_TRY(bt_weights_open(path, &file));
     bt_status status = BT_OK;
     if (json) {
         bt_text text = {0};
@@ -186,7 +196,7 @@ static bt_status list_tensors(const char *path, bool json) {
     } else {
         file_lines(file);
     }
-    bt_safetensors_close(file);
+    bt_weights_close(file);
     return status;
 }
 
@@ -210,5 +220,5 @@ static bt_status inspect(const bt_arguments *a) {
     return list_tensors(a->operand[0], flags->json);
 }
 
-const bt_command bt_command_inspect = {"inspect", "plan CONFIG [key=value ...] | models | FILE.safetensors | PACK.h5",
-                                       "a step's program, known towers, a weight file, a pack", 1, -1, &inspect_table, sizeof(inspect_flags), false, inspect};
+const bt_command bt_command_inspect = {"inspect", "plan CONFIG [key=value ...] | models | WEIGHTS | PACK.h5",
+                                       "a step's program, known towers, the tensors of a weight file of any kind, a pack", 1, -1, &inspect_table, sizeof(inspect_flags), false, inspect};

@@ -232,6 +232,16 @@ bt_status bt_npy_open(const char *path, bt_npy *out) {
     return BT_OK;
 }
 
+bt_status bt_npy_parse(const char *name, const unsigned char *data, size_t bytes, bt_npy *out) {
+    bt_npy file = {.path = bt_memory_copy_text(name), .map = {data, bytes}};
+    if (!file.path) return BT_ERR_MEMORY;
+    bt_status status = read_file(&file);
+    file.map = (bt_file_map){.bytes = 0}; /* the caller's */
+    if (status == BT_OK) *out = file;
+    else bt_npy_close(&file);
+    return status;
+}
+
 void bt_npy_close(bt_npy *file) {
     bt_file_map_close(&file->map);
     bt_memory_free(file->path);

@@ -42,6 +42,10 @@ typedef struct bt_npy {
 bt_status bt_npy_open(const char *path, bt_npy *out) BT_MUST_CHECK;
 void bt_npy_close(bt_npy *file);
 
+/** The same for a file that is in memory, or within another one: `name` is its name in messages, and `data` of `out` points into `data`, which
+ * close leaves alone. */
+bt_status bt_npy_parse(const char *name, const unsigned char *data, size_t bytes, bt_npy *out) BT_MUST_CHECK;
+
 /** The data in place if they are f32 at an address fit for float, as numpy.save writes them; NULL otherwise. */
 const float *bt_npy_f32_in_place(const bt_npy *file);
 

@@ -1,8 +1,8 @@
 /* safetensors: element types and their conversion to float32. */
-#include <bittern/safetensors.h>
+#include "formats/file_dtype.h"
+
 #include <bittern/tensor.h>
 
-#include <math.h>
 #include <string.h>
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "file data is used in place, and it is little-endian");
@@ -30,32 +30,35 @@ size_t bt_file_dtype_bytes(bt_file_dtype dtype) {
 
 /* IEEE 754 binary16: sign, 5 bits of exponent with bias 15, 10 bits of fraction; exponent 0 is fraction * 2^-24. */
 static float half_to_float(uint16_t half) {
-    int exponent = half >> 10 & 31, fraction = half & 1023;
+    uint32_t exponent = half >> 10 & 31, fraction = half & 1023, bits;
     float magnitude;
-    if (exponent == 31) {
-        magnitude = fraction ? NAN : INFINITY;
-    } else if (exponent == 0) {
+    if (exponent == 0) {
         magnitude = (float)fraction * 0x1p-24f;
-    } else {
-        magnitude = ldexpf((float)(1024 + fraction), exponent - 25);
+    } else { /* the bias of float32 is 127; infinity and NaN stay what they are */
+        bits = (exponent == 31 ? 255 : exponent + 112) << 23 | fraction << 13;
+        if (exponent == 31 && fraction) bits |= 1u << 22; /* quiet */
+        memcpy(&magnitude, &bits, sizeof bits);
     }
-    return half >> 15 ? -magnitude : magnitude;
+    memcpy(&bits, &magnitude, sizeof bits);
+    bits |= (uint32_t)(half >> 15) << 31;
+    memcpy(&magnitude, &bits, sizeof bits);
+    return magnitude;
 }
 
 /* memcpy per element: the data may lie at any byte. */
 #define CONVERT(type, expression)                                                                                      \
-    for (int64_t i = 0; i < entry->count; i++) {                                                                       \
+    for (int64_t i = 0; i < count; i++) {                                                                       \
         type x;                                                                                                        \
         memcpy(&x, from + (size_t)i * sizeof x, sizeof x);                                                             \
         out[i] = (expression);                                                                                         \
     }                                                                                                                  \
     return BT_OK
 
-bt_status bt_safetensors_to_f32(const bt_safetensors_entry *entry, float *out) {
-    const unsigned char *from = entry->data;
-    switch (entry->dtype) {
+bt_status bt_file_to_f32(bt_file_dtype dtype, const void *data, int64_t count, float *out) {
+    const unsigned char *from = data;
+    switch (dtype) {
     case BT_FILE_F32:
-        if (entry->bytes > 0) memcpy(out, from, entry->bytes);
+        if (count > 0) memcpy(out, from, (size_t)count * sizeof *out);
         return BT_OK;
     case BT_FILE_BOOL:
         CONVERT(uint8_t, x ? 1.0f : 0.0f);
@@ -86,6 +89,10 @@ bt_status bt_safetensors_to_f32(const bt_safetensors_entry *entry, float *out) {
     case BT_FILE_DTYPE_COUNT:
         break;
     }
-    return bt_error(BT_ERR_UNSUPPORTED, "tensor %s: dtype %s cannot be converted to float32", entry->name,
-                    bt_file_dtype_name(entry->dtype));
+    return bt_error(BT_ERR_UNSUPPORTED, "dtype %s cannot be converted to float32", bt_file_dtype_name(dtype));
+}
+
+bt_status bt_safetensors_to_f32(const bt_safetensors_entry *entry, float *out) {
+    bt_status status = bt_file_to_f32(entry->dtype, entry->data, entry->count, out);
+    return status == BT_OK ? BT_OK : bt_error_prefix(status, "tensor %s", entry->name);
 }
