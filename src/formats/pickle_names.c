@@ -45,7 +45,7 @@ static const row rows[] = {
     {"torch", "Size", DO_FIRST, 0},
     {"torch", "device", DO_PLAIN, 0},
     {"torch", "Tensor", IS_TYPE, 0},
-    {"torch.nn.parameter", "Parameter", IS_TYPE, 0},
+    {"torch.nn.parameter", "Parameter", DO_PARAMETER, 0},
     {"torch", "DoubleStorage", IS_STORAGE, BT_FILE_F64},
     {"torch", "FloatStorage", IS_STORAGE, BT_FILE_F32},
     {"torch", "HalfStorage", IS_STORAGE, BT_FILE_F16},
@@ -269,7 +269,7 @@ bt_status bt_pickle_call(machine *m, const value *callable, const value *argumen
     const row *r = callable->kind == BT_PICKLE_NAME ? callable->name : NULL;
     if (!r) return bt_pickle_error(m, "calls %s; the pickle is damaged", bt_pickle_kind_name(callable->kind));
     if (arguments->kind != BT_PICKLE_TUPLE) return wrong(m, r);
-    if (make && r->deed != DO_DICT && r->deed != DO_ATTRIBUTES) return wrong(m, r);
+    if (make && r->deed != DO_DICT && r->deed != DO_ATTRIBUTES && r->deed != DO_PARAMETER) return wrong(m, r);
     switch (r->deed) {
     case DO_DICT: return make_dict(m, r, arguments, out);
     case DO_DEFAULT: return new_plain(m, BT_PICKLE_DICT, false, out);

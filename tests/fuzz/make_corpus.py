@@ -3,7 +3,7 @@
 
     make_corpus.py FOLDER     (tests/fuzz/corpus)
 """
-import io, json, os, struct, sys, zlib
+import io, json, os, struct, subprocess, sys, zlib
 
 from PIL import Image
 
@@ -204,3 +204,5 @@ arrays()
 tables()
 packs()
 configs()
+# The corpora pickle, weights and zip are some of the files of another test.
+subprocess.run([sys.executable, "-B", os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "weights", "make_files.py"), "--corpus", FOLDER], check=True)
