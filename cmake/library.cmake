@@ -1,6 +1,6 @@
 # libbittern (shared, only bt_* exported), the objects it is made of (tests link those), and the commands.
 set(sources "")
-foreach(module base tensor formats pixels cpu program nn loss data report retrieval method train encoder)
+foreach(module base tensor formats pixels cpu program nn loss data report retrieval method train encoder import)
   file(GLOB found CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${module}/*.c)
   list(APPEND sources ${found})
 endforeach()

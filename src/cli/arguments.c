@@ -80,7 +80,8 @@ bt_status bt_cli_config(const char *const *operand, int count, bt_run_config *co
 
 bt_status bt_cli_partial_config(const char *const *operand, int count, bt_run_config *config, bt_options **options) {
     BT_TRY(bt_config_read(&bt_run_config_table, config, operand[0], operand + 1, count - 1, options));
-    bt_status status = bt_run_config_check(config, *options);
+    bt_status status = bt_run_config_adopt(config, *options);
+    if (status == BT_OK) status = bt_run_config_check(config, *options);
     if (status != BT_OK) {
         bt_options_free(*options);
         *options = NULL;

@@ -6,14 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ONE(to, from) {to, {from, NULL, NULL}, BT_IMPORT_COPY}
+#define END {NULL, {NULL, NULL, NULL}, BT_IMPORT_COPY}
+
 /* ---- DINOv2 as its authors publish it, SimDINOv2 ---- */
 
 static const bt_import_rule hub[] = {
-    {"reg_token", {"register_tokens"}},
-    {"blocks.#.mlp.fc1.*", {"blocks.#.mlp.w12.*"}},
-    {"blocks.#.mlp.fc2.*", {"blocks.#.mlp.w3.*"}},
-    {"*", {"*"}},
-    {NULL},
+    ONE("reg_token", "register_tokens"),
+    ONE("blocks.#.mlp.fc1.*", "blocks.#.mlp.w12.*"),
+    ONE("blocks.#.mlp.fc2.*", "blocks.#.mlp.w3.*"),
+    ONE("*", "*"),
+    END,
 };
 static const bt_import_left hub_left[] = {
     {"mask_token", "stands for masked patches in pretraining"},
@@ -21,108 +24,108 @@ static const bt_import_left hub_left[] = {
     {"ibot_head.", "head of the pretraining"},
     {"head.", "classifier"},
     {"linear_head.", "classifier"},
-    {NULL},
+    {NULL, NULL},
 };
 
 /* ---- timm ---- */
 
 static const bt_import_rule timm[] = {
-    {"blocks.#.ls1.gamma", {"blocks.#.gamma_1"}},
-    {"blocks.#.ls2.gamma", {"blocks.#.gamma_2"}},
-    {"projection.weight", {"head.weight"}},
-    {"*", {"*"}},
-    {NULL},
+    ONE("blocks.#.ls1.gamma", "blocks.#.gamma_1"),
+    ONE("blocks.#.ls2.gamma", "blocks.#.gamma_2"),
+    ONE("projection.weight", "head.weight"),
+    ONE("*", "*"),
+    END,
 };
 static const bt_import_left timm_left[] = {
     {"mask_token", "stands for masked patches in pretraining"},
     {"head.", "classifier"},
-    {NULL},
+    {NULL, NULL},
 };
 /** open_clip with a tower of timm. */
 static const bt_import_rule trunk[] = {
-    {"projection.weight", {"visual.head.proj.weight"}},
-    {"*", {"visual.trunk.*"}},
-    {NULL},
+    ONE("projection.weight", "visual.head.proj.weight"),
+    ONE("*", "visual.trunk.*"),
+    END,
 };
 
 /* ---- transformers: Dinov2Model, Dinov2WithRegistersModel, ViTModel ---- */
 
 #define HF_ATTENTION(part) "encoder.layer.#.attention.attention." part ".*"
 static const bt_import_rule transformers[] = {
-    {"cls_token", {"embeddings.cls_token"}},
-    {"pos_embed", {"embeddings.position_embeddings"}},
-    {"reg_token", {"embeddings.register_tokens"}},
-    {"patch_embed.proj.*", {"embeddings.patch_embeddings.projection.*"}},
+    ONE("cls_token", "embeddings.cls_token"),
+    ONE("pos_embed", "embeddings.position_embeddings"),
+    ONE("reg_token", "embeddings.register_tokens"),
+    ONE("patch_embed.proj.*", "embeddings.patch_embeddings.projection.*"),
     {"blocks.#.attn.qkv.*", {HF_ATTENTION("query"), HF_ATTENTION("key"), HF_ATTENTION("value")}, BT_IMPORT_CONCAT},
-    {"blocks.#.attn.proj.*", {"encoder.layer.#.attention.output.dense.*"}},
-    {"blocks.#.ls1.gamma", {"encoder.layer.#.layer_scale1.lambda1"}},
-    {"blocks.#.ls2.gamma", {"encoder.layer.#.layer_scale2.lambda1"}},
-    {"blocks.#.norm1.*", {"encoder.layer.#.norm1.*"}},
-    {"blocks.#.norm1.*", {"encoder.layer.#.layernorm_before.*"}},
-    {"blocks.#.norm2.*", {"encoder.layer.#.norm2.*"}},
-    {"blocks.#.norm2.*", {"encoder.layer.#.layernorm_after.*"}},
-    {"blocks.#.mlp.fc1.*", {"encoder.layer.#.mlp.fc1.*"}},
-    {"blocks.#.mlp.fc1.*", {"encoder.layer.#.mlp.weights_in.*"}},
-    {"blocks.#.mlp.fc1.*", {"encoder.layer.#.intermediate.dense.*"}},
-    {"blocks.#.mlp.fc2.*", {"encoder.layer.#.mlp.fc2.*"}},
-    {"blocks.#.mlp.fc2.*", {"encoder.layer.#.mlp.weights_out.*"}},
-    {"blocks.#.mlp.fc2.*", {"encoder.layer.#.output.dense.*"}},
-    {"norm.*", {"layernorm.*"}},
-    {NULL},
+    ONE("blocks.#.attn.proj.*", "encoder.layer.#.attention.output.dense.*"),
+    ONE("blocks.#.ls1.gamma", "encoder.layer.#.layer_scale1.lambda1"),
+    ONE("blocks.#.ls2.gamma", "encoder.layer.#.layer_scale2.lambda1"),
+    ONE("blocks.#.norm1.*", "encoder.layer.#.norm1.*"),
+    ONE("blocks.#.norm1.*", "encoder.layer.#.layernorm_before.*"),
+    ONE("blocks.#.norm2.*", "encoder.layer.#.norm2.*"),
+    ONE("blocks.#.norm2.*", "encoder.layer.#.layernorm_after.*"),
+    ONE("blocks.#.mlp.fc1.*", "encoder.layer.#.mlp.fc1.*"),
+    ONE("blocks.#.mlp.fc1.*", "encoder.layer.#.mlp.weights_in.*"),
+    ONE("blocks.#.mlp.fc1.*", "encoder.layer.#.intermediate.dense.*"),
+    ONE("blocks.#.mlp.fc2.*", "encoder.layer.#.mlp.fc2.*"),
+    ONE("blocks.#.mlp.fc2.*", "encoder.layer.#.mlp.weights_out.*"),
+    ONE("blocks.#.mlp.fc2.*", "encoder.layer.#.output.dense.*"),
+    ONE("norm.*", "layernorm.*"),
+    END,
 };
 static const bt_import_left transformers_left[] = {
     {"embeddings.mask_token", "stands for masked patches in pretraining"},
     {"pooler.", "pooler, behind the class token"},
     {"classifier.", "classifier"},
-    {NULL},
+    {NULL, NULL},
 };
 
 /* ---- transformers: DINOv3ViTModel ---- */
 
 #define V3(name) "layer.#." name
 static const bt_import_rule dinov3[] = {
-    {"cls_token", {"embeddings.cls_token"}},
-    {"reg_token", {"embeddings.register_tokens"}},
-    {"patch_embed.proj.*", {"embeddings.patch_embeddings.*"}},
+    ONE("cls_token", "embeddings.cls_token"),
+    ONE("reg_token", "embeddings.register_tokens"),
+    ONE("patch_embed.proj.*", "embeddings.patch_embeddings.*"),
     {"blocks.#.attn.qkv.*", {V3("attention.q_proj.*"), V3("attention.k_proj.*"), V3("attention.v_proj.*")}, BT_IMPORT_CONCAT},
     {"blocks.#.attn.qkv.bias", {V3("attention.q_proj.bias"), V3("attention.v_proj.bias")}, BT_IMPORT_NO_K},
-    {"blocks.#.attn.proj.*", {V3("attention.o_proj.*")}},
-    {"blocks.#.ls1.gamma", {V3("layer_scale1.lambda1")}},
-    {"blocks.#.ls2.gamma", {V3("layer_scale2.lambda1")}},
-    {"blocks.#.norm1.*", {V3("norm1.*")}},
-    {"blocks.#.norm2.*", {V3("norm2.*")}},
+    ONE("blocks.#.attn.proj.*", V3("attention.o_proj.*")),
+    ONE("blocks.#.ls1.gamma", V3("layer_scale1.lambda1")),
+    ONE("blocks.#.ls2.gamma", V3("layer_scale2.lambda1")),
+    ONE("blocks.#.norm1.*", V3("norm1.*")),
+    ONE("blocks.#.norm2.*", V3("norm2.*")),
     {"blocks.#.mlp.fc1.*", {V3("mlp.gate_proj.*"), V3("mlp.up_proj.*")}, BT_IMPORT_CONCAT},
-    {"blocks.#.mlp.fc1.*", {V3("mlp.up_proj.*")}},
-    {"blocks.#.mlp.fc2.*", {V3("mlp.down_proj.*")}},
-    {"norm.*", {"norm.*"}},
-    {NULL},
+    ONE("blocks.#.mlp.fc1.*", V3("mlp.up_proj.*")),
+    ONE("blocks.#.mlp.fc2.*", V3("mlp.down_proj.*")),
+    ONE("norm.*", "norm.*"),
+    END,
 };
 static const bt_import_left dinov3_left[] = {
     {"embeddings.mask_token", "stands for masked patches in pretraining"},
     {"rope_embeddings.", "rotary frequencies are computed"},
-    {NULL},
+    {NULL, NULL},
 };
 
 /* ---- open_clip, OpenAI's CLIP, BioCLIP ---- */
 
 #define CLIP(name) "visual.transformer.resblocks.#." name
 static const bt_import_rule clip[] = {
-    {"cls_token", {"visual.class_embedding"}},
-    {"pos_embed", {"visual.positional_embedding"}},
-    {"patch_embed.proj.*", {"visual.conv1.*"}},
-    {"norm_pre.*", {"visual.ln_pre.*"}},
-    {"blocks.#.norm1.*", {CLIP("ln_1.*")}},
-    {"blocks.#.attn.qkv.weight", {CLIP("attn.in_proj_weight")}},
-    {"blocks.#.attn.qkv.bias", {CLIP("attn.in_proj_bias")}},
-    {"blocks.#.attn.proj.*", {CLIP("attn.out_proj.*")}},
-    {"blocks.#.ls1.gamma", {CLIP("ls_1.gamma")}},
-    {"blocks.#.norm2.*", {CLIP("ln_2.*")}},
-    {"blocks.#.mlp.fc1.*", {CLIP("mlp.c_fc.*")}},
-    {"blocks.#.mlp.fc2.*", {CLIP("mlp.c_proj.*")}},
-    {"blocks.#.ls2.gamma", {CLIP("ls_2.gamma")}},
-    {"norm.*", {"visual.ln_post.*"}},
+    ONE("cls_token", "visual.class_embedding"),
+    ONE("pos_embed", "visual.positional_embedding"),
+    ONE("patch_embed.proj.*", "visual.conv1.*"),
+    ONE("norm_pre.*", "visual.ln_pre.*"),
+    ONE("blocks.#.norm1.*", CLIP("ln_1.*")),
+    ONE("blocks.#.attn.qkv.weight", CLIP("attn.in_proj_weight")),
+    ONE("blocks.#.attn.qkv.bias", CLIP("attn.in_proj_bias")),
+    ONE("blocks.#.attn.proj.*", CLIP("attn.out_proj.*")),
+    ONE("blocks.#.ls1.gamma", CLIP("ls_1.gamma")),
+    ONE("blocks.#.norm2.*", CLIP("ln_2.*")),
+    ONE("blocks.#.mlp.fc1.*", CLIP("mlp.c_fc.*")),
+    ONE("blocks.#.mlp.fc2.*", CLIP("mlp.c_proj.*")),
+    ONE("blocks.#.ls2.gamma", CLIP("ls_2.gamma")),
+    ONE("norm.*", "visual.ln_post.*"),
     {"projection.weight", {"visual.proj"}, BT_IMPORT_TRANSPOSE},
-    {NULL},
+    END,
 };
 static const bt_import_left clip_left[] = {
     {"token_embedding.", "text tower"},
@@ -138,57 +141,57 @@ static const bt_import_left clip_left[] = {
     {"input_resolution", "size that the file states"},
     {"context_length", "size that the file states"},
     {"vocab_size", "size that the file states"},
-    {NULL},
+    {NULL, NULL},
 };
 
 /* ---- transformers: CLIPModel, CLIPVisionModel ---- */
 
 #define HF_CLIP(name) "vision_model.encoder.layers.#." name
 static const bt_import_rule transformers_clip[] = {
-    {"cls_token", {"vision_model.embeddings.class_embedding"}},
-    {"pos_embed", {"vision_model.embeddings.position_embedding.weight"}},
-    {"patch_embed.proj.*", {"vision_model.embeddings.patch_embedding.*"}},
-    {"norm_pre.*", {"vision_model.pre_layrnorm.*"}}, /* as transformers spells it */
-    {"blocks.#.norm1.*", {HF_CLIP("layer_norm1.*")}},
+    ONE("cls_token", "vision_model.embeddings.class_embedding"),
+    ONE("pos_embed", "vision_model.embeddings.position_embedding.weight"),
+    ONE("patch_embed.proj.*", "vision_model.embeddings.patch_embedding.*"),
+    ONE("norm_pre.*", "vision_model.pre_layrnorm.*"), /* as transformers spells it */
+    ONE("blocks.#.norm1.*", HF_CLIP("layer_norm1.*")),
     {"blocks.#.attn.qkv.*", {HF_CLIP("self_attn.q_proj.*"), HF_CLIP("self_attn.k_proj.*"), HF_CLIP("self_attn.v_proj.*")}, BT_IMPORT_CONCAT},
-    {"blocks.#.attn.proj.*", {HF_CLIP("self_attn.out_proj.*")}},
-    {"blocks.#.norm2.*", {HF_CLIP("layer_norm2.*")}},
-    {"blocks.#.mlp.fc1.*", {HF_CLIP("mlp.fc1.*")}},
-    {"blocks.#.mlp.fc2.*", {HF_CLIP("mlp.fc2.*")}},
-    {"norm.*", {"vision_model.post_layernorm.*"}},
-    {"projection.weight", {"visual_projection.weight"}},
-    {NULL},
+    ONE("blocks.#.attn.proj.*", HF_CLIP("self_attn.out_proj.*")),
+    ONE("blocks.#.norm2.*", HF_CLIP("layer_norm2.*")),
+    ONE("blocks.#.mlp.fc1.*", HF_CLIP("mlp.fc1.*")),
+    ONE("blocks.#.mlp.fc2.*", HF_CLIP("mlp.fc2.*")),
+    ONE("norm.*", "vision_model.post_layernorm.*"),
+    ONE("projection.weight", "visual_projection.weight"),
+    END,
 };
 static const bt_import_left transformers_clip_left[] = {
     {"text_model.", "text tower"},
     {"text_projection.", "text tower"},
     {"logit_scale", "temperature of the pretraining"},
     {"vision_model.embeddings.position_ids", "numbers of the positions"},
-    {NULL},
+    {NULL, NULL},
 };
 
 /* ---- torchvision ---- */
 
 #define VISION(name) "encoder.layers.encoder_layer_#." name
 static const bt_import_rule torchvision[] = {
-    {"cls_token", {"class_token"}},
-    {"pos_embed", {"encoder.pos_embedding"}},
-    {"patch_embed.proj.*", {"conv_proj.*"}},
-    {"blocks.#.norm1.*", {VISION("ln_1.*")}},
-    {"blocks.#.attn.qkv.weight", {VISION("self_attention.in_proj_weight")}},
-    {"blocks.#.attn.qkv.bias", {VISION("self_attention.in_proj_bias")}},
-    {"blocks.#.attn.proj.*", {VISION("self_attention.out_proj.*")}},
-    {"blocks.#.norm2.*", {VISION("ln_2.*")}},
-    {"blocks.#.mlp.fc1.*", {VISION("mlp.0.*")}},
-    {"blocks.#.mlp.fc1.*", {VISION("mlp.linear_1.*")}}, /* files of before torchvision 0.12 */
-    {"blocks.#.mlp.fc2.*", {VISION("mlp.3.*")}},
-    {"blocks.#.mlp.fc2.*", {VISION("mlp.linear_2.*")}},
-    {"norm.*", {"encoder.ln.*"}},
-    {NULL},
+    ONE("cls_token", "class_token"),
+    ONE("pos_embed", "encoder.pos_embedding"),
+    ONE("patch_embed.proj.*", "conv_proj.*"),
+    ONE("blocks.#.norm1.*", VISION("ln_1.*")),
+    ONE("blocks.#.attn.qkv.weight", VISION("self_attention.in_proj_weight")),
+    ONE("blocks.#.attn.qkv.bias", VISION("self_attention.in_proj_bias")),
+    ONE("blocks.#.attn.proj.*", VISION("self_attention.out_proj.*")),
+    ONE("blocks.#.norm2.*", VISION("ln_2.*")),
+    ONE("blocks.#.mlp.fc1.*", VISION("mlp.0.*")),
+    ONE("blocks.#.mlp.fc1.*", VISION("mlp.linear_1.*")), /* files of before torchvision 0.12 */
+    ONE("blocks.#.mlp.fc2.*", VISION("mlp.3.*")),
+    ONE("blocks.#.mlp.fc2.*", VISION("mlp.linear_2.*")),
+    ONE("norm.*", "encoder.ln.*"),
+    END,
 };
 static const bt_import_left torchvision_left[] = {
     {"heads.", "classifier"},
-    {NULL},
+    {NULL, NULL},
 };
 
 const bt_import_family bt_import_families[] = {
@@ -203,7 +206,7 @@ const bt_import_family bt_import_families[] = {
     {"DINOv2 (hub)", "patch_embed.proj.weight", "mask_token", "blocks.", hub, hub_left, 1e-6, "hub", true},
     {"DINOv2 (hub)", "patch_embed.proj.weight", "register_tokens", "blocks.", hub, hub_left, 1e-6, "hub", true},
     {"timm", "patch_embed.proj.weight", NULL, "blocks.", timm, timm_left, 1e-6, "antialias", true},
-    {NULL},
+    {NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, false},
 };
 
 /* ---- patterns ---- */

@@ -157,8 +157,25 @@ static bt_status take_all(work *k) {
 
 /* ---- what is not taken ---- */
 
+/** Tensors that are left for the same reason: one line with the first of them. */
+typedef struct reason {
+    const char *why, *first;
+    int64_t count;
+} reason;
+
+static void count_reason(reason list[], int *used, int most, const char *why, const char *name) {
+    int i = 0;
+    while (i < *used && strcmp(list[i].why, why) != 0) i++;
+    if (i == most) return;
+    if (i == *used) list[(*used)++] = (reason){why, name, 0};
+    list[i].count++;
+}
+
 static void list_rest(work *k) {
+    enum { MOST = 16 };
     bt_import_result *r = k->r;
+    reason list[MOST];
+    int reasons = 0;
     for (int64_t i = 0; i < r->tensors; i++) {
         const bt_weight *w = bt_weights_at(k->source.weights, i);
         if (k->source.used[i]) {
@@ -168,13 +185,17 @@ static void list_rest(work *k) {
         const char *why = bt_import_why_left(&k->source, i);
         if (why) {
             r->left++;
-            bt_text_append(&r->left_out, "%s: %s\n", w->name, why);
+            count_reason(list, &reasons, MOST, why, w->name);
         } else {
             char shape[128];
             shape_of(w, shape, sizeof shape);
             bt_text_append(&r->problems, "unexpected: %s %s\n", w->name, shape);
             k->problems++;
         }
+    }
+    for (int i = 0; i < reasons; i++) {
+        if (list[i].count == 1) bt_text_append(&r->left_out, "%s: %s\n", list[i].first, list[i].why);
+        else bt_text_append(&r->left_out, "%s and %lld more: %s\n", list[i].first, (long long)list[i].count - 1, list[i].why);
     }
 }
 

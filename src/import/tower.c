@@ -1,7 +1,6 @@
 /* Shapes first, then configuration, then what is published; doubt is refused. */
 #include "import/tower.h"
 
-#include "base/text.h"
 
 #include <math.h>
 #include <string.h>

@@ -3,6 +3,7 @@
 #define BITTERN_IMPORT_TOWER_H
 
 #include "import/hints.h"
+#include "base/text.h"
 #include "import/source.h"
 
 /** Derives `out`. `given` overrides what files say (0, -1: not given), `file` is the configuration's. Where neither shapes nor

@@ -31,6 +31,7 @@ static const struct {
 };
 
 const char *const bt_vit_activation_names[BT_VIT_ACTIVATIONS + 1] = {"gelu", "quick_gelu", "swiglu"};
+const char *const bt_resampling_names[BT_RESAMPLINGS + 1] = {"hub", "antialias", "transformers"};
 const char *const bt_vit_positions_names[BT_VIT_POSITIONS + 1] = {"learned", "rotary"};
 
 bool bt_vit_named(const char *name, bt_vit_config *out) {

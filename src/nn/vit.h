@@ -14,6 +14,9 @@ extern const char *const bt_vit_activation_names[BT_VIT_ACTIVATIONS + 1]; /**< g
 typedef enum bt_vit_positions { BT_VIT_LEARNED, BT_VIT_ROTARY, BT_VIT_POSITIONS } bt_vit_positions;
 extern const char *const bt_vit_positions_names[BT_VIT_POSITIONS + 1]; /**< learned, rotary */
 
+typedef enum bt_resampling { BT_RESAMPLE_HUB, BT_RESAMPLE_ANTIALIAS, BT_RESAMPLE_TRANSFORMERS, BT_RESAMPLINGS } bt_resampling;
+extern const char *const bt_resampling_names[BT_RESAMPLINGS + 1];
+
 typedef struct bt_vit_config {
     int image, patch;         /**< pixels of a side; image is a multiple of patch */
     int width, depth, heads;

@@ -39,9 +39,20 @@ static const bt_option model_options[] = {
     BT_OPTION_INT(bt_model_section, heads, "3", 1, 256, "of attention; width / heads is a head's size (custom)"),
     BT_OPTION_INT(bt_model_section, mlp, "0", 0, 65536, "hidden width; 0: four times the width (custom)"),
     BT_OPTION_INT(bt_model_section, registers, "0", 0, 64, "register tokens (custom)"),
+    BT_OPTION_INT(bt_model_section, output, "0", 0, 16384, "width of a projection behind the last norm, as in CLIP; 0: without (custom)"),
+    BT_OPTION_ENUM(bt_model_section, activation, "gelu", bt_vit_activation_names, "of the MLP (custom)"),
+    BT_OPTION_ENUM(bt_model_section, positions, "learned", bt_vit_positions_names, "of patches: learned and added, or rotary in attention, as in DINOv3 (custom)"),
+    BT_OPTION_INT(bt_model_section, grid, "0", 0, 1024, "side of the learned positions in patches, resampled for other images; 0: image / patch (custom)"),
+    BT_OPTION_ENUM(bt_model_section, resampling, "antialias", bt_resampling_names, "of learned positions: whose bicubic, hub (DINOv2 without registers), antialias (timm, open_clip, DINOv2 with registers), transformers (custom)"),
+    BT_OPTION_DOUBLE(bt_model_section, rope_theta, "100", 1, 1e9, "base of the frequencies of rotary positions (custom)"),
     BT_OPTION_BOOL(bt_model_section, layer_scale, "false", "a trained scale on each residual branch (custom)"),
+    BT_OPTION_BOOL(bt_model_section, pre_norm, "false", "layer norm before the first block, as in CLIP (custom)"),
+    BT_OPTION_BOOL(bt_model_section, patch_bias, "true", "of the patch embedding (custom)"),
+    BT_OPTION_BOOL(bt_model_section, qkv_bias, "true", "of queries, keys and values (custom)"),
     BT_OPTION_BOOL(bt_model_section, train_all, "false", "train all weights of the tower, not adapters"),
     BT_OPTION_DOUBLE(bt_model_section, norm_eps, "1e-6", 0, 1, "of layer norm (custom)"),
+    BT_OPTION_FLOATS(bt_model_section, mean, "0.485, 0.456, 0.406", -1000, 1000, "of red, green, blue, on the scale 0 to 1"),
+    BT_OPTION_FLOATS(bt_model_section, std, "0.229, 0.224, 0.225", 1e-6, 1000, "likewise: what is left is divided by it"),
 };
 static const bt_option adapter_options[] = {
     BT_OPTION_STRING(bt_adapter_section, targets, "none", "adapted layers: none, or a list of q, k, v, qkv, proj, fc1, fc2, as in q,v"),
@@ -220,7 +231,13 @@ static bt_status check_scores(const bt_run_config *c, const bt_options *o) {
     return BT_OK;
 }
 
+static bt_status check_three(const bt_float_list *list, const bt_options *o, const char *path) {
+    return list->count == 3 ? BT_OK : bt_options_error(o, path, "%d numbers, expected 3: red, green, blue", list->count);
+}
+
 bt_status bt_run_config_check(const bt_run_config *c, const bt_options *o) {
+    BT_TRY(check_three(&c->model.mean, o, "model.mean"));
+    BT_TRY(check_three(&c->model.std, o, "model.std"));
     if (c->augment.scale_min > c->augment.scale_max)
         return bt_options_error(o, "augment.scale_min", "%g is above augment.scale_max %g", c->augment.scale_min, c->augment.scale_max);
     if (c->augment.in_step && bt_run_config_cached(c))

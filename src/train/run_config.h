@@ -16,9 +16,11 @@ typedef struct bt_run_section {
 
 typedef struct bt_model_section {
     const char *name, *weights;
-    int image, patch, width, depth, heads, mlp, registers;
-    bool layer_scale, train_all;
-    double norm_eps;
+    int image, patch, width, depth, heads, mlp, registers, output, grid;
+    int activation, positions, resampling; /**< bt_vit_activation, bt_vit_positions, bt_resampling */
+    bool layer_scale, pre_norm, patch_bias, qkv_bias, train_all;
+    double norm_eps, rope_theta;
+    bt_float_list mean, std;
 } bt_model_section;
 
 typedef struct bt_adapter_section {
@@ -98,6 +100,10 @@ bool bt_run_config_stored(const bt_run_config *config);
 
 /** Whether steps are on embeddings: stored ones, or those of train.cached_views. */
 bool bt_run_config_cached(const bt_run_config *config);
+
+/** Where model.weights is a file that describes its tower (bittern import, bittern export), takes from it what the configuration leaves
+ *  at its defaults: the tower, the pictures' preprocessing. BT_ERR_CONFIG where the two contradict each other; model.image may differ. */
+bt_status bt_run_config_adopt(bt_run_config *config, bt_options *options) BT_MUST_CHECK;
 
 /** Checks that span options; messages name the option and where it was set. */
 bt_status bt_run_config_check(const bt_run_config *config, const bt_options *options) BT_MUST_CHECK;

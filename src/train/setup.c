@@ -16,13 +16,20 @@ static bt_status vit_of(const bt_run_config *c, bt_vit_config *vit) {
     if (strcmp(c->model.name, "custom") == 0) {
         *vit = (bt_vit_config){.image = c->model.image, .patch = c->model.patch, .width = c->model.width, .depth = c->model.depth,
                                .heads = c->model.heads, .mlp = c->model.mlp ? c->model.mlp : 4 * c->model.width,
-                               .registers = c->model.registers, .layer_scale = c->model.layer_scale, .layer_scale_init = 1e-5f,
-                               .norm_eps = (float)c->model.norm_eps, .mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}};
+                               .registers = c->model.registers, .output = c->model.output, .grid = c->model.grid, .resampling = c->model.resampling,
+                               .activation = (bt_vit_activation)c->model.activation, .positions = (bt_vit_positions)c->model.positions,
+                               .rope_theta = (float)c->model.rope_theta, .layer_scale = c->model.layer_scale, .layer_scale_init = 1e-5f,
+                               .pre_norm = c->model.pre_norm, .no_patch_bias = !c->model.patch_bias, .no_qkv_bias = !c->model.qkv_bias,
+                               .norm_eps = (float)c->model.norm_eps};
     } else if (!bt_vit_named(c->model.name, vit)) {
         return bt_error(BT_ERR_CONFIG, "model.name \"%s\" is unknown; allowed: custom, vit_tiny_patch16_224, vit_small_patch14_dinov2, ... (bittern inspect models)",
                         c->model.name);
     } else if (c->model.image) {
         vit->image = c->model.image;
+    }
+    for (int k = 0; k < 3; k++) {
+        vit->mean[k] = c->model.mean.items[k];
+        vit->std[k] = c->model.std.items[k];
     }
     return bt_vit_check(vit);
 }

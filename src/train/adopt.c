@@ -1,0 +1,96 @@
+/* A configuration that takes its tower from the description of its weight file. */
+#include "train/run_config.h"
+
+#include "base/number.h"
+#include "nn/vit_json.h"
+
+#include <bittern/safetensors.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct adoption {
+    bt_options *options;
+    const char *file;
+} adoption;
+
+/** Sets an option that is at its default; one that is set otherwise must say the same, or `free`. */
+static bt_status adopt(const adoption *a, const char *path, const char *value, bool free) {
+    int index = bt_options_find(a->options, path);
+    BT_ASSERT(index >= 0);
+    if (strcmp(bt_options_origin(a->options, index), "default") == 0) return bt_options_set_text(a->options, path, value, a->file);
+    bt_text set = {0};
+    bt_options_write_value(a->options, index, &set);
+    bool same = free || strcmp(bt_text_get(&set), value) == 0;
+    bt_status status = same ? BT_OK : bt_options_error(a->options, path, "%s, but %s has %s; leave it out, or take other weights", bt_text_get(&set), a->file, value);
+    bt_text_free(&set);
+    return status;
+}
+
+static bt_status adopt_int(const adoption *a, const char *path, int64_t value) {
+    char text[32];
+    snprintf(text, sizeof text, "%" PRId64, value);
+    return adopt(a, path, text, false);
+}
+
+static bt_status adopt_float(const adoption *a, const char *path, float value) {
+    char text[BT_NUMBER_BYTES];
+    return adopt(a, path, bt_number_write_double(bt_number_shortest(value), text), false);
+}
+
+static bt_status adopt_bool(const adoption *a, const char *path, bool value) { return adopt(a, path, value ? "true" : "false", false); }
+
+static bt_status adopt_tower(const adoption *a, const bt_vit_config *c) {
+    char image[32];
+    snprintf(image, sizeof image, "%d", c->image);
+    BT_TRY(adopt(a, "model.image", image, true));
+    BT_TRY(adopt_int(a, "model.patch", c->patch));
+    BT_TRY(adopt_int(a, "model.width", c->width));
+    BT_TRY(adopt_int(a, "model.depth", c->depth));
+    BT_TRY(adopt_int(a, "model.heads", c->heads));
+    BT_TRY(adopt_int(a, "model.mlp", c->mlp));
+    BT_TRY(adopt_int(a, "model.registers", c->registers));
+    BT_TRY(adopt_int(a, "model.output", c->output));
+    if (c->positions == BT_VIT_LEARNED) BT_TRY(adopt_int(a, "model.grid", c->grid ? c->grid : c->image / c->patch));
+    BT_TRY(adopt(a, "model.activation", bt_vit_activation_names[c->activation], false));
+    BT_TRY(adopt(a, "model.positions", bt_vit_positions_names[c->positions], false));
+    BT_TRY(adopt(a, "model.resampling", bt_resampling_names[c->resampling], true));
+    if (c->positions == BT_VIT_ROTARY) BT_TRY(adopt_float(a, "model.rope_theta", c->rope_theta));
+    BT_TRY(adopt_bool(a, "model.layer_scale", c->layer_scale));
+    BT_TRY(adopt_bool(a, "model.pre_norm", c->pre_norm));
+    BT_TRY(adopt_bool(a, "model.patch_bias", !c->no_patch_bias));
+    BT_TRY(adopt_bool(a, "model.qkv_bias", !c->no_qkv_bias));
+    return adopt_float(a, "model.norm_eps", c->norm_eps);
+}
+
+/** The tower of the description; *found false if the file has none. */
+static bt_status read_tower(const char *path, bt_vit_config *out, bool *found) {
+    char name[64];
+    bt_safetensors *file;
+    bt_json *json = NULL;
+    const bt_json_value *tower;
+    BT_TRY(bt_safetensors_open(path, &file));
+    const char *text = bt_safetensors_metadata(file, "bittern");
+    *found = text != NULL;
+    bt_status status = text ? bt_json_parse(text, strlen(text), path, 0, &json) : BT_OK;
+    if (json) {
+        status = bt_json_get(bt_json_root(json), "tower", BT_JSON_OBJECT, &tower);
+        if (status == BT_OK) status = bt_vit_read_json(tower, out, name, sizeof name);
+        bt_json_free(json);
+    }
+    bt_safetensors_close(file);
+    return status;
+}
+
+bt_status bt_run_config_adopt(bt_run_config *c, bt_options *o) {
+    size_t length = strlen(c->model.weights);
+    bt_vit_config vit = {.image = 0};
+    bool found;
+    if (length < 13 || strcmp(c->model.weights + length - 12, ".safetensors") != 0 || strcmp(c->model.name, "custom") != 0) return BT_OK;
+    char file[1100];
+    if (snprintf(file, sizeof file, "%s", c->model.weights) >= (int)sizeof file) return bt_options_error(o, "model.weights", "a path of over %zu bytes", sizeof file - 1);
+    bt_status status = read_tower(file, &vit, &found);
+    if (status != BT_OK) return bt_error_prefix(status, "model.weights");
+    return found ? adopt_tower(&(adoption){o, file}, &vit) : BT_OK;
+}
