@@ -1,5 +1,7 @@
 /* bittern import. */
 #include "cli/cli.h"
+#include "base/file.h"
+#include "encoder/adapters.h"
 #include "formats/json.h"
 #include "import/import.h"
 #include "nn/vit_json.h"
@@ -8,7 +10,7 @@
 #include <string.h>
 
 typedef struct import_flags {
-    const char *out, *config, *prefix;
+    const char *out, *config, *prefix, *base;
     int heads, image, activation;
     double norm_eps;
     bool map, json;
@@ -19,6 +21,7 @@ static const bt_option import_options[] = {
     BT_OPTION_STRING(import_flags, out, "", "the file that is written, .safetensors; without: the weights are only looked at"),
     BT_OPTION_STRING(import_flags, config, "", "config.json or open_clip_config.json of the model; without: the one beside the weights"),
     BT_OPTION_STRING(import_flags, prefix, "", "of the tower's names, where a file holds several, as in teacher.backbone."),
+    BT_OPTION_STRING(import_flags, base, "", "for a folder of peft's adapters: the run or .safetensors file that has their tower"),
     BT_OPTION_INT(import_flags, heads, "0", 0, 1024, "of attention; 0: as configuration or publication say"),
     BT_OPTION_ENUM(import_flags, activation, "auto", activations, "of the MLP; auto: as shapes, configuration or publication say"),
     BT_OPTION_DOUBLE(import_flags, norm_eps, "0", 0, 1, "of layer norm; 0: as configuration or publication say"),
@@ -51,11 +54,11 @@ static void print_result(FILE *to, const bt_import_result *r, const import_flags
     if (!*r->family) return;
     fprintf(to, "recognised: %s, %s, %lld tensors\n", r->family, r->format, (long long)r->tensors);
     print_lines(to, "  ", &r->notes);
-    if (r->vit.width) print_tower(to, &r->vit);
+    if (r->config.width) print_tower(to, &r->config);
     if (f->map) print_lines(to, "  ", &r->map);
     print_lines(to, "left out: ", &r->left_out);
     print_lines(to, "", &r->problems);
-    if (good && *f->out) fprintf(to, "%s: %lld tensors from %lld\n", f->out, (long long)r->written, (long long)r->taken);
+    if (good && *f->out) fprintf(to, "%s: %d tensors from %lld\n", f->out, bt_params_count(r->store), (long long)r->taken);
     if (good && !*f->out) fprintf(to, "all tensors fit; --out FILE.safetensors writes the file\n");
 }
 
@@ -80,7 +83,7 @@ static bt_status print_json(const bt_import_result *r, const import_flags *f) {
     bt_json_member_string(&w, "format", r->format);
     bt_json_member_string(&w, "prefix", r->prefix);
     bt_json_key(&w, "tower");
-    bt_vit_write_json(&r->vit, r->family, &w);
+    bt_vit_write_json(&r->config, r->family, &w);
     bt_json_member_integer(&w, "tensors", r->tensors);
     bt_json_member_integer(&w, "taken", r->taken);
     bt_json_member_integer(&w, "left", r->left);
@@ -96,20 +99,32 @@ static bt_status print_json(const bt_import_result *r, const import_flags *f) {
 
 static const char *text_or_none(const char *text) { return *text ? text : NULL; }
 
+static bt_status import_adapters(const char *folder, const import_flags *f) {
+    bt_export_result r;
+    if (!*f->base || !*f->out) return bt_error(BT_ERR_USAGE, "%s holds adapters of peft; name their tower and the file to write: --base TOWER.safetensors --out ADAPTERS.safetensors", folder);
+    BT_TRY(bt_adapters_import(folder, f->base, f->out, &r));
+    printf("%s: adapters of %s, rank %d, alpha %g, on the tower of %s; %lld tensors\n", f->out, r.info.targets, r.info.lora.rank, (double)r.info.lora.alpha, f->base, (long long)r.tensors);
+    return BT_OK;
+}
+
 static bt_status import(const bt_arguments *a) {
     const import_flags *f = a->flags;
+    char adapters[1100];
     size_t length = strlen(f->out);
     if (length && (length < 13 || strcmp(f->out + length - 12, ".safetensors") != 0))
         return bt_error(BT_ERR_USAGE, "--out %s: the name of the output ends in .safetensors", f->out);
-    bt_import_options o = {.path = a->operand[0], .config = text_or_none(f->config), .prefix = text_or_none(f->prefix), .out = text_or_none(f->out),
+    int written = snprintf(adapters, sizeof adapters, "%s/adapter_config.json", a->operand[0]);
+    if (written > 0 && written < (int)sizeof adapters && bt_file_exists(adapters)) return import_adapters(a->operand[0], f);
+    bt_import_options o = {.path = a->operand[0], .config = text_or_none(f->config), .prefix = text_or_none(f->prefix),
                            .given = {.heads = f->heads, .image = f->image, .activation = f->activation - 1, .norm_eps = f->norm_eps}};
     bt_import_result r;
     bt_status status = bt_import(&o, &r);
+    if (status == BT_OK && *f->out) status = bt_tower_write(&r.vit, r.store, r.family, f->out);
     if (f->json && status == BT_OK) status = print_json(&r, f);
     else print_result(status == BT_OK ? stdout : stderr, &r, f, status == BT_OK);
     bt_import_result_free(&r);
     return status;
 }
 
-const bt_command bt_command_import = {"import", "WEIGHTS", "a published tower (DINOv2, DINOv3, ViT, CLIP) as one file of ours",
+const bt_command bt_command_import = {"import", "WEIGHTS | FOLDER", "a published tower (DINOv2, DINOv3, ViT, CLIP) as one file of ours",
                                       1, 1, &import_table, sizeof(import_flags), false, import};

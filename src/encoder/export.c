@@ -53,7 +53,7 @@ static bool wanted(const char *name, bool adapters) {
     return adapters ? lora || head : !lora;
 }
 
-static bt_status write_file(const bt_model *m, bool adapters, const char *out, bt_export_result *r) {
+bt_status bt_model_write(const bt_model *m, bool adapters, const char *out, bt_export_result *r) {
     bt_text json = {0};
     bt_safetensors_source *sources = bt_memory_zeroed((size_t)bt_params_count(m->store), sizeof *sources);
     bt_status status = sources ? bt_model_info_write(&r->info, adapters, &json) : BT_ERR_MEMORY;
@@ -73,7 +73,27 @@ static bt_status write_file(const bt_model *m, bool adapters, const char *out, b
     return status;
 }
 
-bt_status bt_model_export(const bt_model_source *source, bool adapters, const char *out, bt_export_result *result) {
+/** The tower under a library's names. */
+static bt_status write_named(const bt_model *m, bt_export_form form, const char *out, bt_export_result *r) {
+    bt_named_tensors named;
+    BT_TRY(bt_name_tensors(&m->vit, m->store, form, &named));
+    bt_safetensors_source *sources = bt_memory_zeroed((size_t)named.count, sizeof *sources);
+    bt_status status = sources ? BT_OK : BT_ERR_MEMORY;
+    for (int i = 0; i < named.count && status == BT_OK; i++) {
+        const bt_named_tensor *t = &named.list[i];
+        double count = 1;
+        sources[i] = (bt_safetensors_source){.name = t->name, .dtype = BT_FILE_F32, .rank = t->rank, .data = t->data};
+        for (int k = 0; k < t->rank; k++) count *= (double)(sources[i].dim[k] = t->dim[k]);
+        r->bytes += count * sizeof(float);
+    }
+    if (status == BT_OK) status = bt_safetensors_write(out, sources, named.count, &(bt_safetensors_pair){"format", "pt"}, 1);
+    r->tensors = named.count;
+    bt_memory_free(sources);
+    bt_named_tensors_free(&named);
+    return status;
+}
+
+bt_status bt_model_export(const bt_model_source *source, bool adapters, bt_export_form form, const char *out, bt_export_result *result) {
     bt_export_result r = {.tensors = 0};
     bt_model m = {.store = NULL};
     BT_TRY(bt_model_open(source, BT_F32, &r.info, &m));
@@ -82,8 +102,15 @@ bt_status bt_model_export(const bt_model_source *source, bool adapters, const ch
         status = bt_error(BT_ERR_CONFIG, "%s has no adapters (adapter.targets: none); export it without --adapter", source->path);
     if (adapters && status == BT_OK) r.info.tower_crc = bt_model_tower_crc(&m);
     if (!adapters && status == BT_OK) status = merge(&m, &r.merged);
-    if (status == BT_OK) status = write_file(&m, adapters, out, &r);
+    if (status == BT_OK) status = form == BT_FORM_BITTERN ? bt_model_write(&m, adapters, out, &r) : write_named(&m, form, out, &r);
     bt_model_release(&m);
     if (status == BT_OK) *result = r;
     return status;
+}
+
+bt_status bt_tower_write(const bt_vit *vit, bt_params *store, const char *name, const char *out) {
+    bt_export_result r = {.info = {.method = &bt_method_features, .targets = "none", .vit = vit->config, .resize = vit->config.image, .filter = BT_FILTER_BICUBIC}};
+    const bt_model m = {.store = store, .vit = *vit, .method = &bt_method_features};
+    snprintf(r.info.tower, sizeof r.info.tower, "%s", name);
+    return bt_model_write(&m, false, out, &r);
 }

@@ -1,8 +1,7 @@
-/* From a recognised file to one of ours. */
+/* From a recognised file to a tower with its values. */
 #include "import/import.h"
 
 #include "base/memory.h"
-#include "encoder/model_info.h"
 #include "import/tower.h"
 
 #include <stdio.h>
@@ -11,8 +10,7 @@
 typedef struct work {
     const bt_import_options *o;
     bt_import_source source;
-    bt_params *store;
-    bt_vit vit;
+    bt_params *store; /* the result's */
     bt_import_result *r;
     int problems;
 } work;
@@ -205,28 +203,6 @@ static bt_status refuse(const work *k) {
                     k->problems > 1 ? "; ..." : "");
 }
 
-/* ---- writing ---- */
-
-static bt_status write_file(work *k) {
-    bt_model_info info = {.method = bt_method_named("features"), .targets = "none", .vit = k->vit.config, .resize = k->vit.config.image, .filter = BT_FILTER_BICUBIC};
-    bt_text json = {0};
-    int count = bt_params_count(k->store);
-    bt_safetensors_source *sources = bt_memory_zeroed((size_t)count, sizeof *sources);
-    snprintf(info.tower, sizeof info.tower, "%s", k->r->family);
-    bt_status status = sources ? bt_model_info_write(&info, false, &json) : BT_ERR_MEMORY;
-    for (int i = 0; i < count && status == BT_OK; i++) {
-        const bt_param_spec *spec = bt_params_spec(k->store, i);
-        sources[i] = (bt_safetensors_source){.name = spec->name, .dtype = BT_FILE_F32, .rank = spec->shape.rank, .data = bt_params_host(k->store, i)};
-        for (int d = 0; d < spec->shape.rank; d++) sources[i].dim[d] = spec->shape.dim[d];
-    }
-    const bt_safetensors_pair metadata[] = {{BT_MODEL_INFO_KEY, bt_text_get(&json)}, {"format", "pt"}, {"imported_from", k->r->family}};
-    if (status == BT_OK) status = bt_safetensors_write(k->o->out, sources, count, metadata, 3);
-    k->r->written = count;
-    bt_text_free(&json);
-    bt_memory_free(sources);
-    return status;
-}
-
 /* ---- all of it ---- */
 
 static bt_status read_hints(const bt_import_options *o, bt_import_hints *out) {
@@ -248,19 +224,18 @@ static bt_status describe(work *k, const bt_weights *weights) {
     if (*r->prefix) bt_text_append(&r->notes, "prefix \"%s\" taken off\n", r->prefix);
     if (k->source.chunked) bt_text_append(&r->notes, "chunks of blocks laid straight\n");
     if (*file.path) bt_text_append(&r->notes, "read with %s\n", file.path);
-    return bt_import_tower(&k->source, &k->o->given, &file, &r->vit, &r->notes);
+    return bt_import_tower(&k->source, &k->o->given, &file, &r->config, &r->notes);
 }
 
 static bt_status run(work *k, const bt_weights *weights) {
     bt_status status = describe(k, weights);
     if (status != BT_OK) return bt_error_prefix(status, "%s", k->o->path);
-    k->store = bt_params_new(BT_F32);
-    bt_vit_init(&k->vit, k->store, &k->r->vit, &(bt_vit_training){.group = 0});
+    k->store = k->r->store = bt_params_new(BT_F32);
+    bt_vit_init(&k->r->vit, k->store, &k->r->config, &(bt_vit_training){.blank = true});
     BT_TRY(take_all(k));
     list_rest(k);
     BT_TRY(bt_text_status(&k->r->problems));
-    if (k->problems) return refuse(k);
-    return k->o->out ? write_file(k) : BT_OK;
+    return k->problems ? refuse(k) : BT_OK;
 }
 
 bt_status bt_import(const bt_import_options *options, bt_import_result *out) {
@@ -270,10 +245,6 @@ bt_status bt_import(const bt_import_options *options, bt_import_result *out) {
     BT_TRY(bt_weights_open(options->path, &weights));
     bt_status status = run(&k, weights);
     if (k.source.weights) bt_import_source_close(&k.source);
-    if (k.store) {
-        bt_vit_release(&k.vit);
-        bt_params_free(k.store);
-    }
     bt_weights_close(weights);
     return status;
 }
@@ -283,4 +254,8 @@ void bt_import_result_free(bt_import_result *r) {
     bt_text_free(&r->map);
     bt_text_free(&r->left_out);
     bt_text_free(&r->problems);
+    if (!r->store) return;
+    bt_vit_release(&r->vit);
+    bt_params_free(r->store);
+    r->store = NULL;
 }

@@ -1,4 +1,4 @@
-/* A published tower as one file of ours: recognised, mapped name by name, checked, written as safetensors with its description.
+/* A published tower as one of ours: recognised, mapped name by name, checked (encoder/export.h writes it).
  *
  * Nothing is guessed: a tensor that is missing, unexpected or of another shape refuses the file, and so does what neither tensors nor a
  * configuration nor the publication of the family decide. */
@@ -14,15 +14,16 @@ typedef struct bt_import_options {
     const char *config;   /**< config.json, open_clip_config.json; NULL: the one beside the weights, if there is one */
     const char *prefix;   /**< of the tower, where there are several; NULL */
     bt_import_hints given; /**< what the user says; overrides configurations */
-    const char *out;      /**< .safetensors; NULL: only looked at */
 } bt_import_options;
 
 typedef struct bt_import_result {
     const char *family;  /**< "DINOv2 (hub)" */
     char format[64];     /**< "PyTorch", "safetensors in 3 shards" */
     char prefix[200];
-    bt_vit_config vit;
-    int64_t tensors, taken, left, written; /**< of the file; used; left out for a reason; of ours */
+    bt_vit_config config;
+    bt_params *store;    /**< all values; NULL after a failure before they were read */
+    bt_vit vit;          /**< in it */
+    int64_t tensors, taken, left; /**< of the file; used; left out for a reason */
     bt_text notes;       /**< lines: what was decided by something else than shapes */
     bt_text map;         /**< lines "theirs -> ours", blocks once, with # */
     bt_text left_out;    /**< lines "name: why", by prefix */

@@ -34,6 +34,13 @@ bt_status bt_lora_parse_targets(const char *text, uint32_t *mask) {
     return BT_OK;
 }
 
+void bt_lora_write_targets(uint32_t mask, char *text, size_t bytes) {
+    size_t at = 0;
+    snprintf(text, bytes, "none");
+    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++)
+        if ((mask & targets[i].mask) && at < bytes) at += (size_t)snprintf(text + at, bytes - at, "%s%s", at ? "," : "", targets[i].name);
+}
+
 bt_lora bt_lora_declare(bt_params *store, const char *layer, int64_t inputs, int64_t part_width, const int *part, int parts,
                         const bt_lora_config *config, int stream, int group, float decay, uint64_t seed) {
     bt_lora l = {.a = -1, .b = -1, .parts = parts, .rank = config->rank, .part_width = part_width,

@@ -38,6 +38,9 @@ typedef struct bt_lora {
 /** Parses "q,v", "qkv,proj", "none" into a mask. BT_ERR_CONFIG with the allowed names, or for q beside qkv. */
 bt_status bt_lora_parse_targets(const char *text, uint32_t *mask) BT_MUST_CHECK;
 
+/** A mask as text, "q,v" or "none". */
+void bt_lora_write_targets(uint32_t mask, char *text, size_t bytes);
+
 /** Adds `<layer>.lora_A.weight` and `<layer>.lora_B.weight` to the store: A uniform in +-1/sqrt(I) as in peft, B zero. */
 bt_lora bt_lora_declare(bt_params *store, const char *layer, int64_t inputs, int64_t part_width, const int *part, int parts,
                         const bt_lora_config *config, int stream, int group, float decay, uint64_t seed);

@@ -79,8 +79,12 @@ static int add_vector(const builder *b, const char *prefix, const char *name, in
     char full[128];
     snprintf(full, sizeof full, "%s%s", prefix, name);
     int index = add(b, full, bt_shape1(count), 0, BT_PARAM_F32);
-    bt_init_constant(b->store, index, value);
+    if (!b->training->blank) bt_init_constant(b->store, index, value);
     return index;
+}
+
+static void start_normal(const builder *b, int index, float std) {
+    if (!b->training->blank) bt_init_normal(b->store, index, std, b->training->seed);
 }
 
 /** A linear layer; `mask` holds the adapter targets that concern it, `parts` how they lie in its outputs. */
@@ -90,7 +94,7 @@ static bt_vit_linear add_linear(builder *b, const char *prefix, const char *laye
     snprintf(name, sizeof name, "%s%s.weight", prefix, layer);
     bt_vit_linear l = {.inputs = inputs, .outputs = outputs, .lora = {.a = -1, .b = -1}};
     l.w = add(b, name, bt_shape2(outputs, inputs), 0, BT_PARAM_WEIGHT);
-    bt_init_normal(b->store, l.w, 0.02f, b->training->seed);
+    start_normal(b, l.w, 0.02f);
     snprintf(name, sizeof name, "%s.bias", layer);
     l.b = bias ? add_vector(b, prefix, name, outputs, 0) : -1;
     int stream = ++b->next_stream; /* counted for layers without adapter too: targets do not change the others' draws */
@@ -106,7 +110,7 @@ static void add_block(builder *b, const bt_vit_config *c, int index, bt_vit_bloc
     char prefix[64];
     snprintf(prefix, sizeof prefix, "blocks.%d.", index);
     uint32_t targets = b->training->lora.targets;
-    int64_t d = c->width, hidden = c->mlp;
+    int64_t d = c->width, hidden = c->mlp, gated = c->activation == BT_VIT_SWIGLU ? 2 * hidden : hidden;
     out->norm1_w = add_vector(b, prefix, "norm1.weight", d, 1);
     out->norm1_b = add_vector(b, prefix, "norm1.bias", d, 0);
     int part[3] = {0}, parts = 0;
@@ -120,29 +124,28 @@ static void add_block(builder *b, const bt_vit_config *c, int index, bt_vit_bloc
     out->scale1 = c->layer_scale ? add_vector(b, prefix, "ls1.gamma", d, c->layer_scale_init) : -1;
     out->norm2_w = add_vector(b, prefix, "norm2.weight", d, 1);
     out->norm2_b = add_vector(b, prefix, "norm2.bias", d, 0);
-    out->fc1 = add_linear(b, prefix, "mlp.fc1", d, hidden, true, whole, targets & BT_LORA_FC1 ? 1 : 0, hidden);
+    out->fc1 = add_linear(b, prefix, "mlp.fc1", d, gated, true, whole, targets & BT_LORA_FC1 ? 1 : 0, gated);
     out->fc2 = add_linear(b, prefix, "mlp.fc2", hidden, d, true, whole, targets & BT_LORA_FC2 ? 1 : 0, d);
     out->scale2 = c->layer_scale ? add_vector(b, prefix, "ls2.gamma", d, c->layer_scale_init) : -1;
 }
 
 void bt_vit_init(bt_vit *out, bt_params *store, const bt_vit_config *c, const bt_vit_training *training) {
     builder b = {store, training, 0};
-    uint64_t seed = training->seed;
     int64_t d = c->width, inputs = 3 * (int64_t)c->patch * c->patch, side = c->image / c->patch;
     int64_t columns = (inputs + 7) / 8 * 8; /* 16-byte rows in bf16, which tensor cores ask for: 588 becomes 592 */
     *out = (bt_vit){.config = *c, .patch_b = -1, .reg = -1, .pre_w = -1, .pre_b = -1, .projection = -1};
     out->block = calloc((size_t)c->depth, sizeof *out->block);
     BT_ASSERT(out->block);
     out->patch_w = add(&b, "patch_embed.proj.weight", bt_shape4(d, 3, c->patch, c->patch), columns, BT_PARAM_WEIGHT);
-    bt_init_uniform(store, out->patch_w, 1.0f / sqrtf((float)inputs), seed);
+    if (!training->blank) bt_init_uniform(store, out->patch_w, 1.0f / sqrtf((float)inputs), training->seed);
     if (!c->no_patch_bias) out->patch_b = add_vector(&b, "", "patch_embed.proj.bias", d, 0);
     out->cls = add(&b, "cls_token", bt_shape3(1, 1, d), 0, BT_PARAM_F32);
-    bt_init_normal(store, out->cls, 1e-6f, seed);
+    start_normal(&b, out->cls, 1e-6f);
     out->pos = add(&b, "pos_embed", bt_shape3(1, 1 + side * side, d), 0, BT_PARAM_F32);
-    bt_init_normal(store, out->pos, 0.02f, seed);
+    start_normal(&b, out->pos, 0.02f);
     if (c->registers) {
         out->reg = add(&b, "reg_token", bt_shape3(1, c->registers, d), 0, BT_PARAM_F32);
-        bt_init_normal(store, out->reg, 1e-6f, seed);
+        start_normal(&b, out->reg, 1e-6f);
     }
     if (c->pre_norm) {
         out->pre_w = add_vector(&b, "", "norm_pre.weight", d, 1);
@@ -153,7 +156,7 @@ void bt_vit_init(bt_vit *out, bt_params *store, const bt_vit_config *c, const bt
     out->norm_b = add_vector(&b, "", "norm.bias", d, 0);
     if (!c->output) return;
     out->projection = add(&b, "projection.weight", bt_shape2(c->output, d), 0, BT_PARAM_WEIGHT);
-    bt_init_normal(store, out->projection, 1.0f / sqrtf((float)d), seed);
+    start_normal(&b, out->projection, 1.0f / sqrtf((float)d));
 }
 
 void bt_vit_release(bt_vit *vit) {
@@ -192,9 +195,17 @@ static bt_value norm(const tower *t, bt_value x, int w, int b) {
     return bt_layer_norm(t->p, x, bt_param(t->p, t->store, w), bt_param(t->p, t->store, b), t->config->norm_eps);
 }
 
+static bt_value activate(const tower *t, bt_value x) {
+    switch (t->config->activation) {
+    case BT_VIT_QUICK_GELU: return bt_quick_gelu(t->p, x);
+    case BT_VIT_SWIGLU: return bt_swiglu(t->p, x);
+    default: return bt_gelu(t->p, x);
+    }
+}
+
 static bt_value mlp(const tower *t, const bt_vit_block *b, bt_value x) {
     bt_value h = norm(t, x, b->norm2_w, b->norm2_b);
-    return residual(t, x, &b->fc2, bt_gelu(t->p, linear(t, &b->fc1, h)), b->scale2);
+    return residual(t, x, &b->fc2, activate(t, linear(t, &b->fc1, h)), b->scale2);
 }
 
 /** All tokens. */

@@ -6,8 +6,13 @@
  * f32: class token, patches and embedding within 1e-4, relative in the 2-norm of a tensor, at every size of pictures that the fixture has;
  * gradients of adapters within 1e-3 (they pass through all blocks). bf16: 4e-2 and 0.1: weights and activations have 8 bits, and the
  * random weights of fixtures are larger than trained ones. */
-#include "encoder/model_open.h"
+#include "encoder/export.h"
 #include "import/import.h"
+#include "import/source.h"
+#include "formats/json.h"
+#include "tensor/backend.h"
+
+#include <bittern/safetensors.h>
 
 #include <dirent.h>
 #include <math.h>
@@ -16,7 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { COUNT = 2, PATH = 1200, RANK = 2 };
+enum { COUNT = 2, FOLDER = 1000, PATH = FOLDER + 64, RANK = 2 };
 extern const bt_backend BT_TESTED_BACKEND;
 
 static int passed, failed;
@@ -41,7 +46,7 @@ static double difference(const float *a, const float *b, int64_t count) {
 /* ---- a fixture ---- */
 
 typedef struct fixture {
-    char name[300], folder[PATH], model[PATH];
+    char name[300], folder[FOLDER], model[PATH];
     bt_safetensors *expected;
     bt_dtype compute;
 } fixture;
@@ -101,12 +106,52 @@ static int heads_of(const fixture *f) {
     return (int)heads;
 }
 
+/* ---- names back ---- */
+
+static bt_export_form form_of(const char *family) {
+    return strstr(family, "hub") ? BT_FORM_HUB : strstr(family, "transformers") ? BT_FORM_TRANSFORMERS : strstr(family, "CLIP") ? BT_FORM_OPEN_CLIP
+         : strstr(family, "torchvision") ? BT_FORM_TORCHVISION : BT_FORM_TIMM;
+}
+
+/** Name, shape and values of one tensor as in the library's file. */
+static bool same_tensor(const bt_named_tensor *t, const bt_weight *w) {
+    if (!w || w->rank != t->rank || memcmp(w->dim, t->dim, (size_t)t->rank * sizeof *t->dim) != 0) return false;
+    float *values = malloc((size_t)w->count * sizeof *values);
+    BT_ASSERT(values && bt_weight_to_f32(w, 0, w->count, values) == BT_OK);
+    bool same = memcmp(values, t->data, (size_t)w->count * sizeof *values) == 0;
+    free(values);
+    return same;
+}
+
+static void check_names(const fixture *f, const char *path, const bt_import_result *r) {
+    bt_weights *weights;
+    bt_import_source source;
+    bt_named_tensors named;
+    BT_ASSERT(bt_weights_open(path, &weights) == BT_OK && bt_import_source_open(weights, NULL, &source) == BT_OK);
+    bt_status status = bt_name_tensors(&r->vit, r->store, form_of(r->family), &named);
+    if (status != BT_OK) report(f->name, bt_error_message(), NAN, 0);
+    int wrong = 0;
+    for (int i = 0; status == BT_OK && i < named.count; i++) {
+        bool same = same_tensor(&named.list[i], bt_import_find(&source, named.list[i].name));
+        if (!same && wrong++ < 3) printf("  %s: %s is not what the library's file has\n", f->name, named.list[i].name);
+    }
+    if (status == BT_OK) {
+        report(f->name, "tensors under the library's names", wrong, 0);
+        report(f->name, "number of tensors", named.count != r->taken, 0);
+        bt_named_tensors_free(&named);
+    }
+    bt_import_source_close(&source);
+    bt_weights_close(weights);
+}
+
 static bool import(fixture *f) {
     char path[PATH];
     bt_import_result r;
     if (!find_weights(f, path)) return false;
-    bt_import_options o = {.path = path, .out = f->model, .given = {.heads = heads_of(f), .activation = -1}};
+    bt_import_options o = {.path = path, .given = {.heads = heads_of(f), .activation = -1}};
     bt_status status = bt_import(&o, &r);
+    if (status == BT_OK) status = bt_tower_write(&r.vit, r.store, r.family, f->model);
+    if (status == BT_OK) check_names(f, path, &r);
     if (status != BT_OK) printf("FAILED %s: %s\n%s", f->name, bt_error_message(), bt_text_get(&r.problems));
     bt_import_result_free(&r);
     status == BT_OK ? passed++ : failed++;
@@ -252,7 +297,10 @@ static void compare_gradients(const fixture *f, const bt_vit *vit, bt_params *st
 static void check_adapters(const fixture *f) {
     bt_model_info info;
     bt_model m = {.store = NULL};
-    if (bt_model_open(&(bt_model_source){.path = f->model}, BT_F32, &info, &m) != BT_OK) return report(f->name, bt_error_message(), NAN, 0);
+    if (bt_model_open(&(bt_model_source){.path = f->model}, BT_F32, &info, &m) != BT_OK) {
+        report(f->name, bt_error_message(), NAN, 0);
+        return;
+    }
     bt_model_release(&m);
     bt_params *store = bt_params_new(f->compute);
     bt_vit vit;
@@ -281,7 +329,7 @@ static void check_fixture(const char *folder, const char *name, bt_dtype compute
     snprintf(f.name, sizeof f.name, "%s", name);
     snprintf(f.folder, sizeof f.folder, "%s/%s", folder, name);
     snprintf(f.model, sizeof f.model, "/tmp/bittern_pretrained_%ld.safetensors", (long)getpid());
-    if (snprintf(path, sizeof path, "%s/%s/expected.safetensors", folder, name) >= PATH || access(path, R_OK) != 0) return;
+    if (snprintf(path, sizeof path, "%s/%s/expected.safetensors", folder, name) >= FOLDER || access(path, R_OK) != 0) return;
     BT_ASSERT(bt_safetensors_open(path, &f.expected) == BT_OK);
     if (import(&f)) {
         check_features(&f);

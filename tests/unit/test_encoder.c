@@ -231,11 +231,11 @@ static void test_merged_equals_apart(void **state) {
     const char *base = write_model("base.safetensors", &m, NULL, of_tower), *merged = scratch_path("merged.safetensors");
     bt_model_source source = {.path = apart, .base = base};
     bt_export_result r;
-    check_ok(bt_model_export(&source, false, merged, &r));
+    check_ok(bt_model_export(&source, false, BT_FORM_BITTERN, merged, &r));
     assert_int_equal(r.merged, 6); /* k with v, proj, fc2 of two blocks */
     assert_int_equal(r.info.lora.targets, i.lora.targets);
     const char *again = scratch_path("again.safetensors");
-    check_ok(bt_model_export(&source, true, again, &r));
+    check_ok(bt_model_export(&source, true, BT_FORM_BITTERN, again, &r));
     check_same_tensors(apart, again);
     bt_engine_options o = {.source = source, .device = "cpu", .dtype = BT_F32, .threads = 1, .batch = 2};
     bt_engine x, y;
@@ -253,9 +253,9 @@ static void test_merged_equals_apart(void **state) {
     bt_engine_close(&y);
     bt_params_host(m.store, m.vit.norm_b)[3] += 1; /* another tower */
     source.base = write_model("other.safetensors", &m, NULL, of_tower);
-    check_error(bt_model_export(&source, false, merged, &r), BT_ERR_FORMAT, "its tower is not the one that the adapters");
+    check_error(bt_model_export(&source, false, BT_FORM_BITTERN, merged, &r), BT_ERR_FORMAT, "its tower is not the one that the adapters");
     source.path = simple_model("plain.safetensors", &bt_method_crovca);
-    check_error(bt_model_export(&source, true, merged, &r), BT_ERR_CONFIG, "has no adapters");
+    check_error(bt_model_export(&source, true, BT_FORM_BITTERN, merged, &r), BT_ERR_CONFIG, "has no adapters");
     bt_text_free(&json);
     bt_model_release(&m);
 }
