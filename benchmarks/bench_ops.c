@@ -1,5 +1,5 @@
 /* bittern-bench ops: seconds, FLOP/s and bytes/s of every operation, at the shapes it has in real programs of one model: the LoRA
- * step (supervised, adapter dropout), full training by cross entropy, inference, and views of pictures. Bytes count each operand once.
+ * step (supervised, adapter dropout), full training by cross entropy, inference, what towers of other families have, and views of pictures. Bytes count each operand once.
  */
 #include "bench.h"
 
@@ -30,10 +30,10 @@ static row *row_of(table *t, const char *op) {
     return &t->list[t->count++];
 }
 
-/** Inputs by name, whatever the program asks for: small random bytes do as pixels, ids and one-hot labels. */
+/** Inputs by name, whatever the program asks for: small random bytes do as pixels, ids and one-hot labels, zeros as the rest. */
 static bt_status fill_inputs(bt_plan *plan) {
-    static const char *const names[] = {"images", "ids", "labels", "class"};
-    for (int k = 0; k < 4; k++) {
+    static const char *const names[] = {"images", "ids", "labels", "class", "hidden", "of hidden"};
+    for (int k = 0; k < (int)(sizeof names / sizeof names[0]); k++) {
         bt_dtype dtype;
         bt_shape shape;
         if (!bt_plan_find(plan, names[k], &dtype, &shape)) continue;
@@ -147,6 +147,39 @@ static bt_status measure_views(const bt_bench_options *o, bt_device *device, tab
     return status;
 }
 
+/** A program with its backward from all roots, whose first use of an operation counts. Ends it. */
+static bt_status measure_program(const bt_bench_options *o, bt_program *p, const bt_root *roots, int count, bt_device *device, table *all) {
+    bt_plan *plan = NULL;
+    void *block = NULL;
+    bt_differentiate(p, roots, count, 1);
+    bt_status status = bt_plan_new(p, device, &plan);
+    if (status == BT_OK) status = device->backend->alloc(device, bt_plan_bytes(plan), &block);
+    if (status == BT_OK) status = bt_plan_bind(plan, block);
+    if (status == BT_OK) status = measure_plan(o, plan, all);
+    if (block) device->backend->free(device, block);
+    bt_plan_free(plan);
+    bt_program_free(p);
+    return status;
+}
+
+/** Root `y`, whose gradient is the input `gradient`. */
+static bt_root root_of(bt_program *p, bt_value y, const char *gradient) {
+    return (bt_root){.value = y, .gradient = y ? bt_input(p, gradient, bt_dtype_of_value(p, y), bt_shape_of_value(p, y)) : 0};
+}
+
+/** What towers of other families than the named models have, at the shapes that it would have in this model. */
+static bt_status measure_other_towers(const bt_bench_options *o, bt_dtype dtype, bt_device *device, table *all) {
+    bt_vit_config vit;
+    if (!bt_vit_named(o->model, &vit)) return bt_error(BT_ERR_USAGE, "unknown model \"%s\"", o->model);
+    vit.image = o->image;
+    BT_TRY(bt_vit_check(&vit));
+    int64_t tokens = bt_vit_token_count(&vit), batch = o->batch;
+    bt_program *p = bt_program_new(&(bt_program_options){.compute = dtype, .training = true});
+    bt_value hidden = bt_input_with_gradient(p, "hidden", dtype, bt_shape3(batch, tokens, vit.mlp));
+    const bt_root roots[] = {root_of(p, bt_quick_gelu(p, hidden), "of hidden")};
+    return measure_program(o, p, roots, (int)(sizeof roots / sizeof roots[0]), device, all);
+}
+
 static void print_table(const bt_bench_options *o, const table *all) {
     for (int i = 0; i < all->count; i++) {
         const row *r = &all->list[i];
@@ -173,6 +206,7 @@ bt_status bt_bench_ops(const bt_bench_options *o) {
     table all = {.count = 0};
     bt_status status = BT_OK;
     for (size_t i = 0; i < sizeof scenes / sizeof scenes[0] && status == BT_OK; i++) status = measure_scene(o, dtype, device, &scenes[i], &all);
+    if (status == BT_OK) status = measure_other_towers(o, dtype, device, &all);
     if (status == BT_OK) status = measure_views(o, device, &all);
     if (status == BT_OK) print_table(o, &all);
     backend->close(device);

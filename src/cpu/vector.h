@@ -43,6 +43,8 @@ typedef struct bt_vector {
     void (*add_product)(double *s, const float *x, const float *y, int64_t n); /**< s += x y */
     void (*gelu)(float *y, const float *x, int64_t n);
     void (*gelu_dx)(float *dx, const float *dy, const float *x, int64_t n);
+    void (*quick_gelu)(float *y, const float *x, int64_t n);
+    void (*quick_gelu_dx)(float *dx, const float *dy, const float *x, int64_t n);
 
     /* Double-precision blocks of the coding rate. */
     void (*add_gram)(double *c, int64_t ldc, const double *a, const double *b, int64_t ld, int64_t n);

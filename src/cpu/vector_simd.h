@@ -1,8 +1,8 @@
 /* Loops over f32 arrays that must run near the speed of memory, mostly plain C that compilers turn into vectors.
  *
  * vector.c, vector_avx2.c and vector_avx512.c include this file, each under its own compiler flags (see cpu/vmath.h).
- * No loop but GELU's contracts multiply-adds, and sums run over sixteen fixed lanes in double, so all three copies give
- * the same bits; GELU's differ in the last one.
+ * No loop contracts multiply-adds but those with an exponential, and sums run over sixteen fixed lanes in double, so all
+ * three copies give the same bits; the exponentials' (GELU, sigmoid) differ in the last one.
  *
  * Arrays have n elements. An output may be the same array as an input, but may not overlap one otherwise.
  */
@@ -174,6 +174,23 @@ static void gelu_dx(float *dx, const float *dy, const float *x, int64_t n) {
     }
 }
 
+#define QUICK 1.702f
+
+static void quick_gelu(float *y, const float *x, int64_t n) {
+    for (int64_t i = 0; i < n; i += BT_LANES) {
+        bt_vf slope, v = bt_vf_get(x, i, n - i, false);
+        bt_vf_put(y, i, n - i, false, v * bt_vf_sigmoid(v * QUICK, &slope));
+    }
+}
+
+static void quick_gelu_dx(float *dx, const float *dy, const float *x, int64_t n) {
+    for (int64_t i = 0; i < n; i += BT_LANES) {
+        bt_vf slope, v = bt_vf_get(x, i, n - i, false) * QUICK;
+        bt_vf s = bt_vf_sigmoid(v, &slope);
+        bt_vf_put(dx, i, n - i, false, bt_vf_get(dy, i, n - i, false) * (s + v * slope));
+    }
+}
+
 /* ---- coding rate ------------------------------------------------------------------------------------------------- */
 
 static void add_gram(double *c, int64_t ldc, const double *a, const double *b, int64_t ld, int64_t n) {
@@ -262,6 +279,8 @@ const bt_vector BT_SIMD(bt_vector) = {
     .add_product = add_product,
     .gelu = gelu,
     .gelu_dx = gelu_dx,
+    .quick_gelu = quick_gelu,
+    .quick_gelu_dx = quick_gelu_dx,
     .add_gram = add_gram,
     .solve_cholesky = solve_cholesky,
     .move_toward = move_toward,

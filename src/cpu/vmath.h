@@ -288,6 +288,14 @@ BT_INLINE bt_vf bt_vf_exp(bt_vf x) {
 #endif
 }
 
+/** Returns 1 / (1 + e^-x) and sets *slope to its derivative, e^-|x| / (1 + e^-|x|)^2: written so, neither cancels on either side.
+ *  Relative error of both below 4e-7 for |x| < 80. NaN stays. */
+BT_INLINE bt_vf bt_vf_sigmoid(bt_vf x, bt_vf *slope) {
+    bt_vf e = bt_vf_exp(-bt_vf_abs(x)), upper = 1.0f / (1.0f + e), lower = e * upper;
+    *slope = upper * lower;
+    return bt_vf_select(x > 0.0f, upper, lower);
+}
+
 /** The standard normal distribution: returns Phi(x) and sets *density to phi(x), with one exponential for both.
  *  Phi(-a) = e^(-a^2/2) G(a) for a >= 0, where G (Mills' ratio over sqrt(2 pi)) is t times a polynomial of degree 8 in
  *  t = 1 / (1 + 0.345 a) (error 2.4e-8). Relative error of both below 1e-6 for |x| < 5, absolute below 2e-7 everywhere.

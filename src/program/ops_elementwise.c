@@ -1,4 +1,4 @@
-/* gelu, relu, add, cast: shapes and backward. */
+/* gelu, quick_gelu, relu, add, cast: shapes and backward. */
 #include "program/program.h"
 
 static bool floating(bt_program *p, bt_op op, const char *operand, bt_value v) {
@@ -20,6 +20,20 @@ void bt_gelu_backward(bt_program *p, const bt_instruction *i) {
     const bt_gelu_values *v = (const bt_gelu_values *)i->operand;
     bt_value x = bt_saved(p, v->x), dx = like(p, v->x);
     BT_EMIT(p, gelu_dx, .dy = bt_gradient_so_far(p, v->y), .x = x, .dx = dx);
+    bt_gradient_add(p, v->x, dx);
+}
+
+bt_value (bt_quick_gelu)(bt_program *p, bt_value x) {
+    if (!bt_recording(p) || !floating(p, BT_OP_quick_gelu, "x", x)) return 0;
+    bt_value y = like(p, x);
+    BT_EMIT(p, quick_gelu, .x = x, .y = y);
+    return y;
+}
+
+void bt_quick_gelu_backward(bt_program *p, const bt_instruction *i) {
+    const bt_quick_gelu_values *v = (const bt_quick_gelu_values *)i->operand;
+    bt_value x = bt_saved(p, v->x), dx = like(p, v->x);
+    BT_EMIT(p, quick_gelu_dx, .dy = bt_gradient_so_far(p, v->y), .x = x, .dx = dx);
     bt_gradient_add(p, v->x, dx);
 }
 

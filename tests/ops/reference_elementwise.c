@@ -1,4 +1,4 @@
-/* float64 references of gelu, relu, add, cast and zero. */
+/* float64 references of gelu, quick_gelu, relu, add, cast and zero. */
 #include "ops_test.h"
 #include "references.h"
 
@@ -22,6 +22,26 @@ double primal_gelu_dx(void *ref) {
     ref_gelu_dx *a = ref;
     ref_gelu f = {.x = a->point.dx, .y = ref_like(&a->x)};
     reference_gelu(&f);
+    double sum = ref_dot(f.y.v, a->dy.v, ref_count(&a->dy));
+    free(f.y.v);
+    return sum;
+}
+
+void reference_quick_gelu(ref_quick_gelu *a) {
+    for (int64_t i = 0; i < ref_count(&a->x); i++) a->y.v[i] = a->x.v[i] / (1 + exp(-1.702 * a->x.v[i]));
+}
+
+void reference_quick_gelu_dx(ref_quick_gelu_dx *a) {
+    for (int64_t i = 0; i < ref_count(&a->x); i++) {
+        double x = a->x.v[i], s = 1 / (1 + exp(-1.702 * x));
+        a->dx.v[i] = a->dy.v[i] * (s + 1.702 * x * s * (1 - s));
+    }
+}
+
+double primal_quick_gelu_dx(void *ref) {
+    ref_quick_gelu_dx *a = ref;
+    ref_quick_gelu f = {.x = a->point.dx, .y = ref_like(&a->x)};
+    reference_quick_gelu(&f);
     double sum = ref_dot(f.y.v, a->dy.v, ref_count(&a->dy));
     free(f.y.v);
     return sum;

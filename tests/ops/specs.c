@@ -61,6 +61,8 @@ static const ops_spec specs[BT_OP_COUNT] = {
 
     SPEC(gelu, .dtypes = "cc", TOLERANCES(1e-6, ROUND, 0, "erf to 1e-7")),
     SPEC(gelu_dx, .dtypes = "ccc", TOLERANCES(1e-6, ROUND, 0, "erf and exp to 1e-7"), GRADIENTS("dx=x", gelu_dx)),
+    SPEC(quick_gelu, .dtypes = "cc", TOLERANCES(1e-6, ROUND, 0, "exp to 1e-7, its argument rounded")),
+    SPEC(quick_gelu_dx, .dtypes = "ccc", TOLERANCES(1e-6, ROUND, 0, "as above"), GRADIENTS("dx=x", quick_gelu_dx)),
     SPEC(relu, .dtypes = "cc", TOLERANCES(0, 0, 0, "a choice, exact"), .derive = derive_relu),
     SPEC(relu_dx, .dtypes = "ccc", TOLERANCES(0, 0, 0, "a choice, exact"), GRADIENTS("dx", relu_dx),
          .derive = derive_relu_dx),

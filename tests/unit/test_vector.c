@@ -1,5 +1,5 @@
-/* The vector loops: bf16 against tensor.h, GELU against erf in double, and every copy that this processor can run
- * against the generic one, bit for bit (GELU, which contracts multiply-adds, to rounding). */
+/* The vector loops: bf16 against tensor.h, those with an exponential (GELU, quick GELU) against double, and every other in
+ * every copy that this processor can run against the generic one, bit for bit. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -59,33 +59,52 @@ static void test_bf16(void **state) {
     }
 }
 
-/* Errors relative to |x| + 1, over the reach of f32 tails. */
-static void test_gelu(void **state) {
-    (void)state;
+/* What GELU and quick GELU are made of: a distribution and its density. */
+static double normal(double x, double *density) {
+    *density = exp(-x * x / 2) / sqrt(2 * acos(-1.0));
+    return 0.5 * erfc(-x / sqrt(2.0));
+}
+
+static double quick(double x, double *density) {
+    double e = exp(-1.702 * fabs(x));
+    *density = 1.702 * e / ((1 + e) * (1 + e));
+    return (x > 0 ? 1 : e) / (1 + e);
+}
+
+/* y = x F(x) and its derivative F + x F'. Errors relative to |x| + 1, over the reach of f32 tails. */
+static void check_gelu(const char *name, int c, double (*distribution)(double x, double *density),
+                       void (*forward)(float *y, const float *x, int64_t n),
+                       void (*backward)(float *dx, const float *dy, const float *x, int64_t n)) {
     enum { COUNT = 400001 };
     static float x[COUNT], y[COUNT], dx[COUNT], one[COUNT];
     for (int i = 0; i < COUNT; i++) {
         x[i] = (float)(i - COUNT / 2) * 1e-4f;
         one[i] = 1;
     }
+    forward(y, x, COUNT);
+    backward(dx, one, x, COUNT);
+    double worst = 0, worst_dx = 0;
+    for (int i = 0; i < COUNT; i++) {
+        double v = (double)x[i], density, below = distribution(v, &density);
+        double error = fabs((double)y[i] - v * below) / (fabs(v) + 1);
+        double error_dx = fabs((double)dx[i] - below - v * density) / (fabs(v) + 1);
+        assert_false(isnan(error) || isnan(error_dx));
+        worst = error > worst ? error : worst;
+        worst_dx = error_dx > worst_dx ? error_dx : worst_dx;
+    }
+    print_message("copy %d: %s %.2g, %s_dx %.2g\n", c, name, worst, name, worst_dx);
+    assert_true(worst < 1.5e-7 && worst_dx < 2.5e-7);
+    const float special[3] = {NAN, INFINITY, -200};
+    float result[3];
+    forward(result, special, 3);
+    assert_true(isnan(result[0]) && isinf(result[1]) && result[2] == 0);
+}
+
+static void test_gelu(void **state) {
+    (void)state;
     for (int c = 0; c < copy_count; c++) {
-        copies[c]->gelu(y, x, COUNT);
-        copies[c]->gelu_dx(dx, one, x, COUNT);
-        double worst = 0, worst_dx = 0;
-        for (int i = 0; i < COUNT; i++) {
-            double v = (double)x[i], phi = 0.5 * erfc(-v / sqrt(2.0)), density = exp(-v * v / 2) / sqrt(2 * acos(-1.0));
-            double error = fabs((double)y[i] - v * phi) / (fabs(v) + 1);
-            double error_dx = fabs((double)dx[i] - phi - v * density) / (fabs(v) + 1);
-            assert_false(isnan(error) || isnan(error_dx));
-            worst = error > worst ? error : worst;
-            worst_dx = error_dx > worst_dx ? error_dx : worst_dx;
-        }
-        print_message("copy %d: gelu %.2g, gelu_dx %.2g\n", c, worst, worst_dx);
-        assert_true(worst < 1.5e-7 && worst_dx < 2.5e-7);
-        const float special[3] = {NAN, INFINITY, -INFINITY};
-        float result[3];
-        copies[c]->gelu(result, special, 3);
-        assert_true(isnan(result[0]) && isinf(result[1]));
+        check_gelu("gelu", c, normal, copies[c]->gelu, copies[c]->gelu_dx);
+        check_gelu("quick_gelu", c, quick, copies[c]->quick_gelu, copies[c]->quick_gelu_dx);
     }
 }
 
