@@ -1,4 +1,4 @@
-/* y = f(p, q, scale) element by element over rows of any stride: gelu, quick_gelu, relu, add.
+/* y = f(p, q, scale) element by element over rows of any stride: gelu, quick_gelu, swiglu, relu, add.
  *
  * One thread does one pack, reading all of it before it writes: y may be p or q. Operands without padding are treated
  * as one long row. These kernels are bound by memory; the division that finds the row costs nothing that shows.

@@ -32,7 +32,7 @@ typedef int32_t bt_value;
 /** What the backward may compute again instead of keeping. */
 typedef enum bt_recompute {
     BT_RECOMPUTE_NONE,  /**< every value the backward reads is kept from the forward */
-    BT_RECOMPUTE_CHEAP, /**< outputs of layer_norm, gelu and quick_gelu are computed again from their inputs */
+    BT_RECOMPUTE_CHEAP, /**< outputs of layer_norm, gelu, quick_gelu and swiglu are computed again from their inputs */
     BT_RECOMPUTE_BLOCKS /**< of each marked segment only the inputs are kept */
 } bt_recompute;
 
@@ -105,6 +105,8 @@ bt_value bt_batch_norm(bt_program *p, bt_value z, bt_value w, bt_value b, bt_val
                        int groups, float eps, float momentum);
 bt_value bt_gelu(bt_program *p, bt_value x);
 bt_value bt_quick_gelu(bt_program *p, bt_value x);
+/** x (.., 2h), gate and value side by side -> (.., h). */
+bt_value bt_swiglu(bt_program *p, bt_value x);
 bt_value bt_relu(bt_program *p, bt_value x);
 bt_value bt_add(bt_program *p, bt_value x, bt_value f, bt_value scale);
 bt_value bt_cast(bt_program *p, bt_value x, bt_dtype dtype);
@@ -128,6 +130,7 @@ bt_value bt_sum_squares(bt_program *p, bt_value x);
 #define bt_batch_norm(p, ...) (bt_batch_norm)(bt_here(p, __FILE__, __LINE__), __VA_ARGS__)
 #define bt_gelu(p, ...) (bt_gelu)(bt_here(p, __FILE__, __LINE__), __VA_ARGS__)
 #define bt_quick_gelu(p, ...) (bt_quick_gelu)(bt_here(p, __FILE__, __LINE__), __VA_ARGS__)
+#define bt_swiglu(p, ...) (bt_swiglu)(bt_here(p, __FILE__, __LINE__), __VA_ARGS__)
 #define bt_relu(p, ...) (bt_relu)(bt_here(p, __FILE__, __LINE__), __VA_ARGS__)
 #define bt_add(p, ...) (bt_add)(bt_here(p, __FILE__, __LINE__), __VA_ARGS__)
 #define bt_cast(p, ...) (bt_cast)(bt_here(p, __FILE__, __LINE__), __VA_ARGS__)

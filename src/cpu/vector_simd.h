@@ -191,6 +191,22 @@ static void quick_gelu_dx(float *dx, const float *dy, const float *x, int64_t n)
     }
 }
 
+static void swiglu(float *y, const float *a, const float *b, int64_t n) {
+    for (int64_t i = 0; i < n; i += BT_LANES) {
+        bt_vf slope, v = bt_vf_get(a, i, n - i, false);
+        bt_vf_put(y, i, n - i, false, v * bt_vf_sigmoid(v, &slope) * bt_vf_get(b, i, n - i, false));
+    }
+}
+
+static void swiglu_dx(float *da, float *db, const float *dy, const float *a, const float *b, int64_t n) {
+    for (int64_t i = 0; i < n; i += BT_LANES) {
+        bt_vf slope, v = bt_vf_get(a, i, n - i, false), g = bt_vf_get(dy, i, n - i, false);
+        bt_vf s = bt_vf_sigmoid(v, &slope), u = bt_vf_get(b, i, n - i, false);
+        bt_vf_put(da, i, n - i, false, g * u * (s + v * slope));
+        bt_vf_put(db, i, n - i, false, g * (v * s));
+    }
+}
+
 /* ---- coding rate ------------------------------------------------------------------------------------------------- */
 
 static void add_gram(double *c, int64_t ldc, const double *a, const double *b, int64_t ld, int64_t n) {
@@ -281,6 +297,8 @@ const bt_vector BT_SIMD(bt_vector) = {
     .gelu_dx = gelu_dx,
     .quick_gelu = quick_gelu,
     .quick_gelu_dx = quick_gelu_dx,
+    .swiglu = swiglu,
+    .swiglu_dx = swiglu_dx,
     .add_gram = add_gram,
     .solve_cholesky = solve_cholesky,
     .move_toward = move_toward,

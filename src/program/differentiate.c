@@ -23,6 +23,7 @@ static bt_backward_rule *rule_of(bt_op op) {
     case BT_OP_l2_normalize: return bt_l2_normalize_backward;
     case BT_OP_gelu: return bt_gelu_backward;
     case BT_OP_quick_gelu: return bt_quick_gelu_backward;
+    case BT_OP_swiglu: return bt_swiglu_backward;
     case BT_OP_relu: return bt_relu_backward;
     case BT_OP_add: return bt_add_backward;
     case BT_OP_cast: return bt_cast_backward;
@@ -90,7 +91,8 @@ bt_value bt_param_gradient(bt_program *p, bt_value param, int *accumulate) {
 static bool recomputable(const bt_program *p, const bt_instruction *i) {
     switch (p->options.recompute) {
     case BT_RECOMPUTE_NONE: return false;
-    case BT_RECOMPUTE_CHEAP: return i->op == BT_OP_layer_norm || i->op == BT_OP_gelu || i->op == BT_OP_quick_gelu;
+    case BT_RECOMPUTE_CHEAP:
+        return i->op == BT_OP_layer_norm || i->op == BT_OP_gelu || i->op == BT_OP_quick_gelu || i->op == BT_OP_swiglu;
     case BT_RECOMPUTE_BLOCKS: /* what another segment made is this one's input, and kept */
         return i->segment != 0 && i->segment == p->segment;
     }

@@ -1,4 +1,4 @@
-/* gelu, quick_gelu, relu, add, cast: shapes and backward. */
+/* gelu, quick_gelu, swiglu, relu, add, cast: shapes and backward. */
 #include "program/program.h"
 
 static bool floating(bt_program *p, bt_op op, const char *operand, bt_value v) {
@@ -34,6 +34,26 @@ void bt_quick_gelu_backward(bt_program *p, const bt_instruction *i) {
     const bt_quick_gelu_values *v = (const bt_quick_gelu_values *)i->operand;
     bt_value x = bt_saved(p, v->x), dx = like(p, v->x);
     BT_EMIT(p, quick_gelu_dx, .dy = bt_gradient_so_far(p, v->y), .x = x, .dx = dx);
+    bt_gradient_add(p, v->x, dx);
+}
+
+bt_value (bt_swiglu)(bt_program *p, bt_value x) {
+    if (!bt_recording(p) || !floating(p, BT_OP_swiglu, "x", x)) return 0;
+    bt_shape s = bt_info(p, x)->shape;
+    char text[64];
+    if (!bt_require(p, bt_shape_cols(s) % 2 == 0, BT_OP_swiglu, "x has shape %s, expected (.., 2h): gate and value side by side",
+                    bt_shape_text(s, text, sizeof text)))
+        return 0;
+    s.dim[s.rank - 1] /= 2;
+    bt_value y = bt_new_value(p, bt_info(p, x)->dtype, s);
+    BT_EMIT(p, swiglu, .x = x, .y = y);
+    return y;
+}
+
+void bt_swiglu_backward(bt_program *p, const bt_instruction *i) {
+    const bt_swiglu_values *v = (const bt_swiglu_values *)i->operand;
+    bt_value x = bt_saved(p, v->x), dx = like(p, v->x);
+    BT_EMIT(p, swiglu_dx, .dy = bt_gradient_so_far(p, v->y), .x = x, .dx = dx);
     bt_gradient_add(p, v->x, dx);
 }
 

@@ -1,4 +1,4 @@
-/* float64 references of gelu, quick_gelu, relu, add, cast and zero. */
+/* float64 references of gelu, quick_gelu, swiglu, relu, add, cast and zero. */
 #include "ops_test.h"
 #include "references.h"
 
@@ -42,6 +42,35 @@ double primal_quick_gelu_dx(void *ref) {
     ref_quick_gelu_dx *a = ref;
     ref_quick_gelu f = {.x = a->point.dx, .y = ref_like(&a->x)};
     reference_quick_gelu(&f);
+    double sum = ref_dot(f.y.v, a->dy.v, ref_count(&a->dy));
+    free(f.y.v);
+    return sum;
+}
+
+/* Column c of y has its gate in column c of x and its value in column h + c. */
+void reference_swiglu(ref_swiglu *a) {
+    int64_t h = a->y.cols;
+    for (int64_t i = 0; i < ref_count(&a->y); i++) {
+        const double *row = a->x.v + i / h * 2 * h;
+        double gate = row[i % h];
+        a->y.v[i] = gate / (1 + exp(-gate)) * row[h + i % h];
+    }
+}
+
+void reference_swiglu_dx(ref_swiglu_dx *a) {
+    int64_t h = a->dy.cols;
+    for (int64_t i = 0; i < ref_count(&a->dy); i++) {
+        const double *row = a->x.v + i / h * 2 * h;
+        double *out = a->dx.v + i / h * 2 * h, gate = row[i % h], s = 1 / (1 + exp(-gate));
+        out[i % h] = a->dy.v[i] * row[h + i % h] * (s + gate * s * (1 - s));
+        out[h + i % h] = a->dy.v[i] * gate * s;
+    }
+}
+
+double primal_swiglu_dx(void *ref) {
+    ref_swiglu_dx *a = ref;
+    ref_swiglu f = {.x = a->point.dx, .y = ref_like(&a->dy)};
+    reference_swiglu(&f);
     double sum = ref_dot(f.y.v, a->dy.v, ref_count(&a->dy));
     free(f.y.v);
     return sum;

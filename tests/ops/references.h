@@ -44,6 +44,7 @@ double primal_batch_norm_dw(void *ref);
 double primal_l2_normalize_dx(void *ref);
 double primal_gelu_dx(void *ref);
 double primal_quick_gelu_dx(void *ref);
+double primal_swiglu_dx(void *ref);
 double primal_relu_dx(void *ref);
 double primal_add_df(void *ref);
 double primal_add_dscale(void *ref);

@@ -183,6 +183,10 @@ static void elementwise(void **state) {
     ACCEPTED(bt_quick_gelu(p, BF16(4, 6)), BT_BF16, bt_shape2(4, 6));
     REFUSED(bt_quick_gelu(p, 0), "quick_gelu: operand x is missing");
     REFUSED(bt_quick_gelu(p, U8(4, 6)), "quick_gelu: operand x has dtype u8, expected f32 or bf16");
+    ACCEPTED(bt_swiglu(p, F32(2, 4, 6)), BT_F32, bt_shape3(2, 4, 3));
+    REFUSED(bt_swiglu(p, 0), "swiglu: operand x is missing");
+    REFUSED(bt_swiglu(p, U8(4, 6)), "swiglu: operand x has dtype u8, expected f32 or bf16");
+    REFUSED(bt_swiglu(p, F32(4, 7)), "swiglu: x has shape (4, 7), expected (.., 2h): gate and value side by side");
     REFUSED(bt_relu(p, I32(4)), "relu: operand x has dtype i32, expected f32 or bf16");
     ACCEPTED(bt_add(p, F32(4, 6), F32(4, 6), F32(6)), BT_F32, bt_shape2(4, 6));
     REFUSED(bt_add(p, U8(4, 6), U8(4, 6), 0), "add: operand x has dtype u8, expected f32 or bf16");
