@@ -32,7 +32,7 @@ static row *row_of(table *t, const char *op) {
 
 /** Inputs by name, whatever the program asks for: small random bytes do as pixels, ids and one-hot labels, zeros as the rest. */
 static bt_status fill_inputs(bt_plan *plan) {
-    static const char *const names[] = {"images", "ids", "labels", "class", "hidden", "of hidden", "gated", "of gated"};
+    static const char *const names[] = {"images", "ids", "labels", "class", "hidden", "of hidden", "gated", "of gated", "qkv", "of qkv", "angles"};
     for (int k = 0; k < (int)(sizeof names / sizeof names[0]); k++) {
         bt_dtype dtype;
         bt_shape shape;
@@ -177,7 +177,11 @@ static bt_status measure_other_towers(const bt_bench_options *o, bt_dtype dtype,
     bt_program *p = bt_program_new(&(bt_program_options){.compute = dtype, .training = true});
     bt_value hidden = bt_input_with_gradient(p, "hidden", dtype, bt_shape3(batch, tokens, vit.mlp));
     bt_value gated = bt_input_with_gradient(p, "gated", dtype, bt_shape3(batch, tokens, 2 * vit.mlp));
-    const bt_root roots[] = {root_of(p, bt_quick_gelu(p, hidden), "of hidden"), root_of(p, bt_swiglu(p, gated), "of gated")};
+    int prefix = 1 + vit.registers;
+    bt_value qkv = bt_input_with_gradient(p, "qkv", dtype, bt_shape3(batch, tokens, 3 * vit.width));
+    bt_value angles = bt_input(p, "angles", BT_F32, bt_shape2(tokens - prefix, vit.width / vit.heads));
+    const bt_root roots[] = {root_of(p, bt_quick_gelu(p, hidden), "of hidden"), root_of(p, bt_swiglu(p, gated), "of gated"),
+                             root_of(p, bt_rope(p, qkv, angles, 3, 2, vit.heads, prefix), "of qkv")};
     return measure_program(o, p, roots, (int)(sizeof roots / sizeof roots[0]), device, all);
 }
 

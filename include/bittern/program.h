@@ -99,6 +99,9 @@ typedef struct bt_lora_values {
 bt_value bt_linear(bt_program *p, bt_value x, bt_value w, bt_value b, bt_value add);
 bt_value bt_lora_linear(bt_program *p, bt_value x, bt_value w, bt_value b, const bt_lora_values *lora, bt_value add, bt_value ids);
 bt_value bt_attention(bt_program *p, bt_value qkv, bt_value q, int heads);
+/** Rotates the first `rotated` of `parts` equal parts of x (N, T, parts*C): q and k of q, k, v; k of k, v. The first `prefix` tokens
+ *  (class, registers) have no position; table (T - prefix, C/heads) f32 = [cos | sin] of half a head's angles, not trained. */
+bt_value bt_rope(bt_program *p, bt_value x, bt_value table, int parts, int rotated, int heads, int prefix);
 bt_value bt_layer_norm(bt_program *p, bt_value x, bt_value w, bt_value b, float eps);
 /** Training programs use batch statistics of each of `groups` views and update the running ones; others use the running ones. */
 bt_value bt_batch_norm(bt_program *p, bt_value z, bt_value w, bt_value b, bt_value running_mean, bt_value running_var,
@@ -126,6 +129,7 @@ bt_value bt_sum_squares(bt_program *p, bt_value x);
 #define bt_linear(p, ...) (bt_linear)(bt_here(p, __FILE__, __LINE__), __VA_ARGS__)
 #define bt_lora_linear(p, ...) (bt_lora_linear)(bt_here(p, __FILE__, __LINE__), __VA_ARGS__)
 #define bt_attention(p, ...) (bt_attention)(bt_here(p, __FILE__, __LINE__), __VA_ARGS__)
+#define bt_rope(p, ...) (bt_rope)(bt_here(p, __FILE__, __LINE__), __VA_ARGS__)
 #define bt_layer_norm(p, ...) (bt_layer_norm)(bt_here(p, __FILE__, __LINE__), __VA_ARGS__)
 #define bt_batch_norm(p, ...) (bt_batch_norm)(bt_here(p, __FILE__, __LINE__), __VA_ARGS__)
 #define bt_gelu(p, ...) (bt_gelu)(bt_here(p, __FILE__, __LINE__), __VA_ARGS__)

@@ -47,6 +47,8 @@ typedef struct bt_vector {
     void (*quick_gelu_dx)(float *dx, const float *dy, const float *x, int64_t n);
     void (*swiglu)(float *y, const float *a, const float *b, int64_t n); /**< y = a sigmoid(a) b */
     void (*swiglu_dx)(float *da, float *db, const float *dy, const float *a, const float *b, int64_t n);
+    void (*rotate)(float *y, const float *x, const float *c, const float *s, float sign, int64_t half, int64_t heads);
+    /**< each head of 2 half elements: [a c - b t | b c + a t], t = sign s */
 
     /* Double-precision blocks of the coding rate. */
     void (*add_gram)(double *c, int64_t ldc, const double *a, const double *b, int64_t ld, int64_t n);

@@ -207,6 +207,17 @@ static void swiglu_dx(float *da, float *db, const float *dy, const float *a, con
     }
 }
 
+static void rotate(float *y, const float *x, const float *c, const float *s, float sign, int64_t half, int64_t heads) {
+    const int64_t n = half;
+    for (int64_t h = 0; h < heads; h++, x += 2 * half, y += 2 * half) {
+        EACH {
+            float a = x[i], b = x[half + i], t = sign * s[i];
+            y[i] = a * c[i] - b * t;
+            y[half + i] = b * c[i] + a * t;
+        }
+    }
+}
+
 /* ---- coding rate ------------------------------------------------------------------------------------------------- */
 
 static void add_gram(double *c, int64_t ldc, const double *a, const double *b, int64_t ld, int64_t n) {
@@ -299,6 +310,7 @@ const bt_vector BT_SIMD(bt_vector) = {
     .quick_gelu_dx = quick_gelu_dx,
     .swiglu = swiglu,
     .swiglu_dx = swiglu_dx,
+    .rotate = rotate,
     .add_gram = add_gram,
     .solve_cholesky = solve_cholesky,
     .move_toward = move_toward,

@@ -18,6 +18,7 @@ static bt_backward_rule *rule_of(bt_op op) {
     case BT_OP_linear: return bt_linear_backward;
     case BT_OP_lora_linear: return bt_lora_linear_backward;
     case BT_OP_attention: return bt_attention_backward;
+    case BT_OP_rope: return bt_rope_backward;
     case BT_OP_layer_norm: return bt_layer_norm_backward;
     case BT_OP_batch_norm: return bt_batch_norm_backward;
     case BT_OP_l2_normalize: return bt_l2_normalize_backward;

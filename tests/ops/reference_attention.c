@@ -1,4 +1,4 @@
-/* float64 reference of attention, forward and backward. */
+/* float64 references of attention and rope, forward and backward. */
 #include "ops_test.h"
 #include "references.h"
 
@@ -101,5 +101,42 @@ double primal_attention_dx(void *ref) {
     double sum = ref_dot(f.o.v, a->do_.v, ref_count(&a->do_));
     free(f.o.v);
     free(f.lse.v);
+    return sum;
+}
+
+/* y = x cos + rot(x) sin over whole heads, the angles of a half tiled twice. */
+static void turn(const ref_tensor *x, const ref_tensor *table, ref_tensor *y, int heads, int parts, int rotated, int prefix) {
+    int64_t tokens = x->shape.dim[1], d = x->cols / parts / heads;
+    for (int64_t row = 0; row < x->rows; row++)
+        for (int64_t e = 0; e < x->cols; e++) {
+            int64_t token = row % tokens, part = e / (heads * d), within = e % d;
+            const double *head = x->v + row * x->cols + (e - within), *angle = table->v + (token - prefix) * d;
+            double kept = head[within], other = within < d / 2 ? -head[within + d / 2] : head[within - d / 2];
+            bool turned = part < rotated && token >= prefix;
+            y->v[row * x->cols + e] = turned ? kept * angle[within % (d / 2)] + other * angle[d / 2 + within % (d / 2)] : kept;
+        }
+}
+
+void reference_rope(ref_rope *a) {
+    const bt_rope_args *t = a->attr;
+    turn(&a->x, &a->table, &a->y, t->heads, t->parts, t->rotated, t->prefix);
+}
+
+/* The rotation is linear and orthogonal up to the length of (cos, sin): its transpose turns back. */
+void reference_rope_dx(ref_rope_dx *a) {
+    const bt_rope_dx_args *t = a->attr;
+    ref_tensor back = ref_like(&a->table);
+    for (int64_t i = 0; i < ref_count(&back); i++) back.v[i] = i % back.cols < back.cols / 2 ? a->table.v[i] : -a->table.v[i];
+    turn(&a->dy, &back, &a->dx, t->heads, t->parts, t->rotated, t->prefix);
+    free(back.v);
+}
+
+double primal_rope_dx(void *ref) {
+    ref_rope_dx *a = ref;
+    const bt_rope_dx_args *t = a->attr;
+    ref_tensor y = ref_like(&a->dy);
+    turn(&a->point.dx, &a->table, &y, t->heads, t->parts, t->rotated, t->prefix);
+    double sum = ref_dot(y.v, a->dy.v, ref_count(&a->dy));
+    free(y.v);
     return sum;
 }

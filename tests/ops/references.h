@@ -37,6 +37,7 @@ double primal_lora_du(void *ref);
 double primal_lora_linear_dx(void *ref);
 double primal_lora_dw(void *ref);
 double primal_attention_dx(void *ref);
+double primal_rope_dx(void *ref);
 double primal_layer_norm_dx(void *ref);
 double primal_layer_norm_dw(void *ref);
 double primal_batch_norm_dx(void *ref);

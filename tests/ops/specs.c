@@ -40,6 +40,8 @@ static const ops_spec specs[BT_OP_COUNT] = {
     SPEC(attention_dx, .dtypes = "ccfcccc",
          TOLERANCES(8e-6, 3 * ROUND, 8e-6, "p and ds are bf16 before products; do v^T - delta cancels"),
          GRADIENTS("dqkv=qkv dq=q", attention_dx), .derive = derive_attention_dx, .floor = 1e-3),
+    SPEC(rope, .dtypes = "cfc", TOLERANCES(2e-7, ROUND, 0, "two products and a sum")),
+    SPEC(rope_dx, .dtypes = "cfc", TOLERANCES(2e-7, ROUND, 0, "two products and a sum"), GRADIENTS("dx", rope_dx)),
 
     SPEC(layer_norm, .dtypes = "cffcf", TOLERANCES(F32, ROUND, F32, "two f32 sums over C"),
          .derive = derive_layer_norm),

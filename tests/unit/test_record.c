@@ -129,6 +129,21 @@ static void attention(void **state) {
             "attention: operand q has shape (3, 1, 4), expected (2, 1, 4)");
     REFUSED(bt_attention(p, F32(2, 5, 8), F32(2, 4), 2), "attention: operand q has shape (2, 4), expected (2, 0, 4)");
     REFUSED(bt_attention(p, F32(2, 5, 8), BF16(2, 1, 4), 2), "attention: operand q has dtype bf16, expected f32");
+
+    ACCEPTED(bt_rope(p, F32(2, 5, 24), F32(3, 4), 3, 2, 2, 2), BT_F32, bt_shape3(2, 5, 24));
+    ACCEPTED(bt_rope(p, F32(2, 5, 16), F32(5, 4), 2, 1, 2, 0), BT_F32, bt_shape3(2, 5, 16));
+    REFUSED(bt_rope(p, BF16(2, 5, 24), F32(3, 4), 3, 2, 2, 2), "rope: operand x has dtype bf16, expected f32");
+    REFUSED(bt_rope(p, F32(10, 24), F32(3, 4), 3, 2, 2, 2), "rope: x has shape (10, 24), expected (N, T, 3C)");
+    REFUSED(bt_rope(p, F32(2, 5, 25), F32(3, 4), 3, 2, 2, 2), "rope: x has shape (2, 5, 25), expected (N, T, 3C)");
+    REFUSED(bt_rope(p, F32(2, 5, 24), F32(3, 4), 3, 4, 2, 2), "rope: 4 parts of 3 cannot be rotated");
+    REFUSED(bt_rope(p, F32(2, 5, 24), F32(3, 4), 3, 0, 2, 2), "rope: 0 parts of 3 cannot be rotated");
+    REFUSED(bt_rope(p, F32(2, 5, 24), F32(3, 4), 3, 2, 3, 2), "rope: width 8 is not a multiple of 3 heads");
+    REFUSED(bt_rope(p, F32(2, 5, 24), F32(3, 4), 3, 2, 8, 2), "rope: heads of size 1 have no halves");
+    REFUSED(bt_rope(p, F32(2, 5, 24), F32(3, 4), 3, 2, 2, 5), "rope: 5 tokens without position leave none of 5");
+    REFUSED(bt_rope(p, F32(2, 5, 24), F32(3, 4), 3, 2, 2, -1), "rope: -1 tokens without position leave none of 5");
+    REFUSED(bt_rope(p, F32(2, 5, 24), F32(4, 4), 3, 2, 2, 2), "rope: operand table has shape (4, 4), expected (3, 4)");
+    REFUSED(bt_rope(p, F32(2, 5, 24), BF16(3, 4), 3, 2, 2, 2), "rope: operand table has dtype bf16, expected f32");
+    REFUSED(bt_rope(p, F32(2, 5, 24), 0, 3, 2, 2, 2), "rope: operand table is missing");
 }
 
 static void norms(void **state) {
