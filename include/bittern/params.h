@@ -21,7 +21,8 @@ struct bt_device;
 typedef enum bt_param_kind {
     BT_PARAM_WEIGHT, /**< operand of a product in the compute dtype: the tower's linear layers and adapters */
     BT_PARAM_F32,    /**< f32 always: biases, scales, positions, and the weights of heads, which work in f32 */
-    BT_PARAM_BUFFER  /**< state without gradient (running statistics): f32, saved, never trained */
+    BT_PARAM_BUFFER, /**< state without gradient (running statistics): f32, saved, never trained */
+    BT_PARAM_CONSTANT /**< f32 that follows from the sizes (angles of rotary positions): never trained, not in files */
 } bt_param_kind;
 
 typedef struct bt_param_spec {

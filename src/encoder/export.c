@@ -47,10 +47,11 @@ static bt_status merge(bt_model *m, int64_t *merged) {
 
 /* ---- writing ---- */
 
-static bool wanted(const char *name, bool adapters) {
+static bool wanted(const bt_param_spec *spec, bool adapters) {
+    const char *name = spec->name;
     bool lora = strstr(name, ".lora_") != NULL;
     bool head = strncmp(name, "hashcoder.", 10) == 0 || strncmp(name, "head.", 5) == 0;
-    return adapters ? lora || head : !lora;
+    return spec->kind != BT_PARAM_CONSTANT && (adapters ? lora || head : !lora);
 }
 
 bt_status bt_model_write(const bt_model *m, bool adapters, const char *out, bt_export_result *r) {
@@ -59,7 +60,7 @@ bt_status bt_model_write(const bt_model *m, bool adapters, const char *out, bt_e
     bt_status status = sources ? bt_model_info_write(&r->info, adapters, &json) : BT_ERR_MEMORY;
     for (int i = 0; status == BT_OK && i < bt_params_count(m->store); i++) {
         const bt_param_spec *spec = bt_params_spec(m->store, i);
-        if (!wanted(spec->name, adapters)) continue;
+        if (!wanted(spec, adapters)) continue;
         bt_safetensors_source *s = &sources[r->tensors++];
         *s = (bt_safetensors_source){.name = spec->name, .dtype = BT_FILE_F32, .rank = spec->shape.rank, .data = bt_params_host(m->store, i)};
         for (int k = 0; k < s->rank; k++) s->dim[k] = spec->shape.dim[k];

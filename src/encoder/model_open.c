@@ -54,6 +54,7 @@ static bt_status fill(const tensor_files *f, bt_params *store) {
         const bt_param_spec *spec = bt_params_spec(store, i);
         const bt_safetensors_entry *e = NULL;
         int at = 0;
+        if (spec->kind == BT_PARAM_CONSTANT) continue;
         for (int k = 0; !e && k < f->count; k++) e = bt_safetensors_find(f->file[at = k], spec->name);
         char wanted[64], found[64];
         bt_shape_text(spec->shape, wanted, sizeof wanted);
@@ -80,7 +81,7 @@ static uint32_t crc_of(const bt_model *m, bool tower_only) {
     uint32_t crc = 0;
     for (int i = 0; i < bt_params_count(m->store); i++) {
         const bt_param_spec *spec = bt_params_spec(m->store, i);
-        if (tower_only && !of_tower(spec->name)) continue;
+        if ((tower_only && !of_tower(spec->name)) || spec->kind == BT_PARAM_CONSTANT) continue;
         crc = bt_crc32c(crc, spec->name, strlen(spec->name));
         crc = bt_crc32c(crc, bt_params_host(m->store, i), (size_t)bt_shape_count(spec->shape) * sizeof(float));
     }
@@ -159,7 +160,11 @@ static bt_status read_info(const bt_safetensors *file, const char *path, bt_mode
 }
 
 static bt_status declare_file(const bt_model_info *info, bt_dtype compute, bt_model *model) {
-    bt_vit_training training = {.lora = info->lora};
+    bt_vit_training training = {.lora = info->lora, .blank = true};
+    if (info->method == &bt_method_features) {
+        bt_model_init(model, info->method, &info->config, &info->vit, &training, compute);
+        return BT_OK;
+    }
     BT_TRY(info->method->check(&(bt_method_config){.views = info->method->codes ? 2 : 1, .classes = info->config.classes,
                                                    .bits = info->config.bits, .rate_eps = 1}, 2));
     bt_model_init(model, info->method, &info->config, &info->vit, &training, compute);
@@ -174,6 +179,16 @@ static bt_status add_base(tensor_files *files, const bt_model_source *s, char *r
     return add_file(files, room);
 }
 
+/** Another size than the file's: positions are resampled, or rotary. */
+static bt_status choose_image(const bt_model_source *s, bt_model_info *info) {
+    if (!info->vit.grid) info->vit.grid = info->vit.image / info->vit.patch;
+    if (info->resize == info->vit.image) info->resize = s->image;
+    else info->resize = (int)((int64_t)info->resize * s->image / info->vit.image);
+    info->vit.image = s->image;
+    bt_status status = bt_vit_check(&info->vit);
+    return status == BT_OK ? BT_OK : bt_error_prefix(status, "%s", s->path);
+}
+
 static bt_status open_file(const bt_model_source *s, bt_dtype compute, bt_model_info *info, bt_model *model) {
     char base[PATH_BYTES];
     tensor_files files = {.count = 0};
@@ -181,6 +196,7 @@ static bt_status open_file(const bt_model_source *s, bt_dtype compute, bt_model_
     if (status == BT_OK) status = read_info(files.file[0], s->path, info);
     if (status == BT_OK && info->adapter_file) status = add_base(&files, s, base, sizeof base);
     if (status == BT_OK) status = check_elements(&files, info);
+    if (status == BT_OK && s->image) status = choose_image(s, info);
     if (status == BT_OK) status = declare_file(info, compute, model);
     if (status == BT_OK) status = fill(&files, model->store);
     if (status == BT_OK && info->adapter_file && bt_model_tower_crc(model) != info->tower_crc)

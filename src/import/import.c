@@ -139,6 +139,7 @@ static bt_status take_all(work *k) {
     for (int i = 0; i < bt_params_count(k->store); i++) {
         const bt_param_spec *spec = bt_params_spec(k->store, i);
         bt_import_parts parts;
+        if (spec->kind == BT_PARAM_CONSTANT) continue;
         if (!bt_import_resolve(&k->source, spec->name, &parts)) {
             char shape[64];
             bt_text_append(&k->r->problems, "missing: what gives %s %s\n", spec->name, bt_shape_text(spec->shape, shape, sizeof shape));

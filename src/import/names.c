@@ -162,7 +162,7 @@ static bt_status add_timm_tokens(naming *n) {
 static bt_status add_param(naming *n, int index) {
     const bt_param_spec *spec = bt_params_spec(n->store, index);
     const float *data = bt_params_host(n->store, index);
-    bool tower = strncmp(spec->name, "hashcoder.", 10) != 0 && strncmp(spec->name, "head.", 5) != 0 && !within(spec->name, ".lora_");
+    bool tower = spec->kind != BT_PARAM_CONSTANT && strncmp(spec->name, "hashcoder.", 10) != 0 && strncmp(spec->name, "head.", 5) != 0 && !within(spec->name, ".lora_");
     int block;
     const char *rest;
     if (!tower) return BT_OK;

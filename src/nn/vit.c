@@ -2,6 +2,7 @@
 #include "nn/vit.h"
 
 #include "nn/init.h"
+#include "nn/rope.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -55,6 +56,9 @@ bt_status bt_vit_check(const bt_vit_config *c) {
                         c->patch > 0 ? c->image / c->patch * c->patch : 0, c->patch > 0 ? (c->image / c->patch + 1) * c->patch : 0);
     if (c->heads < 1 || c->width < 1 || c->width % c->heads)
         return bt_error(BT_ERR_CONFIG, "model.width %d must be a multiple of model.heads %d", c->width, c->heads);
+    if (c->positions == BT_VIT_ROTARY && (c->width / c->heads % 4 || !(c->rope_theta > 0)))
+        return bt_error(BT_ERR_CONFIG, "rotary positions need heads of a multiple of 4 (model.width %d / model.heads %d) and model.rope_theta above 0, found %g", c->width, c->heads,
+                        (double)c->rope_theta);
     if (c->depth < 1 || c->mlp < 1 || c->registers < 0 || c->output < 0)
         return bt_error(BT_ERR_CONFIG, "model.depth %d and model.mlp %d must be at least 1, model.registers %d and model.output %d at least 0", c->depth,
                         c->mlp, c->registers, c->output);
@@ -129,11 +133,18 @@ static void add_block(builder *b, const bt_vit_config *c, int index, bt_vit_bloc
     out->scale2 = c->layer_scale ? add_vector(b, prefix, "ls2.gamma", d, c->layer_scale_init) : -1;
 }
 
+static void add_angles(const builder *b, const bt_vit_config *c, bt_vit *out) {
+    int64_t side = c->image / c->patch, head = c->width / c->heads;
+    out->angles = add(b, "rotary.angles", bt_shape2(side * side, head), 0, BT_PARAM_CONSTANT);
+    bt_status status = bt_rope_table(bt_params_host(b->store, out->angles), side, side, head, (double)c->rope_theta);
+    BT_ASSERT(status == BT_OK); /* bt_vit_check */
+}
+
 void bt_vit_init(bt_vit *out, bt_params *store, const bt_vit_config *c, const bt_vit_training *training) {
     builder b = {store, training, 0};
-    int64_t d = c->width, inputs = 3 * (int64_t)c->patch * c->patch, side = c->image / c->patch;
+    int64_t d = c->width, inputs = 3 * (int64_t)c->patch * c->patch;
     int64_t columns = (inputs + 7) / 8 * 8; /* 16-byte rows in bf16, which tensor cores ask for: 588 becomes 592 */
-    *out = (bt_vit){.config = *c, .patch_b = -1, .reg = -1, .pre_w = -1, .pre_b = -1, .projection = -1};
+    *out = (bt_vit){.config = *c, .patch_b = -1, .pos = -1, .angles = -1, .reg = -1, .pre_w = -1, .pre_b = -1, .projection = -1};
     out->block = calloc((size_t)c->depth, sizeof *out->block);
     BT_ASSERT(out->block);
     out->patch_w = add(&b, "patch_embed.proj.weight", bt_shape4(d, 3, c->patch, c->patch), columns, BT_PARAM_WEIGHT);
@@ -141,8 +152,13 @@ void bt_vit_init(bt_vit *out, bt_params *store, const bt_vit_config *c, const bt
     if (!c->no_patch_bias) out->patch_b = add_vector(&b, "", "patch_embed.proj.bias", d, 0);
     out->cls = add(&b, "cls_token", bt_shape3(1, 1, d), 0, BT_PARAM_F32);
     start_normal(&b, out->cls, 1e-6f);
-    out->pos = add(&b, "pos_embed", bt_shape3(1, 1 + side * side, d), 0, BT_PARAM_F32);
-    start_normal(&b, out->pos, 0.02f);
+    if (c->positions == BT_VIT_ROTARY) {
+        add_angles(&b, c, out);
+    } else {
+        int64_t grid = bt_vit_grid(c);
+        out->pos = add(&b, "pos_embed", bt_shape3(1, 1 + grid * grid, d), 0, BT_PARAM_F32);
+        start_normal(&b, out->pos, 0.02f);
+    }
     if (c->registers) {
         out->reg = add(&b, "reg_token", bt_shape3(1, c->registers, d), 0, BT_PARAM_F32);
         start_normal(&b, out->reg, 1e-6f);
@@ -171,6 +187,7 @@ typedef struct tower {
     bt_params *store;
     const bt_vit_config *config;
     bt_value ids;
+    int angles;
 } tower;
 
 /** Outputs [first, first+count) of a linear layer with its adapter. */
@@ -195,6 +212,12 @@ static bt_value norm(const tower *t, bt_value x, int w, int b) {
     return bt_layer_norm(t->p, x, bt_param(t->p, t->store, w), bt_param(t->p, t->store, b), t->config->norm_eps);
 }
 
+/** Queries and keys of q, k, v, or keys of k, v, turned by the positions of their patches. */
+static bt_value rotated(const tower *t, bt_value x, int parts) {
+    const bt_vit_config *c = t->config;
+    return t->angles < 0 ? x : bt_rope(t->p, x, bt_param(t->p, t->store, t->angles), parts, parts - 1, c->heads, 1 + c->registers);
+}
+
 static bt_value activate(const tower *t, bt_value x) {
     switch (t->config->activation) {
     case BT_VIT_QUICK_GELU: return bt_quick_gelu(t->p, x);
@@ -211,7 +234,7 @@ static bt_value mlp(const tower *t, const bt_vit_block *b, bt_value x) {
 /** All tokens. */
 static bt_value block(const tower *t, const bt_vit_block *b, bt_value x) {
     bt_value h = norm(t, x, b->norm1_w, b->norm1_b);
-    bt_value o = bt_attention(t->p, linear(t, &b->qkv, h), 0, t->config->heads);
+    bt_value o = bt_attention(t->p, rotated(t, linear(t, &b->qkv, h), 3), 0, t->config->heads);
     return mlp(t, b, residual(t, x, &b->proj, o, b->scale1));
 }
 
@@ -220,20 +243,29 @@ static bt_value class_block(const tower *t, const bt_vit_block *b, bt_value x) {
     int64_t d = t->config->width;
     bt_value h = norm(t, x, b->norm1_w, b->norm1_b);
     bt_value q = outputs_of(t, &b->qkv, bt_class_row(t->p, h), 0, d, 0);
-    bt_value kv = outputs_of(t, &b->qkv, h, d, 2 * d, 0);
+    bt_value kv = rotated(t, outputs_of(t, &b->qkv, h, d, 2 * d, 0), 2); /* the class token has no position: its query stays */
     bt_value o = bt_attention(t->p, kv, q, t->config->heads);
     return mlp(t, b, residual(t, bt_class_row(t->p, x), &b->proj, o, b->scale1));
+}
+
+/** Learned positions for the images' own grid: (1 + side^2, width), the class token's first. */
+static bt_value positions(const tower *t, const bt_vit *vit) {
+    const bt_vit_config *c = t->config;
+    int64_t grid = bt_vit_grid(c), side = c->image / c->patch;
+    bt_value pos = bt_reshape(t->p, bt_param(t->p, t->store, vit->pos), bt_shape2(1 + grid * grid, c->width));
+    if (grid == side) return pos;
+    return bt_resample_positions(t->p, pos, grid, grid, side, side, (bt_resampling)c->resampling, 1);
 }
 
 /** Images to the tokens that the blocks take. */
 static bt_value embed_patches(const tower *t, const bt_vit *vit, bt_value images) {
     const bt_vit_config *c = t->config;
     bt_program *p = t->p;
-    int64_t d = c->width, side = c->image / c->patch, columns = (3 * (int64_t)c->patch * c->patch + 7) / 8 * 8;
+    int64_t d = c->width, columns = (3 * (int64_t)c->patch * c->patch + 7) / 8 * 8;
     bt_value patches = bt_patchify(p, images, c->patch, columns, c->mean, c->std);
     bt_value bias = vit->patch_b < 0 ? 0 : bt_param(p, t->store, vit->patch_b);
     bt_value x = bt_linear(p, patches, bt_param(p, t->store, vit->patch_w), bias, 0);
-    bt_value pos = bt_reshape(p, bt_param(p, t->store, vit->pos), bt_shape2(1 + side * side, d));
+    bt_value pos = vit->pos < 0 ? 0 : positions(t, vit);
     bt_value reg = vit->reg < 0 ? 0 : bt_reshape(p, bt_param(p, t->store, vit->reg), bt_shape2(c->registers, d));
     x = bt_tokens(p, x, bt_param(p, t->store, vit->cls), pos, reg);
     return vit->pre_w < 0 ? x : norm(t, x, vit->pre_w, vit->pre_b);
@@ -251,7 +283,7 @@ static bt_value run_blocks(const tower *t, const bt_vit *vit, bt_value images, b
 }
 
 bt_value bt_vit_forward(bt_program *p, bt_params *store, const bt_vit *vit, bt_value images, bt_value ids) {
-    tower t = {p, store, &vit->config, ids};
+    tower t = {p, store, &vit->config, ids, vit->angles};
     bt_value x = run_blocks(&t, vit, images, class_block);
     bt_shape s = bt_shape_of_value(p, x);
     x = bt_reshape(p, x, bt_shape2(s.rank ? s.dim[0] : 1, vit->config.width));
@@ -260,6 +292,6 @@ bt_value bt_vit_forward(bt_program *p, bt_params *store, const bt_vit *vit, bt_v
 }
 
 bt_value bt_vit_forward_tokens(bt_program *p, bt_params *store, const bt_vit *vit, bt_value images, bt_value ids) {
-    tower t = {p, store, &vit->config, ids};
+    tower t = {p, store, &vit->config, ids, vit->angles};
     return bt_cast(p, run_blocks(&t, vit, images, block), BT_F32);
 }

@@ -59,7 +59,7 @@ typedef struct bt_vit_block {
 
 typedef struct bt_vit {
     bt_vit_config config;
-    int patch_w, patch_b, cls, pos, reg, pre_w, pre_b, norm_w, norm_b, projection; /**< -1: there is none */
+    int patch_w, patch_b, cls, pos, angles, reg, pre_w, pre_b, norm_w, norm_b, projection; /**< -1: there is none */
     bt_vit_block *block; /**< [depth] */
 } bt_vit;
 
@@ -82,6 +82,9 @@ bt_value bt_vit_forward(bt_program *p, bt_params *store, const bt_vit *vit, bt_v
 /** All tokens behind the last norm, (N, bt_vit_token_count, width) in f32, not projected: class token, registers, patches in
  *  raster order. */
 bt_value bt_vit_forward_tokens(bt_program *p, bt_params *store, const bt_vit *vit, bt_value images, bt_value ids);
+
+/** Side of the learned positions. */
+static inline int bt_vit_grid(const bt_vit_config *c) { return c->grid ? c->grid : c->image / c->patch; }
 
 /** Width of an embedding. */
 static inline int bt_vit_output(const bt_vit_config *c) { return c->output ? c->output : c->width; }

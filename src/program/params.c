@@ -68,7 +68,7 @@ void bt_params_free(bt_params *s) {
     free(s);
 }
 
-static bool trained(const entry *e) { return e->spec.trainable && e->spec.kind != BT_PARAM_BUFFER; }
+static bool trained(const entry *e) { return e->spec.trainable && e->spec.kind != BT_PARAM_BUFFER && e->spec.kind != BT_PARAM_CONSTANT; }
 
 int bt_params_add(bt_params *s, const bt_param_spec *spec) {
     BT_ASSERT(!s->device && spec->group >= 0 && spec->group < BT_GROUPS);

@@ -82,7 +82,7 @@ static bt_status save_host(const char *run, const char *name, bt_params *store, 
     source_list l;
     bt_status status = make_list(&l, bt_params_count(store) + 1);
     for (int i = 0; status == BT_OK && i < bt_params_count(store); i++)
-        if (is_trained(bt_params_spec(store, i)) == others) add_source(&l, store, i, BT_SLOT_VALUE, "", bt_params_host(store, i));
+        if (is_trained(bt_params_spec(store, i)) == others && bt_params_spec(store, i)->kind != BT_PARAM_CONSTANT) add_source(&l, store, i, BT_SLOT_VALUE, "", bt_params_host(store, i));
     if (status == BT_OK && l.count) status = write_list(run, name, &l);
     free_list(&l);
     return status;
@@ -339,7 +339,7 @@ bt_status bt_weights_load(const char *path, bt_params *store, unsigned mask, int
     for (int i = 0; status == BT_OK && i < bt_params_count(store); i++) {
         const bt_param_spec *spec = bt_params_spec(store, i);
         const bt_safetensors_entry *e;
-        if (!(mask & (is_trained(spec) ? 2u : 1u))) continue;
+        if (!(mask & (is_trained(spec) ? 2u : 1u)) || spec->kind == BT_PARAM_CONSTANT) continue;
         status = find_entry(file, path, spec->name, spec, &e);
         if (status == BT_OK) status = bt_safetensors_to_f32(e, bt_params_host(store, i));
         *count += status == BT_OK;

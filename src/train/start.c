@@ -135,7 +135,7 @@ static bt_status take_all(const sources *s, bt_params *store, bool tower_only, t
         const bt_param_spec *spec = bt_params_spec(store, i);
         part p = part_of(spec);
         bool found = false;
-        if (tower_only && p != TOWER) continue;
+        if ((tower_only && p != TOWER) || spec->kind == BT_PARAM_CONSTANT) continue;
         BT_TRY(take_one(s, store, i, &found));
         if (!found && p == TOWER) {
             char shape[64];
