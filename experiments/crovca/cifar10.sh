@@ -31,7 +31,7 @@ for seed in 1 2 3; do
             baselines=false # random weights and the frozen encoder are the same whatever the bits
             if [ "$bits $supervised" = "32 false" ]; then baselines=true; fi
             if [ ! -e "$run/evaluation.json" ]; then
-                "$bittern" eval $run run.threads="$threads" data.train=2000 eval.baselines=$baselines >/dev/null 2>>"$run.log"
+                "$bittern" eval $run run.threads="$threads" data.train=2000 eval.batch=100 eval.baselines=$baselines >/dev/null 2>>"$run.log"
             fi
         done
     done

@@ -126,8 +126,9 @@ static bt_status finish_labels(bt_draft *draft) {
     bt_dataset *set = &draft->set;
     set->label_first[set->count] = (int64_t)draft->item_count;
     set->labels = bt_memory_alloc((size_t)set->count, sizeof *set->labels);
+    if (!set->label_items) set->label_items = bt_memory_alloc(1, sizeof *set->label_items); /* no sample has a label: an empty list all the same */
     int32_t *number = bt_memory_alloc(draft->classes.count, sizeof *number);
-    bt_status status = set->labels && number ? bt_names_sort(&draft->classes, number) : BT_ERR_MEMORY;
+    bt_status status = set->labels && set->label_items && number ? bt_names_sort(&draft->classes, number) : BT_ERR_MEMORY;
     if (status == BT_OK) {
         number_labels(set, number);
         set->class_count = (int64_t)draft->classes.count;
