@@ -1,6 +1,8 @@
 /* bittern inspect: the program of a configuration's step, the known towers, a weight file, a pack. */
 #include "cli/cli.h"
+#include "encoder/token_maps.h"
 #include "formats/hdf5.h"
+#include "formats/npy.h"
 #include "formats/weights.h"
 #include "program/inspect.h"
 #include "train/setup.h"
@@ -202,10 +204,33 @@ static bt_status list_tensors(const char *path, bool json) {
 
 typedef struct inspect_flags {
     bool json;
+    int image;
+    const char *tokens, *attention;
 } inspect_flags;
+
+static bt_status write_maps(const bt_token_maps *m, const inspect_flags *f, const char *out) {
+    const int64_t tokens[] = {m->side, m->side, m->width}, attention[] = {m->heads, m->side, m->side};
+    BT_TRY(bt_token_maps_draw(m, out));
+    if (*f->tokens) BT_TRY(bt_npy_write(f->tokens, BT_FILE_F32, 3, tokens, m->tokens));
+    return *f->attention ? bt_npy_write(f->attention, BT_FILE_F32, 3, attention, m->attention) : BT_OK;
+}
+
+static bt_status inspect_tokens(const bt_arguments *a, const inspect_flags *f) {
+    bt_token_maps maps;
+    size_t length = a->count == 4 ? strlen(a->operand[3]) : 0;
+    if (length < 5 || strcmp(a->operand[3] + length - 4, ".png") != 0) return bt_error(BT_ERR_USAGE, "usage: bittern inspect tokens MODEL PICTURE OUT.png");
+    BT_TRY(bt_token_maps_make(&(bt_model_source){.path = a->operand[1], .image = f->image}, BT_F32, 0, a->operand[2], &maps));
+    bt_status status = write_maps(&maps, f, a->operand[3]);
+    if (status == BT_OK) printf("%s: picture, tokens of %d x %d patches as colours, attention of the class token (mean of %d heads)\n", a->operand[3], maps.side, maps.side, maps.heads);
+    bt_token_maps_free(&maps);
+    return status;
+}
 
 static const bt_option inspect_options[] = {
     BT_OPTION_BOOL(inspect_flags, json, "false", "prints one JSON object"),
+    BT_OPTION_INT(inspect_flags, image, "0", 0, 4096, "tokens: pixels of a side; 0: the model's"),
+    BT_OPTION_STRING(inspect_flags, tokens, "", "tokens: .npy for the patches' tokens (rows, columns, width)"),
+    BT_OPTION_STRING(inspect_flags, attention, "", "tokens: .npy for the class token's attention (heads, rows, columns)"),
 };
 static const bt_option_table inspect_table = BT_OPTION_TABLE("bittern inspect", inspect_options);
 
@@ -215,10 +240,11 @@ static bt_status inspect(const bt_arguments *a) {
         if (a->count < 2) return bt_error(BT_ERR_USAGE, "a configuration file is missing: bittern inspect plan CONFIG");
         return inspect_plan(a->count - 1, a->operand + 1, flags->json);
     }
+    if (strcmp(a->operand[0], "tokens") == 0) return inspect_tokens(a, flags);
     if (strcmp(a->operand[0], "models") == 0) return list_models(flags->json);
     if (bt_h5_is(a->operand[0])) return bt_cli_verify_pack(a->operand[0], flags->json);
     return list_tensors(a->operand[0], flags->json);
 }
 
-const bt_command bt_command_inspect = {"inspect", "plan CONFIG [key=value ...] | models | WEIGHTS | PACK.h5",
+const bt_command bt_command_inspect = {"inspect", "plan CONFIG [key=value ...] | tokens MODEL PICTURE OUT.png | models | WEIGHTS | PACK.h5",
                                        "a step's program, known towers, the tensors of a weight file of any kind, a pack", 1, -1, &inspect_table, sizeof(inspect_flags), false, inspect};

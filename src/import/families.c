@@ -195,18 +195,18 @@ static const bt_import_left torchvision_left[] = {
 };
 
 const bt_import_family bt_import_families[] = {
-    {"open_clip with a tower of timm", "visual.trunk.patch_embed.proj.weight", NULL, "visual.trunk.blocks.", trunk, clip_left, 1e-6, "antialias", true},
-    {"CLIP (open_clip, OpenAI)", "visual.class_embedding", "visual.conv1.weight", "visual.transformer.resblocks.", clip, clip_left, 1e-5, "antialias", true},
+    {"open_clip with a tower of timm", "visual.trunk.patch_embed.proj.weight", NULL, "visual.trunk.blocks.", trunk, clip_left, 1e-6, BT_POSITIONS_ANTIALIAS, true},
+    {"CLIP (open_clip, OpenAI)", "visual.class_embedding", "visual.conv1.weight", "visual.transformer.resblocks.", clip, clip_left, 1e-5, BT_POSITIONS_ANTIALIAS, true},
     {"CLIP of transformers", "vision_model.embeddings.class_embedding", NULL, "vision_model.encoder.layers.", transformers_clip, transformers_clip_left, 0,
-     "antialias", false},
-    {"DINOv3 of transformers", "embeddings.patch_embeddings.weight", "embeddings.cls_token", "layer.", dinov3, dinov3_left, 0, "antialias", false},
-    {"ViT or DINOv2 of transformers", "embeddings.patch_embeddings.projection.weight", NULL, "encoder.layer.", transformers, transformers_left, 0, "transformers",
+     BT_POSITIONS_ANTIALIAS, false},
+    {"DINOv3 of transformers", "embeddings.patch_embeddings.weight", "embeddings.cls_token", "layer.", dinov3, dinov3_left, 0, BT_POSITIONS_ANTIALIAS, false},
+    {"ViT or DINOv2 of transformers", "embeddings.patch_embeddings.projection.weight", NULL, "encoder.layer.", transformers, transformers_left, 0, BT_POSITIONS_BICUBIC,
      false},
-    {"ViT of torchvision", "conv_proj.weight", "class_token", "encoder.layers.encoder_layer_", torchvision, torchvision_left, 1e-6, "antialias", true},
-    {"DINOv2 (hub)", "patch_embed.proj.weight", "mask_token", "blocks.", hub, hub_left, 1e-6, "hub", true},
-    {"DINOv2 (hub)", "patch_embed.proj.weight", "register_tokens", "blocks.", hub, hub_left, 1e-6, "hub", true},
-    {"timm", "patch_embed.proj.weight", NULL, "blocks.", timm, timm_left, 1e-6, "antialias", true},
-    {NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, false},
+    {"ViT of torchvision", "conv_proj.weight", "class_token", "encoder.layers.encoder_layer_", torchvision, torchvision_left, 1e-6, BT_POSITIONS_ANTIALIAS, true},
+    {"DINOv2 (hub)", "patch_embed.proj.weight", "mask_token", "blocks.", hub, hub_left, 1e-6, BT_POSITIONS_HUB, true},
+    {"DINOv2 (hub)", "patch_embed.proj.weight", "register_tokens", "blocks.", hub, hub_left, 1e-6, BT_POSITIONS_HUB, true},
+    {"timm", "patch_embed.proj.weight", NULL, "blocks.", timm, timm_left, 1e-6, BT_POSITIONS_ANTIALIAS, true},
+    {NULL, NULL, NULL, NULL, NULL, NULL, 0, BT_POSITIONS_HUB, false},
 };
 
 /* ---- patterns ---- */

@@ -6,6 +6,8 @@
 #ifndef BITTERN_IMPORT_FAMILIES_H
 #define BITTERN_IMPORT_FAMILIES_H
 
+#include <bittern/positions.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -36,7 +38,7 @@ typedef struct bt_import_family {
     const bt_import_rule *rules; /**< ends with to == NULL */
     const bt_import_left *left;  /**< ends with prefix == NULL */
     double norm_eps;        /**< 0: differs, and must come from a configuration */
-    const char *resampling; /**< bt_resampling_names */
+    bt_positions resampling; /**< of DINOv2: without registers */
     bool pytorch_heads;     /**< widths stand for the published numbers of heads */
 } bt_import_family;
 

@@ -168,13 +168,6 @@ static bt_status decide_eps(const bt_import_source *s, const bt_import_hints *gi
     return BT_OK;
 }
 
-static int resampling_of(const bt_import_source *s, const bt_vit_config *c) {
-    const char *name = strcmp(s->family->resampling, "hub") == 0 && c->registers ? "antialias" : s->family->resampling;
-    int k = 0;
-    while (strcmp(bt_resampling_names[k], name) != 0) k++;
-    return k;
-}
-
 static void decide_image(const bt_import_hints *given, const bt_import_hints *file, bt_vit_config *c, bt_text *notes) {
     c->image = given->image ? given->image : file->image;
     if (c->image) return;
@@ -198,7 +191,7 @@ bt_status bt_import_tower(const bt_import_source *s, const bt_import_hints *give
         c.rope_theta = (float)(file->rope_theta > 0 ? file->rope_theta : 100);
         if (file->rope_theta <= 0) bt_text_append(notes, "rotary base 100: as published for DINOv3\n");
     }
-    c.resampling = resampling_of(s, &c);
+    c.resampling = c.registers ? BT_POSITIONS_ANTIALIAS : s->family->resampling; /* DINOv2 with registers, of the hub and of transformers */
     decide_image(given, file, &c, notes);
     BT_TRY(bt_text_status(notes));
     BT_TRY(bt_vit_check(&c));

@@ -12,7 +12,7 @@
 /* ---- configurations ---- */
 
 #define IMAGENET .mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}
-#define DINOV2(w, d, h) .image = 224, .patch = 14, .width = w, .depth = d, .heads = h, .mlp = 4 * (w), .layer_scale = true, \
+#define DINOV2(w, d, h) .image = 224, .grid = 37, .patch = 14, .width = w, .depth = d, .heads = h, .mlp = 4 * (w), .layer_scale = true, \
                         .layer_scale_init = 1e-5f, .norm_eps = 1e-6f, IMAGENET
 #define VIT16(w, d, h) .image = 224, .patch = 16, .width = w, .depth = d, .heads = h, .mlp = 4 * (w), .norm_eps = 1e-6f, IMAGENET
 
@@ -23,16 +23,16 @@ static const struct {
     {"vit_small_patch14_dinov2", {DINOV2(384, 12, 6)}},
     {"vit_base_patch14_dinov2", {DINOV2(768, 12, 12)}},
     {"vit_large_patch14_dinov2", {DINOV2(1024, 24, 16)}},
-    {"vit_small_patch14_reg4_dinov2", {DINOV2(384, 12, 6), .registers = 4}},
-    {"vit_base_patch14_reg4_dinov2", {DINOV2(768, 12, 12), .registers = 4}},
-    {"vit_large_patch14_reg4_dinov2", {DINOV2(1024, 24, 16), .registers = 4}},
+    {"vit_small_patch14_reg4_dinov2", {DINOV2(384, 12, 6), .registers = 4, .resampling = BT_POSITIONS_ANTIALIAS}},
+    {"vit_base_patch14_reg4_dinov2", {DINOV2(768, 12, 12), .registers = 4, .resampling = BT_POSITIONS_ANTIALIAS}},
+    {"vit_large_patch14_reg4_dinov2", {DINOV2(1024, 24, 16), .registers = 4, .resampling = BT_POSITIONS_ANTIALIAS}},
     {"vit_tiny_patch16_224", {VIT16(192, 12, 3)}},
     {"vit_small_patch16_224", {VIT16(384, 12, 6)}},
     {"vit_base_patch16_224", {VIT16(768, 12, 12)}},
 };
 
 const char *const bt_vit_activation_names[BT_VIT_ACTIVATIONS + 1] = {"gelu", "quick_gelu", "swiglu"};
-const char *const bt_resampling_names[BT_RESAMPLINGS + 1] = {"hub", "antialias", "transformers"};
+const char *const bt_resampling_names[BT_POSITIONS_COUNT + 1] = {[BT_POSITIONS_HUB] = "hub", [BT_POSITIONS_ANTIALIAS] = "antialias", [BT_POSITIONS_BICUBIC] = "bicubic"};
 const char *const bt_vit_positions_names[BT_VIT_POSITIONS + 1] = {"learned", "rotary"};
 
 bool bt_vit_named(const char *name, bt_vit_config *out) {
@@ -231,10 +231,13 @@ static bt_value mlp(const tower *t, const bt_vit_block *b, bt_value x) {
     return residual(t, x, &b->fc2, activate(t, linear(t, &b->fc1, h)), b->scale2);
 }
 
+static bt_value qkv_of(const tower *t, const bt_vit_block *b, bt_value x) {
+    return rotated(t, linear(t, &b->qkv, norm(t, x, b->norm1_w, b->norm1_b)), 3);
+}
+
 /** All tokens. */
 static bt_value block(const tower *t, const bt_vit_block *b, bt_value x) {
-    bt_value h = norm(t, x, b->norm1_w, b->norm1_b);
-    bt_value o = bt_attention(t->p, rotated(t, linear(t, &b->qkv, h), 3), 0, t->config->heads);
+    bt_value o = bt_attention(t->p, qkv_of(t, b, x), 0, t->config->heads);
     return mlp(t, b, residual(t, x, &b->proj, o, b->scale1));
 }
 
@@ -251,10 +254,9 @@ static bt_value class_block(const tower *t, const bt_vit_block *b, bt_value x) {
 /** Learned positions for the images' own grid: (1 + side^2, width), the class token's first. */
 static bt_value positions(const tower *t, const bt_vit *vit) {
     const bt_vit_config *c = t->config;
-    int64_t grid = bt_vit_grid(c), side = c->image / c->patch;
-    bt_value pos = bt_reshape(t->p, bt_param(t->p, t->store, vit->pos), bt_shape2(1 + grid * grid, c->width));
-    if (grid == side) return pos;
-    return bt_resample_positions(t->p, pos, grid, grid, side, side, (bt_resampling)c->resampling, 1);
+    int grid = bt_vit_grid(c), side = c->image / c->patch;
+    bt_value pos = bt_reshape(t->p, bt_param(t->p, t->store, vit->pos), bt_shape2(1 + (int64_t)grid * grid, c->width));
+    return grid == side ? pos : bt_resample_positions(t->p, pos, 1, (int[]){grid, grid}, (int[]){side, side}, c->resampling);
 }
 
 /** Images to the tokens that the blocks take. */
@@ -294,4 +296,14 @@ bt_value bt_vit_forward(bt_program *p, bt_params *store, const bt_vit *vit, bt_v
 bt_value bt_vit_forward_tokens(bt_program *p, bt_params *store, const bt_vit *vit, bt_value images, bt_value ids) {
     tower t = {p, store, &vit->config, ids, vit->angles};
     return bt_cast(p, run_blocks(&t, vit, images, block), BT_F32);
+}
+
+bt_vit_maps bt_vit_forward_maps(bt_program *p, bt_params *store, const bt_vit *vit, bt_value images) {
+    tower t = {p, store, &vit->config, 0, vit->angles};
+    const bt_vit_block *last = &vit->block[vit->config.depth - 1];
+    bt_value x = embed_patches(&t, vit, images);
+    for (int i = 0; i + 1 < vit->config.depth; i++) x = block(&t, &vit->block[i], x);
+    bt_value qkv = qkv_of(&t, last, x), o = bt_attention(p, qkv, 0, vit->config.heads);
+    x = mlp(&t, last, residual(&t, x, &last->proj, o, last->scale1));
+    return (bt_vit_maps){bt_cast(p, norm(&t, x, vit->norm_w, vit->norm_b), BT_F32), bt_cast(p, qkv, BT_F32)};
 }

@@ -7,6 +7,8 @@
 
 #include "nn/lora.h"
 
+#include <bittern/positions.h>
+
 typedef enum bt_vit_activation { BT_VIT_GELU, BT_VIT_QUICK_GELU, BT_VIT_SWIGLU, BT_VIT_ACTIVATIONS } bt_vit_activation;
 extern const char *const bt_vit_activation_names[BT_VIT_ACTIVATIONS + 1]; /**< gelu, quick_gelu, swiglu */
 
@@ -14,8 +16,7 @@ extern const char *const bt_vit_activation_names[BT_VIT_ACTIVATIONS + 1]; /**< g
 typedef enum bt_vit_positions { BT_VIT_LEARNED, BT_VIT_ROTARY, BT_VIT_POSITIONS } bt_vit_positions;
 extern const char *const bt_vit_positions_names[BT_VIT_POSITIONS + 1]; /**< learned, rotary */
 
-typedef enum bt_resampling { BT_RESAMPLE_HUB, BT_RESAMPLE_ANTIALIAS, BT_RESAMPLE_TRANSFORMERS, BT_RESAMPLINGS } bt_resampling;
-extern const char *const bt_resampling_names[BT_RESAMPLINGS + 1];
+extern const char *const bt_resampling_names[BT_POSITIONS_COUNT + 1]; /**< of bt_positions: hub, antialias, bicubic */
 
 typedef struct bt_vit_config {
     int image, patch;         /**< pixels of a side; image is a multiple of patch */
@@ -25,7 +26,7 @@ typedef struct bt_vit_config {
     bt_vit_activation activation;
     bt_vit_positions positions;
     int grid;                 /**< learned positions are (1 + grid^2, width), resampled where image / patch is another; 0: image / patch */
-    int resampling;           /**< bt_resampling */
+    bt_positions resampling;
     float rope_theta;         /**< of rotary positions */
     int output;               /**< width of the projection behind the last norm; 0: there is none */
     bool pre_norm;            /**< layer norm before the first block (CLIP) */
@@ -82,6 +83,12 @@ bt_value bt_vit_forward(bt_program *p, bt_params *store, const bt_vit *vit, bt_v
 /** All tokens behind the last norm, (N, bt_vit_token_count, width) in f32, not projected: class token, registers, patches in
  *  raster order. */
 bt_value bt_vit_forward_tokens(bt_program *p, bt_params *store, const bt_vit *vit, bt_value images, bt_value ids);
+
+/** The same tokens, and what attention of the last block takes: q, k, v (N, T, 3 width), head-major, positions of rotary towers applied. */
+typedef struct bt_vit_maps {
+    bt_value tokens, qkv;
+} bt_vit_maps;
+bt_vit_maps bt_vit_forward_maps(bt_program *p, bt_params *store, const bt_vit *vit, bt_value images);
 
 /** Side of the learned positions. */
 static inline int bt_vit_grid(const bt_vit_config *c) { return c->grid ? c->grid : c->image / c->patch; }

@@ -71,11 +71,11 @@ static bt_status read_sizes(const bt_json_value *o, bt_vit_config *c) {
 }
 
 static bt_status read_kinds(const bt_json_value *o, bt_vit_config *c) {
-    int activation, positions;
+    int activation, positions, resampling;
     bool patch_bias, qkv_bias;
     BT_TRY(get_choice(o, "activation", bt_vit_activation_names, &activation));
     BT_TRY(get_choice(o, "positions", bt_vit_positions_names, &positions));
-    BT_TRY(get_choice(o, "resampling", bt_resampling_names, &c->resampling));
+    BT_TRY(get_choice(o, "resampling", bt_resampling_names, &resampling));
     BT_TRY(bt_json_get_bool(o, "layer_scale", &c->layer_scale));
     BT_TRY(bt_json_get_bool(o, "pre_norm", &c->pre_norm));
     BT_TRY(bt_json_get_bool(o, "patch_bias", &patch_bias));
@@ -84,6 +84,7 @@ static bt_status read_kinds(const bt_json_value *o, bt_vit_config *c) {
     BT_TRY(get_float(o, "norm_eps", 0, 1, &c->norm_eps));
     c->activation = (bt_vit_activation)activation;
     c->positions = (bt_vit_positions)positions;
+    c->resampling = (bt_positions)resampling;
     c->no_patch_bias = !patch_bias;
     c->no_qkv_bias = !qkv_bias;
     c->layer_scale_init = 1e-5f;

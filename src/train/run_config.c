@@ -43,7 +43,7 @@ static const bt_option model_options[] = {
     BT_OPTION_ENUM(bt_model_section, activation, "gelu", bt_vit_activation_names, "of the MLP (custom)"),
     BT_OPTION_ENUM(bt_model_section, positions, "learned", bt_vit_positions_names, "of patches: learned and added, or rotary in attention, as in DINOv3 (custom)"),
     BT_OPTION_INT(bt_model_section, grid, "0", 0, 1024, "side of the learned positions in patches, resampled for other images; 0: image / patch (custom)"),
-    BT_OPTION_ENUM(bt_model_section, resampling, "antialias", bt_resampling_names, "of learned positions: whose bicubic, hub (DINOv2 without registers), antialias (timm, open_clip, DINOv2 with registers), transformers (custom)"),
+    BT_OPTION_ENUM(bt_model_section, resampling, "antialias", bt_resampling_names, "of learned positions: hub (DINOv2 without registers), antialias (timm, open_clip, DINOv2 with registers), bicubic (transformers) (custom)"),
     BT_OPTION_DOUBLE(bt_model_section, rope_theta, "100", 1, 1e9, "base of the frequencies of rotary positions (custom)"),
     BT_OPTION_BOOL(bt_model_section, layer_scale, "false", "a trained scale on each residual branch (custom)"),
     BT_OPTION_BOOL(bt_model_section, pre_norm, "false", "layer norm before the first block, as in CLIP (custom)"),

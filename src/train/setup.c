@@ -16,7 +16,7 @@ static bt_status vit_of(const bt_run_config *c, bt_vit_config *vit) {
     if (strcmp(c->model.name, "custom") == 0) {
         *vit = (bt_vit_config){.image = c->model.image, .patch = c->model.patch, .width = c->model.width, .depth = c->model.depth,
                                .heads = c->model.heads, .mlp = c->model.mlp ? c->model.mlp : 4 * c->model.width,
-                               .registers = c->model.registers, .output = c->model.output, .grid = c->model.grid, .resampling = c->model.resampling,
+                               .registers = c->model.registers, .output = c->model.output, .grid = c->model.grid, .resampling = (bt_positions)c->model.resampling,
                                .activation = (bt_vit_activation)c->model.activation, .positions = (bt_vit_positions)c->model.positions,
                                .rope_theta = (float)c->model.rope_theta, .layer_scale = c->model.layer_scale, .layer_scale_init = 1e-5f,
                                .pre_norm = c->model.pre_norm, .no_patch_bias = !c->model.patch_bias, .no_qkv_bias = !c->model.qkv_bias,

@@ -210,25 +210,21 @@ def make_transformers(folder, name, kind, sizes, registers, width, seed, interpo
     randomise(m, seed)
     m.save_pretrained(f.folder)
     if bin_file:
+        from safetensors.torch import load_file
+        torch.save(load_file(f.path("model.safetensors")), f.path("pytorch_model.bin"))  # published names, which a model in memory need not have
         os.remove(f.path("model.safetensors"))
-        torch.save(m.state_dict(), f.path("pytorch_model.bin"))
     f.features(sizes, hf_tokens(m, 1 + registers, interpolates))
     blocks = [((q, "weight", 0), (v, "weight", 0)) for q, v in qkv(m)]
     f.expected.update(adapters(blocks, width, lambda: m(picture(sizes[0])).last_hidden_state[:, 0]))
     f.write()
 
 
-def dinov2_blocks(m):
-    return [(b.attention.attention.query, b.attention.attention.value) for b in m.encoder.layer]
-
-
-def vit_blocks(m):
-    return [(b.attention.attention.query, b.attention.attention.value) for b in m.encoder.layer]
-
-
-def dinov3_blocks(m):
-    layers = m.layer if hasattr(m, "layer") else m.model.layer
-    return [(b.attention.q_proj, b.attention.v_proj) for b in layers]
+def blocks_of(m):
+    """Query and value of every block, as transformers 4 and 5 call them."""
+    owner = m.encoder if hasattr(m, "encoder") else m
+    layers = next(getattr(o, n) for o in (owner, getattr(m, "model", m)) for n in ("layer", "layers") if hasattr(o, n))
+    attention = [b.attention.attention if hasattr(b.attention, "attention") else b.attention for b in layers]
+    return [(a.query, a.value) if hasattr(a, "query") else (a.q_proj, a.v_proj) for a in attention]
 
 
 def make_transformers_clip(folder, name, size, width, output, seed, act):
@@ -313,13 +309,13 @@ tiny = {
     "timm": lambda d: make_timm(d, "timm", "vit_tiny_patch16_224", [48, 64], 1, 24, 4, **TINY),
     "timm_dinov2": lambda d: make_timm(d, "timm_dinov2", "vit_small_patch14_dinov2", [70, 42], 1, 24, 5, **TINY),
     "timm_dinov2_registers": lambda d: make_timm(d, "timm_dinov2_registers", "vit_small_patch14_reg4_dinov2", [42, 70], 5, 24, 6, **TINY),
-    "dinov2": lambda d: make_transformers(d, "dinov2", "Dinov2", [42, 56], 0, 24, 7, True, dinov2_blocks, patch_size=14, **HF),
-    "dinov2_swiglu": lambda d: make_transformers(d, "dinov2_swiglu", "Dinov2", [42], 0, 24, 8, True, dinov2_blocks, patch_size=14, use_swiglu_ffn=True, **HF),
-    "dinov2_registers": lambda d: make_transformers(d, "dinov2_registers", "Dinov2WithRegisters", [42, 56], 4, 24, 9, True, dinov2_blocks, patch_size=14, bin_file=True,
+    "dinov2": lambda d: make_transformers(d, "dinov2", "Dinov2", [42, 56], 0, 24, 7, True, blocks_of, patch_size=14, **HF),
+    "dinov2_swiglu": lambda d: make_transformers(d, "dinov2_swiglu", "Dinov2", [42], 0, 24, 8, True, blocks_of, patch_size=14, use_swiglu_ffn=True, **HF),
+    "dinov2_registers": lambda d: make_transformers(d, "dinov2_registers", "Dinov2WithRegisters", [42, 56], 4, 24, 9, True, blocks_of, patch_size=14, bin_file=True,
                                                     num_register_tokens=4, **HF),
-    "vit": lambda d: make_transformers(d, "vit", "ViT", [32, 48], 0, 24, 10, True, vit_blocks, patch_size=16, intermediate_size=96, **HF),
-    "dinov3": lambda d: make_transformers(d, "dinov3", "DINOv3ViT", [48, 64], 4, 24, 11, False, dinov3_blocks, patch_size=16, intermediate_size=96, num_register_tokens=4, **HF),
-    "dinov3_gated": lambda d: make_transformers(d, "dinov3_gated", "DINOv3ViT", [48], 4, 24, 12, False, dinov3_blocks, patch_size=16, intermediate_size=64, num_register_tokens=4,
+    "vit": lambda d: make_transformers(d, "vit", "ViT", [32, 48], 0, 24, 10, True, blocks_of, patch_size=16, intermediate_size=96, **HF),
+    "dinov3": lambda d: make_transformers(d, "dinov3", "DINOv3ViT", [48, 64], 4, 24, 11, False, blocks_of, patch_size=16, intermediate_size=96, num_register_tokens=4, **HF),
+    "dinov3_gated": lambda d: make_transformers(d, "dinov3_gated", "DINOv3ViT", [48], 4, 24, 12, False, blocks_of, patch_size=16, intermediate_size=64, num_register_tokens=4,
                                                 use_gated_mlp=True, hidden_act="silu", **HF),
     "transformers_clip": lambda d: make_transformers_clip(d, "transformers_clip", 28, 24, 16, 13, "quick_gelu"),
     "open_clip": lambda d: make_open_clip(d, "open_clip", [32, 48], 24, 16, 8, 2, 8, 14, False),
