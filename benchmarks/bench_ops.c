@@ -32,7 +32,8 @@ static row *row_of(table *t, const char *op) {
 
 /** Inputs by name, whatever the program asks for: small random bytes do as pixels, ids and one-hot labels, zeros as the rest. */
 static bt_status fill_inputs(bt_plan *plan) {
-    static const char *const names[] = {"images", "ids", "labels", "class", "hidden", "of hidden", "gated", "of gated", "qkv", "of qkv", "angles"};
+    static const char *const names[] = {"images", "ids", "labels", "class", "hidden", "of hidden", "gated", "of gated", "qkv", "of qkv", "angles",
+                                        "of positions"};
     for (int k = 0; k < (int)(sizeof names / sizeof names[0]); k++) {
         bt_dtype dtype;
         bt_shape shape;
@@ -177,12 +178,20 @@ static bt_status measure_other_towers(const bt_bench_options *o, bt_dtype dtype,
     bt_program *p = bt_program_new(&(bt_program_options){.compute = dtype, .training = true});
     bt_value hidden = bt_input_with_gradient(p, "hidden", dtype, bt_shape3(batch, tokens, vit.mlp));
     bt_value gated = bt_input_with_gradient(p, "gated", dtype, bt_shape3(batch, tokens, 2 * vit.mlp));
-    int prefix = 1 + vit.registers;
+    int prefix = 1 + vit.registers, side = vit.image / vit.patch, old = side == 37 ? 32 : 37; /* DINOv2 is published at 37 x 37 */
+    const int from[2] = {old, old}, to[2] = {side, side};
+    bt_params *store = bt_params_new(dtype);
+    int pos = bt_params_add(store, &(bt_param_spec){.name = "pos", .shape = bt_shape2(1 + old * old, vit.width), .kind = BT_PARAM_F32, .trainable = true});
     bt_value qkv = bt_input_with_gradient(p, "qkv", dtype, bt_shape3(batch, tokens, 3 * vit.width));
     bt_value angles = bt_input(p, "angles", BT_F32, bt_shape2(tokens - prefix, vit.width / vit.heads));
     const bt_root roots[] = {root_of(p, bt_quick_gelu(p, hidden), "of hidden"), root_of(p, bt_swiglu(p, gated), "of gated"),
-                             root_of(p, bt_rope(p, qkv, angles, 3, 2, vit.heads, prefix), "of qkv")};
-    return measure_program(o, p, roots, (int)(sizeof roots / sizeof roots[0]), device, all);
+                             root_of(p, bt_rope(p, qkv, angles, 3, 2, vit.heads, prefix), "of qkv"),
+                             root_of(p, bt_resample_positions(p, bt_param(p, store, pos), 1, from, to, BT_POSITIONS_ANTIALIAS), "of positions")};
+    bt_status status = bt_params_commit(store, device);
+    if (status == BT_OK) status = measure_program(o, p, roots, (int)(sizeof roots / sizeof roots[0]), device, all);
+    else bt_program_free(p);
+    bt_params_free(store);
+    return status;
 }
 
 static void print_table(const bt_bench_options *o, const table *all) {

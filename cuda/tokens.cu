@@ -2,7 +2,8 @@
  *
  *   x (N,1+R+S,D): row 0 = cls + pos[0], rows 1..R = reg, then patches[s] + pos[1+s]; T = 1+R+S
  *                  (without positions where pos is absent)
- *   backward       dpatches = the patch rows of dx; dcls, dpos, dreg = sums over samples of the rows of dx, f32
+ *   backward       dpatches = the patch rows of dx; dcls, dpos, dreg = sums over samples of the rows of dx, f32; dvalue is dpos
+ *                  where positions are no parameter
  *
  * Forward and dpatches give a warp to each row. The sums give a pack of columns of one token to a thread, which walks
  * the samples in order: T*D/W threads with independent loads, no second stage.
@@ -62,7 +63,8 @@ template <int W> BT_DEVICE void put(float *target, const float (&v)[W], int accu
 template <typename T, int W>
 __global__ void __launch_bounds__(64)
     tokens_dw_sums(float *dcls, float *dpos, float *dreg, const T *dx, int64_t samples, int64_t tokens,
-                   int64_t registers, int64_t cols, int64_t ldx, int64_t ldpos, int64_t ldreg, int accumulate) {
+                   int64_t registers, int64_t cols, int64_t ldx, int64_t ldpos, int64_t ldreg, int accumulate,
+                   int accumulate_pos) {
     const int64_t t = blockIdx.y, c = ((int64_t)blockIdx.x * 64 + threadIdx.x) * W;
     const bool is_register = t >= 1 && t <= registers;
     if (c >= cols || (is_register ? dreg == NULL : t > 0 && dpos == NULL)) return;
@@ -73,7 +75,7 @@ __global__ void __launch_bounds__(64)
         put(dreg + (t - 1) * ldreg + c, sum, accumulate);
         return;
     }
-    if (dpos) put(dpos + (t == 0 ? 0 : t - registers) * ldpos + c, sum, accumulate);
+    if (dpos) put(dpos + (t == 0 ? 0 : t - registers) * ldpos + c, sum, accumulate_pos);
     if (t == 0) put(dcls + c, sum, accumulate);
 }
 
@@ -115,17 +117,19 @@ template <typename T> bt_status choose_dx(bt_device *device, const bt_tokens_dx_
 
 template <typename T, int W> bt_status launch_dw(bt_device *device, const bt_tokens_dw_args *a) {
     const int64_t tokens = a->dx.shape.dim[1], cols = bt_shape_cols(a->dx.shape);
+    const bool is_value = bt_present(&a->dvalue);
+    const bt_tensor &dpos = is_value ? a->dvalue : a->dpos;
     return BT_LAUNCH((tokens_dw_sums<T, W>), dim3(bt_blocks(cols, 64 * W), (unsigned)tokens), 64, 0,
-                     bt_cuda_stream(device), bt_data<float>(a->dcls), bt_data<float>(a->dpos), bt_data<float>(a->dreg),
-                     bt_data<T>(a->dx), a->dx.shape.dim[0], tokens,
-                     register_rows(a->dreg, tokens, a->dpos), cols, a->dx.ld, a->dpos.ld,
-                     a->dreg.ld, a->accumulate);
+                     bt_cuda_stream(device), bt_data<float>(a->dcls), bt_data<float>(dpos), bt_data<float>(a->dreg),
+                     bt_data<T>(a->dx), a->dx.shape.dim[0], tokens, register_rows(a->dreg, tokens, dpos), cols, a->dx.ld,
+                     dpos.ld, a->dreg.ld, a->accumulate, is_value ? 0 : a->accumulate);
 }
 
 template <typename T> bt_status choose_dw(bt_device *device, const bt_tokens_dw_args *a) {
     constexpr int W = bt_pack_width<T>;
     const bool packable =
-        bt_packable(a->dx, W) && bt_packable(a->dcls, W) && bt_packable(a->dpos, W) && bt_packable(a->dreg, W);
+        bt_packable(a->dx, W) && bt_packable(a->dcls, W) && bt_packable(a->dpos, W) && bt_packable(a->dreg, W) &&
+        bt_packable(a->dvalue, W);
     return packable ? launch_dw<T, W>(device, a) : launch_dw<T, 1>(device, a);
 }
 
@@ -154,6 +158,7 @@ bt_status prepare_dw(bt_device *, const bt_tokens_dw_args *a, bt_prepared *) {
     if (a->dx.shape.dim[1] > 65535)
         return bt_error(BT_ERR_UNSUPPORTED, "tokens_dw on " BT_CUDA_BACKEND ": %lld tokens; a grid takes at most 65535",
                         (long long)a->dx.shape.dim[1]);
+    BT_ASSERT(!bt_present(&a->dpos) || !bt_present(&a->dvalue));
     return bt_cuda_require_compute("tokens_dw", "dx", a->dx);
 }
 

@@ -18,6 +18,7 @@
 #define BITTERN_PROGRAM_H
 
 #include <bittern/params.h>
+#include <bittern/positions.h>
 #include <bittern/tensor.h>
 
 #ifdef __cplusplus
@@ -117,6 +118,9 @@ bt_value bt_cast(bt_program *p, bt_value x, bt_dtype dtype);
 bt_value bt_make_views(bt_program *p, bt_value pixels, bt_value views, int64_t size);
 bt_value bt_patchify(bt_program *p, bt_value images, int patch, int64_t columns, const float mean[3], const float std[3]);
 bt_value bt_tokens(bt_program *p, bt_value patches, bt_value cls, bt_value pos, bt_value reg);
+/** Position embeddings for a grid of to[0] x to[1] patches from pos (prefix + from[0]*from[1], D) f32, made for another grid; the first
+ *  `prefix` rows (class token) are copied. The same value where the grid is the same. Trained positions must be a parameter. */
+bt_value bt_resample_positions(bt_program *p, bt_value pos, int prefix, const int from[2], const int to[2], bt_positions rule);
 bt_value bt_class_row(bt_program *p, bt_value x);
 bt_value bt_l2_normalize(bt_program *p, bt_value x, float eps);
 bt_value bt_code_align(bt_program *p, bt_value z, bt_value targets, int views);
@@ -141,6 +145,7 @@ bt_value bt_sum_squares(bt_program *p, bt_value x);
 #define bt_make_views(p, ...) (bt_make_views)(bt_here(p, __FILE__, __LINE__), __VA_ARGS__)
 #define bt_patchify(p, ...) (bt_patchify)(bt_here(p, __FILE__, __LINE__), __VA_ARGS__)
 #define bt_tokens(p, ...) (bt_tokens)(bt_here(p, __FILE__, __LINE__), __VA_ARGS__)
+#define bt_resample_positions(p, ...) (bt_resample_positions)(bt_here(p, __FILE__, __LINE__), __VA_ARGS__)
 #define bt_class_row(p, ...) (bt_class_row)(bt_here(p, __FILE__, __LINE__), __VA_ARGS__)
 #define bt_l2_normalize(p, ...) (bt_l2_normalize)(bt_here(p, __FILE__, __LINE__), __VA_ARGS__)
 #define bt_code_align(p, ...) (bt_code_align)(bt_here(p, __FILE__, __LINE__), __VA_ARGS__)

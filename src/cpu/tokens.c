@@ -84,7 +84,9 @@ static size_t dw_buffer_bytes(const bt_tokens_dw_args *a) {
 
 static bt_status prepare_dw(bt_device *device, const bt_tokens_dw_args *a, bt_prepared *out) {
     BT_TRY(BT_CHECK_OPERANDS("tokens_dw", {"dx", &a->dx, BT_COMPUTE}, {"dcls", &a->dcls, BT_ALLOW_F32},
-                             {"dpos", &a->dpos, BT_ALLOW_F32 | BT_ALLOW_NONE}, {"dreg", &a->dreg, BT_ALLOW_F32 | BT_ALLOW_NONE}));
+                             {"dpos", &a->dpos, BT_ALLOW_F32 | BT_ALLOW_NONE}, {"dreg", &a->dreg, BT_ALLOW_F32 | BT_ALLOW_NONE},
+                             {"dvalue", &a->dvalue, BT_ALLOW_F32 | BT_ALLOW_NONE}));
+    BT_ASSERT(!bt_present(&a->dpos) || !bt_present(&a->dvalue));
     out->scratch_bytes = bt_rows_scratch_bytes(device, dw_buffer_bytes(a));
     return BT_OK;
 }
@@ -93,8 +95,9 @@ static bt_status prepare_dw(bt_device *device, const bt_tokens_dw_args *a, bt_pr
 static void dw_tokens(const void *context, const bt_vector *v, int64_t begin, int64_t end, void *buffer) {
     const bt_tokens_dw_args *a = context;
     int64_t samples = a->dx.shape.dim[0], tokens = a->dx.shape.dim[1], cols = a->dx.shape.dim[2];
-    bool positions = bt_present(&a->dpos);
-    int64_t registers = positions ? tokens - a->dpos.shape.dim[0] : bt_present(&a->dreg) ? a->dreg.shape.dim[0] : 0;
+    const bt_tensor *dpos = bt_present(&a->dvalue) ? &a->dvalue : &a->dpos;
+    bool positions = bt_present(dpos), add = dpos == &a->dpos && a->accumulate;
+    int64_t registers = positions ? tokens - dpos->shape.dim[0] : bt_present(&a->dreg) ? a->dreg.shape.dim[0] : 0;
     double *sums = buffer;
     float *row_buffer = (float *)(void *)(sums + cols);
     for (int64_t token = begin; token < end && (positions || token <= registers); token++) {
@@ -105,11 +108,11 @@ static void dw_tokens(const void *context, const bt_vector *v, int64_t begin, in
         }
         if (token == 0) {
             bt_store_sums(&a->dcls, 0, sums, cols, a->accumulate);
-            if (positions) bt_store_sums(&a->dpos, 0, sums, cols, a->accumulate);
+            bt_store_sums(dpos, 0, sums, cols, add);
         } else if (token <= registers) {
             bt_store_sums(&a->dreg, (token - 1) * a->dreg.ld, sums, cols, a->accumulate);
         } else {
-            bt_store_sums(&a->dpos, (token - registers) * a->dpos.ld, sums, cols, a->accumulate);
+            bt_store_sums(dpos, (token - registers) * dpos->ld, sums, cols, add);
         }
     }
 }

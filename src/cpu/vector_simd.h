@@ -159,6 +159,10 @@ static void add_product(double *s, const float *x, const float *y, int64_t n) {
     EACH s[i] += (double)x[i] * (double)y[i];
 }
 
+static void add_weighted(float *y, const float *x, float weight, int64_t n) {
+    EACH y[i] += weight * x[i];
+}
+
 static void gelu(float *y, const float *x, int64_t n) {
     for (int64_t i = 0; i < n; i += BT_LANES) {
         bt_vf density, v = bt_vf_get(x, i, n - i, false);
@@ -304,6 +308,7 @@ const bt_vector BT_SIMD(bt_vector) = {
     .divide = divide,
     .project = project,
     .add_product = add_product,
+    .add_weighted = add_weighted,
     .gelu = gelu,
     .gelu_dx = gelu_dx,
     .quick_gelu = quick_gelu,

@@ -29,6 +29,7 @@ static bt_backward_rule *rule_of(bt_op op) {
     case BT_OP_add: return bt_add_backward;
     case BT_OP_cast: return bt_cast_backward;
     case BT_OP_tokens: return bt_tokens_backward;
+    case BT_OP_resample_positions: return bt_resample_positions_backward;
     case BT_OP_class_row: return bt_class_row_backward;
     case BT_OP_code_align: return bt_code_align_backward;
     case BT_OP_coding_rate: return bt_coding_rate_backward;

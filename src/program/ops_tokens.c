@@ -1,6 +1,7 @@
-/* make_views, patchify, tokens, class_row: shapes and backward. Bytes have no gradient. */
+/* make_views, patchify, tokens, resample_positions, class_row: shapes and backward. Bytes have no gradient. */
 #include "pixels/view.h"
 #include "program/program.h"
+#include "tensor/position_taps.h"
 
 bt_value (bt_make_views)(bt_program *p, bt_value pixels, bt_value views, int64_t size) {
     bt_op op = BT_OP_make_views;
@@ -60,6 +61,8 @@ bt_value (bt_tokens)(bt_program *p, bt_value patches, bt_value cls, bt_value pos
     return x;
 }
 
+static bool is_parameter(const bt_program *p, bt_value v) { return bt_info(p, bt_owner(p, v))->kind == BT_VALUE_STORE; }
+
 void bt_tokens_backward(bt_program *p, const bt_instruction *i) {
     const bt_tokens_values *v = (const bt_tokens_values *)i->operand;
     bt_value dx = bt_gradient_so_far(p, v->x);
@@ -69,14 +72,60 @@ void bt_tokens_backward(bt_program *p, const bt_instruction *i) {
     }
     if (bt_wants(p, v->cls)) {
         int accumulate = 0;
-        bt_value dcls = bt_param_gradient(p, v->cls, &accumulate), dpos = bt_param_gradient(p, v->pos, &accumulate);
-        bt_value dreg = bt_param_gradient(p, v->reg, &accumulate);
-        BT_EMIT(p, tokens_dw, .dx = dx, .dcls = dcls, .dpos = dpos, .dreg = dreg)->accumulate = accumulate;
+        bool made = v->pos && !is_parameter(p, v->pos); /* by another operation: the gradient goes on from here */
+        bt_value dcls = bt_param_gradient(p, v->cls, &accumulate), dpos = made ? 0 : bt_param_gradient(p, v->pos, &accumulate);
+        bt_value dreg = bt_param_gradient(p, v->reg, &accumulate), dvalue = made ? bt_new_value(p, BT_F32, bt_info(p, v->pos)->shape) : 0;
+        BT_EMIT(p, tokens_dw, .dx = dx, .dcls = dcls, .dpos = dpos, .dreg = dreg, .dvalue = dvalue)->accumulate = accumulate;
+        if (made) bt_gradient_add(p, v->pos, dvalue);
     }
     if (bt_wants(p, v->patches)) {
         bt_value dpatches = bt_new_value(p, p->options.compute, bt_info(p, v->patches)->shape);
         BT_EMIT(p, tokens_dx, .dx = dx, .dpatches = dpatches);
         bt_gradient_add(p, v->patches, dpatches);
+    }
+}
+
+static bool grid_sides(bt_program *p, const char *which, const int side[2]) {
+    return bt_require(p, side[0] >= 1 && side[0] <= BT_POSITION_SIDE && side[1] >= 1 && side[1] <= BT_POSITION_SIDE, BT_OP_resample_positions,
+                      "the grid %s is %d x %d patches, allowed are sides of 1 to %d", which, side[0], side[1], BT_POSITION_SIDE);
+}
+
+bt_value (bt_resample_positions)(bt_program *p, bt_value pos, int prefix, const int from[2], const int to[2], bt_positions rule) {
+    bt_op op = BT_OP_resample_positions;
+    if (!bt_recording(p) || !bt_require_dtype(p, op, "pos", pos, BT_F32) || !grid_sides(p, "it is for", from) ||
+        !grid_sides(p, "wanted", to) || !bt_require(p, prefix >= 0, op, "%d rows before the grid", prefix) ||
+        !bt_require(p, (unsigned)rule < BT_POSITIONS_COUNT, op, "there is no rule %d", (int)rule))
+        return 0;
+    int64_t columns = bt_shape_cols(bt_info(p, pos)->shape);
+    if (!bt_require_shape(p, op, "pos", pos, bt_shape2(prefix + (int64_t)from[0] * from[1], columns))) return 0;
+    if (from[0] == to[0] && from[1] == to[1]) return pos;
+    bt_value y = bt_new_value(p, BT_F32, bt_shape2(prefix + (int64_t)to[0] * to[1], columns));
+    bt_resample_positions_args *args = BT_EMIT(p, resample_positions, .pos = pos, .y = y);
+    args->rule = rule;
+    args->prefix = prefix;
+    for (int k = 0; k < 2; k++) {
+        args->from[k] = from[k];
+        args->to[k] = to[k];
+    }
+    return y;
+}
+
+void bt_resample_positions_backward(bt_program *p, const bt_instruction *i) {
+    const bt_resample_positions_values *v = (const bt_resample_positions_values *)i->operand;
+    const bt_resample_positions_args *f = i->args;
+    if (!is_parameter(p, v->pos)) {
+        bt_program_fail(p, BT_ERR_UNSUPPORTED, "resample_positions: positions that are trained must be a parameter");
+        return;
+    }
+    int accumulate = 0;
+    bt_value dpos = bt_param_gradient(p, v->pos, &accumulate);
+    bt_resample_positions_dw_args *d = BT_EMIT(p, resample_positions_dw, .dy = bt_gradient_so_far(p, v->y), .dpos = dpos);
+    d->rule = f->rule;
+    d->prefix = f->prefix;
+    d->accumulate = accumulate;
+    for (int k = 0; k < 2; k++) {
+        d->from[k] = f->from[k];
+        d->to[k] = f->to[k];
     }
 }
 

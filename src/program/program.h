@@ -164,6 +164,6 @@ float bt_root_weight(const bt_program *p, bt_value loss);
 bt_backward_rule bt_linear_backward, bt_lora_linear_backward, bt_attention_backward, bt_rope_backward, bt_layer_norm_backward,
     bt_batch_norm_backward, bt_l2_normalize_backward, bt_gelu_backward, bt_quick_gelu_backward, bt_swiglu_backward,
     bt_relu_backward, bt_add_backward, bt_cast_backward,
-    bt_tokens_backward, bt_class_row_backward, bt_code_align_backward, bt_coding_rate_backward, bt_cross_entropy_backward;
+    bt_tokens_backward, bt_resample_positions_backward, bt_class_row_backward, bt_code_align_backward, bt_coding_rate_backward, bt_cross_entropy_backward;
 
 #endif

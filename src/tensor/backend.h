@@ -10,6 +10,7 @@
 
 #include "tensor/lora_parts.h"
 
+#include <bittern/positions.h>
 #include <bittern/tensor.h>
 
 #ifdef __cplusplus

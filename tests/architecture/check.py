@@ -15,7 +15,7 @@ FLOOR = {"base": 0, "tensor": 1, "formats": 1, "pixels": 1, "cpu": 2, "cuda": 2,
          "report": 4, "fen": 4, "decision": 4, "method": 5, "train": 6, "import": 6, "encoder": 7, "cli": 8}
 # Modules of one floor that may use each other; all others are apart.
 FRIENDS = {frozenset(("nn", "loss")), frozenset(("tensor", "formats"))}
-PUBLIC = {"status": "base", "random": "base", "tensor": "tensor", "safetensors": "formats", "image": "formats", "params": "program",
+PUBLIC = {"status": "base", "random": "base", "tensor": "tensor", "positions": "tensor", "safetensors": "formats", "image": "formats", "params": "program",
           "program": "program", "encoder": "encoder"}
 LONG = {}  # path: reason
 INCLUDE = re.compile(r'^\s*#\s*include\s+["<]([^">]+)[">]', re.M)

@@ -20,6 +20,12 @@
 #define DROPOUT .dropout = 0.25f, .stream = 7
 #define IMAGENET .mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}
 
+/* Positions of one grid for another, and the gradient. */
+#define RESAMPLING(p, gh, gw, h, w, name) .rule = BT_POSITIONS_##name, .prefix = (p), .from = {(gh), (gw)}, .to = {(h), (w)}
+#define RESAMPLED(flags, p, gh, gw, h, w, name, pos, y)                                                                \
+    ROW_WITH(resample_positions, flags, "pos" pos " y" y, RESAMPLING(p, gh, gw, h, w, name)),                          \
+        ROW_WITH(resample_positions_dw, flags, "dy" y " dpos" pos, RESAMPLING(p, gh, gw, h, w, name))
+
 const ops_row ops_rows[] = {
     ROW(linear, 0, "x[1,1] w[1,1] y[1,1]"),
     ROW(linear, 0, "x[1,37] w[1,37] b[1] y[1,1]"),
@@ -252,6 +258,23 @@ const ops_row ops_rows[] = {
     ROW(tokens_dw, 0, "dx[2,257,96] dcls[1,96] dpos[257,96]"),
     ROW(tokens_dw, 0, "dx[5,11,13+1] dcls[1,13]@1 dreg[4,13]@1"),
     ROW(tokens_dw, 0, "dx[2,6,32] dcls[1,32]"),
+    ROW(tokens_dw, 0, "dx[5,11,13+1] dcls[1,13]@1 dreg[4,13]@1 dvalue[7,13+2]"), /* of resampled positions */
+    ROW(tokens_dw, 0, "dx[2,6,32] dcls[1,32] dvalue[6,32]"),
+    RESAMPLED(0, 0, 1, 1, 1, 1, HUB, "[1,1]", "[1,1]"),
+    RESAMPLED(0, 2, 3, 4, 3, 4, HUB, "[14,5]", "[14,5]"),
+    RESAMPLED(0, 0, 4, 4, 4, 6, HUB, "[16,5]", "[24,5]"),
+    RESAMPLED(0, 0, 5, 5, 3, 7, HUB, "[25,7+2]", "[21,7+1]"),
+    RESAMPLED(0, 1, 2, 3, 5, 4, HUB, "[7,16]", "[21,16]"),
+    RESAMPLED(0, 0, 9, 9, 4, 4, ANTIALIAS, "[81,12]", "[16,12]"),
+    RESAMPLED(0, 1, 4, 4, 7, 9, ANTIALIAS, "[17,12]", "[64,12]"),
+    RESAMPLED(0, 0, 11, 2, 2, 3, ANTIALIAS, "[22,3+1]", "[6,3+2]"),
+    RESAMPLED(0, 3, 3, 4, 3, 4, ANTIALIAS, "[15,5]", "[15,5]"),
+    RESAMPLED(0, 0, 9, 9, 4, 4, BICUBIC, "[81,12]", "[16,12]"),
+    RESAMPLED(0, 1, 4, 4, 7, 9, BICUBIC, "[17,12]", "[64,12]"),
+    RESAMPLED(0, 0, 1, 13, 2, 2, BICUBIC, "[13,4]", "[4,4]"),
+    RESAMPLED(OPS_LARGE, 1, 37, 37, 16, 16, HUB, "[1370,384]", "[257,384]"),
+    RESAMPLED(OPS_LARGE, 1, 37, 37, 16, 16, ANTIALIAS, "[1370,384]", "[257,384]"),
+    RESAMPLED(OPS_LARGE, 0, 14, 14, 24, 24, BICUBIC, "[196,384]", "[576,384]"),
     ROW(class_row, 0, "x[1,1,1] y[1,1,1]"),
     ROW(class_row, 0, "x[3,11,13+1] y[3,1,13+2]"),
     ROW(class_row, 0, "x[2,257,384] y[2,1,384]"),
@@ -337,6 +360,8 @@ const ops_row ops_rows[] = {
     ROW(tokens, OPS_EACH_PLACE, "patches[2,3,16] cls[1,16] pos[4,16] reg[2,16] x[2,6,16]"),
     ROW(tokens_dx, OPS_EACH_PLACE, "dx[2,6,16] dpatches[2,3,16]"),
     ROW(tokens_dw, OPS_EACH_PLACE, "dx[2,6,16] dcls[1,16] dpos[4,16] dreg[2,16]"),
+    ROW(tokens_dw, OPS_EACH_PLACE, "dx[2,6,16] dcls[1,16] dreg[2,16] dvalue[4,16]"),
+    RESAMPLED(OPS_EACH_PLACE, 1, 3, 3, 2, 3, ANTIALIAS, "[10,16]", "[7,16]"),
     ROW(class_row, OPS_EACH_PLACE, "x[3,5,16] y[3,1,16]"),
     ROW(class_row_dx, OPS_EACH_PLACE, "dy[3,1,16] add[3,5,16] dx[3,5,16]"),
 

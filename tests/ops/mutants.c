@@ -111,12 +111,25 @@ CHANGES_ARGUMENTS(align_sign, code_align_dx, swap_views(&a))
 CHANGES_ARGUMENTS(rate_factor, coding_rate_dx, a.weight *= 1.001f)
 CHANGES_ARGUMENTS(clipping, adamw, a.max_norm = 0)
 AROUND_RUN(average_tail, ema, , put(device, &a->average, 0, element(device, &a->param, 0)))
+CHANGES_ARGUMENTS(rope_values, rope, a.rotated = a.parts)
+CHANGES_ARGUMENTS(rope_prefix, rope, a.prefix += a.prefix > 0)
+CHANGES_ARGUMENTS(rope_back_prefix, rope_dx, a.prefix += a.prefix > 0)
+AROUND_RUN(rope_forward_again, rope_dx, ,
+           base->kernels->rope->run(device,
+                                    &(bt_rope_args){.x = a->dy, .table = a->table, .y = a->dx, .heads = a->heads,
+                                                    .parts = a->parts, .rotated = a->rotated, .prefix = a->prefix},
+                                    prepared, scratch))
+CHANGES_ARGUMENTS(positions_rule, resample_positions,
+                  a.rule = a.rule == BT_POSITIONS_BICUBIC ? BT_POSITIONS_ANTIALIAS : BT_POSITIONS_BICUBIC)
+CHANGES_ARGUMENTS(positions_step, resample_positions_dw, a.rule = a.rule == BT_POSITIONS_HUB ? BT_POSITIONS_BICUBIC : a.rule)
+CHANGES_ARGUMENTS(positions_add_mode, resample_positions_dw, a.accumulate = 0)
 CHANGES_ARGUMENTS(layer_norm_eps, layer_norm, a.eps = 0)
 AROUND_RUN(layer_norm_factor, layer_norm_dx, , scale(device, &a->dx, 1.01f))
 AROUND_RUN(attention_sign, attention_dx, , if (bt_present(&a->dq)) scale(device, &a->dq, -1))
 AROUND_RUN(gelu_past_row, gelu_dx, ,
            if (a->dx.ld > bt_shape_cols(a->dx.shape)) put(device, &a->dx, bt_shape_cols(a->dx.shape), 1))
-AROUND_RUN(tokens_last_row, tokens_dw, , if (bt_present(&a->dreg)) scale(device, &a->dpos, 1.1f))
+AROUND_RUN(tokens_last_row, tokens_dw, ,
+           if (bt_present(&a->dreg) && bt_present(&a->dpos)) scale(device, &a->dpos, 1.1f))
 AROUND_RUN(silent_label, cross_entropy, , clear_fault(device))
 AROUND_RUN(zero_bit, sign_pack, , set_bit_of_zero(device, a))
 AROUND_RUN(unstable, l2_normalize, ,
@@ -143,6 +156,13 @@ static const struct {
     MUTANT(rate_factor, coding_rate_dx, "is off by a thousandth"),
     MUTANT(clipping, adamw, "ignores max_norm"),
     MUTANT(average_tail, ema, "takes the parameter in place of the average"),
+    MUTANT(rope_values, rope, "rotates values too"),
+    MUTANT(rope_prefix, rope, "leaves one token too many without position"),
+    MUTANT(rope_back_prefix, rope_dx, "leaves one token too many without position"),
+    MUTANT(rope_forward_again, rope_dx, "turns in the direction of the forward"),
+    MUTANT(positions_rule, resample_positions, "takes the other filter"),
+    MUTANT(positions_step, resample_positions_dw, "samples by size where the hub does not"),
+    MUTANT(positions_add_mode, resample_positions_dw, "ignores accumulate"),
     MUTANT(layer_norm_eps, layer_norm, "leaves eps out"),
     MUTANT(layer_norm_factor, layer_norm_dx, "is off by a hundredth"),
     MUTANT(attention_sign, attention_dx, "flips the sign of dq"),

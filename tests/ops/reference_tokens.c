@@ -76,15 +76,17 @@ double primal_tokens_dx(void *ref) {
 void reference_tokens_dw(ref_tokens_dw *a) {
     int64_t tokens = a->dx.shape.dim[1], d = a->dx.cols, registers = a->dreg.v ? a->dreg.rows : 0;
     memset(a->dcls.v, 0, (size_t)ref_count(&a->dcls) * sizeof(double));
-    if (a->dpos.v) memset(a->dpos.v, 0, (size_t)ref_count(&a->dpos) * sizeof(double));
+    double *dpos = a->dvalue.v ? a->dvalue.v : a->dpos.v;
+    int64_t positions = a->dvalue.v ? ref_count(&a->dvalue) : ref_count(&a->dpos);
+    if (dpos) memset(dpos, 0, (size_t)positions * sizeof(double));
     if (a->dreg.v) memset(a->dreg.v, 0, (size_t)ref_count(&a->dreg) * sizeof(double));
     for (int64_t i = 0; i < ref_count(&a->dx); i++) {
         int64_t t = i / d % tokens, e = i % d;
         if (t == 0) a->dcls.v[e] += a->dx.v[i];
         if (t > 0 && t <= registers)
             a->dreg.v[(t - 1) * d + e] += a->dx.v[i];
-        else if (a->dpos.v)
-            a->dpos.v[(t == 0 ? 0 : t - registers) * d + e] += a->dx.v[i];
+        else if (dpos)
+            dpos[(t == 0 ? 0 : t - registers) * d + e] += a->dx.v[i];
     }
 }
 
@@ -92,7 +94,8 @@ double primal_tokens_dw(void *ref) {
     ref_tokens_dw *a = ref;
     int64_t registers = a->dreg.v ? a->dreg.rows : 0, patches = a->dx.shape.dim[1] - 1 - registers, d = a->dx.cols;
     ref_tensor rest = zeros2(a->dx.shape.dim[0] * patches, d);
-    double sum = contract_tokens(&a->dx, rest, a->point.dcls, a->point.dpos, a->point.dreg);
+    double sum = contract_tokens(&a->dx, rest, a->point.dcls, a->dvalue.v ? a->point.dvalue : a->point.dpos,
+                                 a->point.dreg);
     free(rest.v);
     return sum;
 }

@@ -51,6 +51,7 @@ double primal_add_df(void *ref);
 double primal_add_dscale(void *ref);
 double primal_tokens_dx(void *ref);
 double primal_tokens_dw(void *ref);
+double primal_resample_positions_dw(void *ref);
 double primal_class_row_dx(void *ref);
 double primal_code_align_dx(void *ref);
 double primal_coding_rate_dx(void *ref);

@@ -5,7 +5,7 @@ add_library(ops_table STATIC
   ${ops_dir}/gradient.c ${ops_dir}/harness.c ${ops_dir}/info.c ${ops_dir}/main.c ${ops_dir}/specs.c
   ${ops_dir}/reference_attention.c ${ops_dir}/reference_common.c ${ops_dir}/reference_elementwise.c
   ${ops_dir}/reference_losses.c ${ops_dir}/reference_norms.c ${ops_dir}/reference_optimizer.c
-  ${ops_dir}/reference_products.c ${ops_dir}/reference_tokens.c ${ops_dir}/reference_views.c)
+  ${ops_dir}/reference_positions.c ${ops_dir}/reference_products.c ${ops_dir}/reference_tokens.c ${ops_dir}/reference_views.c)
 target_link_libraries(ops_table PUBLIC bittern_flags)
 target_include_directories(ops_table PUBLIC ${ops_dir})
 

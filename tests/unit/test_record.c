@@ -215,6 +215,7 @@ static void elementwise(void **state) {
 }
 
 static const float mean[3], std[3] = {1, 1, 1};
+static const int three_by_four[2] = {3, 4}, two_by_five[2] = {2, 5}, nothing[2] = {0, 1025};
 
 static void images_and_tokens(void **state) {
     (void)state;
@@ -256,6 +257,21 @@ static void images_and_tokens(void **state) {
             "tokens: operand reg has shape (4, 7), expected (4, 8)");
     REFUSED(bt_tokens(p, F32(2, 6, 8), F32(1, 8), F32(7, 8), BF16(4, 8)),
             "tokens: operand reg has dtype bf16, expected f32");
+    ACCEPTED(bt_resample_positions(p, F32(13, 8), 1, three_by_four, two_by_five, BT_POSITIONS_HUB), BT_F32, bt_shape2(11, 8));
+    REFUSED(bt_resample_positions(p, BF16(13, 8), 1, three_by_four, two_by_five, BT_POSITIONS_HUB),
+            "resample_positions: operand pos has dtype bf16, expected f32");
+    REFUSED(bt_resample_positions(p, F32(12, 8), 1, three_by_four, two_by_five, BT_POSITIONS_HUB),
+            "resample_positions: operand pos has shape (12, 8), expected (13, 8)");
+    REFUSED(bt_resample_positions(p, F32(1, 13, 8), 1, three_by_four, two_by_five, BT_POSITIONS_HUB),
+            "resample_positions: operand pos has shape (1, 13, 8), expected (13, 8)");
+    REFUSED(bt_resample_positions(p, F32(13, 8), 1, three_by_four, nothing, BT_POSITIONS_HUB),
+            "resample_positions: the grid wanted is 0 x 1025 patches, allowed are sides of 1 to 1024");
+    REFUSED(bt_resample_positions(p, F32(13, 8), 1, nothing, three_by_four, BT_POSITIONS_HUB),
+            "resample_positions: the grid it is for is 0 x 1025 patches, allowed are sides of 1 to 1024");
+    REFUSED(bt_resample_positions(p, F32(13, 8), -1, three_by_four, two_by_five, BT_POSITIONS_HUB),
+            "resample_positions: -1 rows before the grid");
+    REFUSED(bt_resample_positions(p, F32(13, 8), 1, three_by_four, two_by_five, BT_POSITIONS_COUNT),
+            "resample_positions: there is no rule 3");
     ACCEPTED(bt_class_row(p, F32(2, 6, 8)), BT_F32, bt_shape3(2, 1, 8));
     REFUSED(bt_class_row(p, F32(12, 8)), "class_row: x needs 3 axes (N, T, D)");
     REFUSED(bt_class_row(p, BF16(2, 6, 8)), "class_row: operand x has dtype bf16, expected f32");

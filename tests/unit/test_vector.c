@@ -142,6 +142,8 @@ static void test_copies_agree(void **state) {
         SAME(v->add_scaled(out, a, b, s, N));
         SAME(v->scale_about(out, a, b, w, s, N));
         SAME(v->project(out, a, b, s, 0.7f, 3, N));
+        SAME((memcpy(out, a, sizeof y), v->add_weighted(out, b, 0.7f, N)));
+        SAME(v->rotate(out, a, b, w, -1, 100, 5));
         float m[N] = {0}, square[N] = {0};
         SAME((memcpy(out, a, sizeof y), v->move_toward(out, b, 0.1f, N)));
         bt_adamw_rates r = {1, 0.99f, 0.1f, 0.999f, 0.001f, 1e-8f, 1e-3f, 0.03f};
