@@ -200,6 +200,20 @@ static bt_status write_table(bt_page *page, int64_t k) {
     return BT_OK;
 }
 
+/** "same species", and below it the ranks whose rows would be the same: "also genus". */
+static bt_status describe_rank(const bt_json_value *rank, char *text, size_t bytes) {
+    const char *name;
+    BT_TRY(bt_json_get_string(rank, "name", &name));
+    int length = snprintf(text, bytes, "same %.60s", name);
+    const bt_json_value *also = bt_json_find(rank, "also"); /* absent in files of older programs */
+    for (size_t i = 0; also && also->type == BT_JSON_ARRAY && i < also->count; i++) {
+        BT_TRY(bt_json_as_string(&also->as.member[i], &name));
+        if ((size_t)length < bytes)
+            length += snprintf(text + length, bytes - (size_t)length, "%s%.30s", i ? ", " : "\nalso ", name);
+    }
+    return BT_OK;
+}
+
 /** One row for each rank of the taxonomy. */
 static bt_status write_ranks(bt_page *page, int64_t k) {
     const bt_json_value *ranks, *rank;
@@ -212,11 +226,10 @@ static bt_status write_ranks(bt_page *page, int64_t k) {
                         (const char *const[]){"counts as found", "groups", "random weights", "before", "embeddings", "codes"});
     static const int shown[] = {0, 1, 3, BINARY};
     for (size_t r = 0; r < ranks->count; r++) {
-        const char *name;
         int64_t classes;
-        char text[4][64], groups[24], found[80];
+        char text[4][64], groups[24], found[200];
         BT_TRY(bt_json_at(ranks, r, &rank));
-        BT_TRY(bt_json_get_string(rank, "name", &name));
+        BT_TRY(describe_rank(rank, found, sizeof found));
         BT_TRY(bt_json_get_integer(rank, "classes", 0, INT64_MAX, &classes));
         for (int i = 0; i < 4; i++) {
             cell c;
@@ -224,11 +237,11 @@ static bt_status write_ranks(bt_page *page, int64_t k) {
             write_score(text[i], sizeof text[i], c.present, false, false, c.papers, 0, 0);
         }
         snprintf(groups, sizeof groups, "%lld", (long long)classes);
-        snprintf(found, sizeof found, "same %.60s", name);
         bt_html_table_row(&page->html, "lrrrrr",
                           (const char *const[]){found, groups, text[0], text[1], text[2], text[3]}, false);
     }
     bt_html_table_end(&page->html);
+    bt_html_note(&page->html, "Groups: those that occur among queries and database. Ranks with the same groups stand in one row.");
     return BT_OK;
 }
 
