@@ -28,7 +28,8 @@ typedef struct sheets {
     side query, database;
     bool packed;
     int64_t k;
-    const bt_json_value *names; /* of rank 0 */
+    const char *rank;           /* the name of rank 0 */
+    const bt_json_value *names; /* of its groups */
     int64_t *order;             /* (queries), best first */
 } sheets;
 
@@ -97,6 +98,7 @@ static bt_status open_files(sheets *s) {
     BT_TRY(bt_json_get_integer(page->e, "database", 1, INT32_MAX, &database));
     BT_TRY(bt_json_get(page->e, "ranks", BT_JSON_ARRAY, &ranks));
     BT_TRY(bt_json_at(ranks, 0, &rank));
+    BT_TRY(bt_json_get_string(rank, "name", &s->rank));
     BT_TRY(bt_json_get(rank, "names", BT_JSON_ARRAY, &s->names));
     BT_TRY(bt_page_open_queries(page, &s->queries));
     BT_TRY(bt_page_matrix(page, "evaluation/neighbours.npy", BT_FILE_I32, s->queries.count, &s->neighbours));
@@ -240,13 +242,24 @@ static bt_status find_pictures(sheets *s, bool *out) {
 }
 
 static void explain(sheets *s, bool several) {
-    char text[640];
+    char text[400];
     snprintf(text, sizeof text,
-             "A query and its first %d neighbours in the database, nearest first. Blue frame and tick: %s; broken orange frame and "
-             "cross: %s. Sorted by how many of them are right, then by average precision@%lld with the standard divisor, then by "
-             "the query's number; each group shows different classes where there are enough.",
-             bt_page_shown(&s->queries), several ? "a class in common" : "the same class", several ? "none" : "another one",
-             (long long)s->k);
+             "A query and its first %d neighbours in the database, nearest first. Blue frame and tick: %s%.40s; broken orange frame "
+             "and cross: %s. Different classes where there are enough.",
+             bt_page_shown(&s->queries), several ? "a label in common" : "the same ", several ? "" : s->rank,
+             several ? "none" : "another one");
+    bt_html_note(&s->page->html, text);
+}
+
+/** What the sheet above is sorted by. */
+static void explain_order(sheets *s, int kind) {
+    char text[240] = "From the middle of that order.";
+    if (kind == 0)
+        snprintf(text, sizeof text,
+                 "Sorted by the number of right ones among the first %d, most first; equal ones by average precision@%lld with the "
+                 "standard divisor, then by the query's number.",
+                 bt_page_shown(&s->queries), (long long)s->k);
+    if (kind == 2) snprintf(text, sizeof text, "The same order from its end: the fewest right ones first, then the lowest average precision.");
     bt_html_note(&s->page->html, text);
 }
 
@@ -265,6 +278,7 @@ static bt_status write_sheets(sheets *s, bool several) {
         int more = choose(s, from, kind == 2 ? -1 : 1, chosen, count, chosen + count);
         if (more > 0) bt_html_heading(&s->page->html, headings[kind]);
         for (int i = 0; i < more; i++) put_strip(s, chosen[count + i]);
+        if (more > 0) explain_order(s, kind);
         count += more;
     }
     return bt_text_status(&s->page->html);

@@ -19,6 +19,17 @@ typedef struct cell {
     double papers, papers_low, papers_high, standard, standard_low, standard_high, precision, hit_rate;
 } cell;
 
+/** A score: a number within 0 and 1. */
+static bt_status check_share(const bt_json_value *at, const char *key, double value) {
+    if (value >= 0 && value <= 1) return BT_OK;
+    return bt_json_error(bt_json_find(at, key), "%s: %g; it is within 0 and 1", key, value);
+}
+
+static bt_status read_share(const bt_json_value *at, const char *key, double *out) {
+    BT_TRY(bt_json_get_number(at, key, out));
+    return check_share(at, key, *out);
+}
+
 static bt_status read_interval(const bt_json_value *at, const char *key, bool *present, double *low, double *high) {
     int64_t two = 2;
     double *ends = NULL;
@@ -28,15 +39,16 @@ static bt_status read_interval(const bt_json_value *at, const char *key, bool *p
     *low = ends[0];
     *high = ends[1];
     bt_memory_free(ends);
-    return BT_OK;
+    BT_TRY(check_share(at, key, *low));
+    return check_share(at, key, *high);
 }
 
 static bt_status read_spread(const bt_json_value *at, const char *key, double *mean, double *low, double *high) {
     const bt_json_value *spread;
     double deviation;
     BT_TRY(bt_json_get(at, key, BT_JSON_OBJECT, &spread));
-    BT_TRY(bt_json_get_number(spread, "mean", mean));
-    BT_TRY(bt_json_get_number(spread, "deviation", &deviation));
+    BT_TRY(read_share(spread, "mean", mean));
+    BT_TRY(read_share(spread, "deviation", &deviation));
     *low = *mean - deviation;
     *high = *mean + deviation;
     return BT_OK;
@@ -70,10 +82,10 @@ static bt_status read_cell(const bt_page *page, int way, size_t rank, size_t cut
     if (cutoff >= list->count) return BT_OK;
     BT_TRY(bt_json_at(list, cutoff, &at));
     out->present = true;
-    BT_TRY(bt_json_get_number(at, "papers", &out->papers));
-    BT_TRY(bt_json_get_number(at, "standard", &out->standard));
-    BT_TRY(bt_json_get_number(at, "precision", &out->precision));
-    BT_TRY(bt_json_get_number(at, "hit_rate", &out->hit_rate));
+    BT_TRY(read_share(at, "papers", &out->papers));
+    BT_TRY(read_share(at, "standard", &out->standard));
+    BT_TRY(read_share(at, "precision", &out->precision));
+    BT_TRY(read_share(at, "hit_rate", &out->hit_rate));
     BT_TRY(read_interval(at, "papers_interval", &out->interval, &out->papers_low, &out->papers_high));
     return read_interval(at, "standard_interval", &out->interval, &out->standard_low, &out->standard_high);
 }
