@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What eval.sh checks of the files of an evaluation and of its page, with nothing but Python's library.
 
-    eval_reference.py scores|page|full|whole|adapted|frozen|wide|relevant RUN [RUN]     same|untrained A B     bare A     spoil FILE
+    eval_reference.py scores|page|full|whole|adapted|frozen|wide|relevant|accuracy RUN [RUN]     same|untrained A B     bare A     spoil FILE
     eval_reference.py ranks RUN "NAME GROUPS [also NAME...]"...
 """
 import ast
@@ -215,6 +215,13 @@ def command_ranks(run, *wanted):
     labels = npy(f"{run}/evaluation/query_labels.npy") + npy(f"{run}/evaluation/database_labels.npy")
     for rank, r in enumerate(e["ranks"]):
         assert {row[rank] for row in labels} == set(range(r["classes"])), "groups that nobody has"
+
+
+def command_accuracy(run):
+    """The evaluation's accuracy is the training's last one."""
+    last = [s for s in map(json.loads, open(f"{run}/metrics.jsonl")) if s["kind"] == "scores"][-1]
+    near(scores_of(run)["accuracy"], last["accuracy"])
+    assert last["accuracy"] > 0, last
 
 
 def command_relevant(run):
