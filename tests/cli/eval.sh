@@ -99,12 +99,14 @@ check "more bits than components: no training-free codes, and why" $?
     done
 } >birds.csv
 "$bittern" train small.yaml run.dir=birds data.root=birds.csv train.epochs=1 2>train.log && agrees ranks birds "species 6 also genus" "family 4" "order 2"
-check "each grouping once: $(tail -n 1 train.log)" $?
+code=$?
+check "each grouping once: $(tail -n 1 train.log)" $code
 "$bittern" eval birds >table && [ "$(grep -c '^[a-z]* *@10 papers' table)" -eq 3 ] && grep -q '^species  *@10 papers' table && grep -q '^also by genus: the same groups$' table
 check "also in the table" $?
 "$bittern" train small.yaml run.dir=some data.root=birds.csv data.classes=disc,ring,triangle train.epochs=1 2>train.log &&
     agrees ranks some "species 3 also genus family" "order 2" && agrees page some && grep -q 'same species<small>also genus, family</small></td><td class="r">3</td>' some/report.html
-check "classes that were left out do not count: $(tail -n 1 train.log)" $?
+code=$?
+check "classes that were left out do not count: $(tail -n 1 train.log)" $code
 agrees relevant some && agrees relevant birds
 check "which neighbours are relevant" $?
 # The first class is among the training pictures alone: groups get other numbers than classes, which outputs are numbered by.
@@ -120,7 +122,8 @@ check "which neighbours are relevant" $?
 } >open.csv
 "$bittern" train whole.yaml run.dir=open data.root=open.csv data.train=0 data.query=0 train.head_epochs=0 train.epochs=12 2>train.log &&
     agrees ranks open "species 5" && agrees accuracy open && agrees relevant open
-check "a class without queries: $(tail -n 1 train.log)" $?
+code=$?
+check "a class without queries: $(tail -n 1 train.log)" $code
 
 "$bittern" eval run eval.taxonomy=tree.json >/dev/null 2>&1
 mv pictures elsewhere

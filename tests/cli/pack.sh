@@ -85,7 +85,7 @@ for kind in p e; do
     code=$?
     check "a run on the pack $kind: $(tail -n 1 err)" $code
     [ "$(pictures_in run_pack_$kind)" -eq 88 ] && ! grep -q 'no picture' run_pack_$kind/report.html
-    check "its report has the pictures: $(pictures_in run_pack_$kind)" $?
+    check "its report has all 88 pictures" $?
 done
 pixels() { grep -o 'base64,[^"]*' "$1/report.html" | sort; }
 [ "$(pixels run_pack_p)" = "$(pixels run_pack_e)" ]
