@@ -1,11 +1,11 @@
 /* bittern report: the page of a run. */
 #include "cli/cli.h"
-#include "report/run_report.h"
+#include "train/run_report.h"
 
 #include <stdio.h>
 
 static bt_status report(const bt_arguments *a) {
-    BT_TRY(bt_report_write(a->operand[0]));
+    BT_TRY(bt_run_report(a->operand[0]));
     printf("%s/report.html\n", a->operand[0]);
     return BT_OK;
 }

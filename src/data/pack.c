@@ -232,20 +232,20 @@ bt_status bt_pack_read(const bt_dataset_options *options, bt_draft *draft) {
 
 /* ---- samples ---- */
 
-static int64_t row_of(const bt_dataset *set, int64_t sample) {
+int64_t bt_pack_row(const bt_dataset *set, int64_t sample) {
     BT_ASSERT(sample >= 0 && sample < set->count);
     return set->rows ? set->rows[sample] : sample;
 }
 
 const uint8_t *bt_pack_image(const bt_dataset *set, int64_t sample) {
     if (!set->pack || !set->pack->images) return NULL;
-    return set->pack->images + (size_t)row_of(set, sample) * (size_t)(set->pack->size * set->pack->size * 3);
+    return set->pack->images + (size_t)bt_pack_row(set, sample) * (size_t)(set->pack->size * set->pack->size * 3);
 }
 
 const uint8_t *bt_pack_encoded(const bt_dataset *set, int64_t sample, size_t *bytes) {
     const bt_pack *p = set->pack;
     if (!p || !p->encoded) return NULL;
-    int64_t row = row_of(set, sample), first = i64_at(p->encoded_first, row);
+    int64_t row = bt_pack_row(set, sample), first = i64_at(p->encoded_first, row);
     *bytes = (size_t)(i64_at(p->encoded_first, row + 1) - first);
     return p->encoded + first;
 }

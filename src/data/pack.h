@@ -33,6 +33,9 @@ typedef struct bt_pack {
     int64_t crc32c;               /**< as the file says; -1: it does not */
 } bt_pack;
 
+/** The row of a sample in its pack: another number where samples were left out. The data set is a pack. */
+int64_t bt_pack_row(const bt_dataset *set, int64_t sample);
+
 /** The stored image (size, size, 3) of a sample; NULL if the data set is no pack of images. */
 const uint8_t *bt_pack_image(const bt_dataset *set, int64_t sample);
 

@@ -25,14 +25,29 @@ static double at_y(const frame *f, double y) {
     return f->bottom - (y - f->y0) / (f->y1 - f->y0) * (f->bottom - f->top);
 }
 
-/** The range of all finite points; [0, 1] if there are none. */
+#define LARGEST 1e300 /* differences of numbers below it are finite */
+
+static bool can_draw(double x, double y) {
+    return fabs(x) <= LARGEST && fabs(y) <= LARGEST; /* false for NaN */
+}
+
+#define NARROWEST 1e-300 /* a tick's step is no denormal then */
+
+/** A range of numbers that doubles tell apart: its ticks are all different. */
+static void widen(double *low, double *high) {
+    if (*low == *high) *high = *low + (*low != 0 ? fabs(*low) : 1);
+    double least = fmax(NARROWEST, 1e-9 * fmax(fabs(*low), fabs(*high)));
+    if (*high - *low < least) *high = *low + least;
+}
+
+/** The range of all points that can be drawn; [0, 1] if there are none. */
 static void find_range(const bt_curves *c, frame *f) {
     f->x0 = f->y0 = INFINITY;
     f->x1 = f->y1 = -INFINITY;
     for (int s = 0; s < c->count; s++)
         for (int64_t i = 0; i < c->series[s].count; i++) {
             double x = c->series[s].x[i], y = c->series[s].y[i];
-            if (!isfinite(x) || !isfinite(y)) continue;
+            if (!can_draw(x, y)) continue;
             f->x0 = fmin(f->x0, x);
             f->x1 = fmax(f->x1, x);
             f->y0 = fmin(f->y0, y);
@@ -41,7 +56,8 @@ static void find_range(const bt_curves *c, frame *f) {
     if (f->x0 > f->x1) f->x0 = f->y0 = 0, f->x1 = f->y1 = 1;
     if (c->from_zero && f->y0 > 0) f->y0 = 0;
     if (f->x0 == f->x1) f->x1 = f->x0 + 1;
-    if (f->y0 == f->y1) f->y1 = f->y0 + (f->y0 != 0 ? fabs(f->y0) : 1);
+    widen(&f->x0, &f->x1);
+    widen(&f->y0, &f->y1);
     double step = bt_tick_step(f->y0, f->y1, 5);
     f->y0 = floor(f->y0 / step + 1e-9) * step;
     f->y1 = ceil(f->y1 / step - 1e-9) * step;
@@ -107,7 +123,7 @@ static void draw_series(bt_canvas *canvas, const frame *f, const bt_series *s, u
     for (int64_t i = 0; i < s->count; i += bucket) {
         int64_t least = -1, most = -1;
         for (int64_t k = i; k < i + bucket && k < s->count; k++) {
-            if (!isfinite(s->x[k]) || !isfinite(s->y[k])) continue;
+            if (!can_draw(s->x[k], s->y[k])) continue;
             if (least < 0 || s->y[k] < s->y[least]) least = k;
             if (most < 0 || s->y[k] > s->y[most]) most = k;
         }

@@ -5,7 +5,7 @@
 
 #include "report/canvas.h"
 
-/** A curve. Points with a NaN are left out and break the line. */
+/** A curve. Points with a NaN, or with a number beyond 1e300, are left out and break the line. */
 typedef struct bt_series {
     const char *name;
     const double *x, *y; /**< (count), x ascending */

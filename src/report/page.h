@@ -3,10 +3,16 @@
 #define BITTERN_REPORT_PAGE_H
 
 #include "formats/json.h"
+#include "formats/npy.h"
 #include "report/chart.h"
 #include "report/html.h"
+#include "report/run_report.h"
 
-enum { BT_PAGE_SERIES = 24, BT_PAGE_PATH = 1400 };
+enum {
+    BT_PAGE_SERIES = 24,
+    BT_PAGE_PATH = 1400,
+    BT_PAGE_NEIGHBOURS = 10 /* of a query, those that are shown and counted */
+};
 
 /** One number over the steps of a training. */
 typedef struct bt_page_series {
@@ -18,6 +24,7 @@ typedef struct bt_page_series {
 
 typedef struct bt_page {
     const char *run;
+    const bt_report_pack *pack;
     bt_text html;
     bt_json *evaluation;      /**< RUN/evaluation.json; NULL if it is not there */
     const bt_json_value *e;   /**< its root */
@@ -36,6 +43,29 @@ bt_status bt_page_number(const bt_json_value *object, const char *key, bool *pre
 
 /** The array `key` of `object` as numbers in new memory (bt_memory_free). `count` < 0 on entry: any length. */
 bt_status bt_page_numbers(const bt_json_value *object, const char *key, int64_t *count, double **out) BT_MUST_CHECK;
+
+/** Opens a matrix of the run, an item a row. BT_ERR_FORMAT if it has another type or number of rows, or no columns. */
+bt_status bt_page_matrix(const bt_page *page, const char *name, bt_file_dtype dtype, int64_t rows, bt_npy *out) BT_MUST_CHECK;
+
+/** What evaluation/ says of each query; opened and closed together. */
+typedef struct bt_page_queries {
+    int64_t count;
+    bt_npy labels, relevant, precision; /**< i32 (count, ranks), u8 (count, neighbours), f64 (count, 2) within [0, 1] */
+} bt_page_queries;
+
+/** BT_ERR_FORMAT if the files do not fit evaluation.json. */
+bt_status bt_page_open_queries(const bt_page *page, bt_page_queries *out) BT_MUST_CHECK;
+void bt_page_close_queries(bt_page_queries *queries);
+
+int32_t bt_page_label(const bt_page_queries *queries, int64_t query);    /**< at rank 0 */
+double bt_page_standard(const bt_page_queries *queries, int64_t query);  /**< standard AP@k */
+bool bt_page_relevant(const bt_page_queries *queries, int64_t query, int64_t neighbour);
+int bt_page_shown(const bt_page_queries *queries);                       /**< neighbours that are counted: 10, or all */
+int bt_page_right(const bt_page_queries *queries, int64_t query);        /**< relevant ones of them */
+
+/** Whether evaluation/ has what the parts about queries need; false also for one that an older program made. */
+bool bt_page_has_queries(const bt_page *page);
+#define BT_PAGE_NO_QUERIES "The folder evaluation/ is not there, or an older bittern made it; bittern eval RUN makes it."
 
 /** A score as it is written everywhere in the report: three decimals. */
 #define BT_SCORE "%.3f"

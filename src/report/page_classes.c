@@ -1,9 +1,7 @@
 /* Classes: which are found worst, and what is taken for what. */
 #include "report/page.h"
 
-#include "base/file.h"
 #include "base/memory.h"
-#include "formats/npy.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -14,49 +12,35 @@ enum { SHOWN = 12, LARGEST = 100 };
 
 typedef struct class_score {
     int64_t label, queries, confused; /* confused: the class that takes most of its neighbours beside itself; -1 */
-    double precision, share;
+    double right, precision, share;   /* right: the share of relevant ones among the shown neighbours; standard AP@k */
 } class_score;
 
 static int worst_first(const void *a, const void *b) {
     const class_score *x = a, *y = b;
+    if (x->right < y->right || x->right > y->right) return x->right < y->right ? -1 : 1;
     if (x->precision < y->precision || x->precision > y->precision) return x->precision < y->precision ? -1 : 1;
     return x->label < y->label ? -1 : x->label > y->label;
 }
 
 /* ---- means over the queries of each class ---- */
 
-static bt_status open_array(const bt_page *page, const char *name, bt_file_dtype dtype, int64_t rows, bt_npy *out) {
-    char path[BT_PAGE_PATH];
-    BT_TRY(bt_page_path(page, name, path));
-    BT_TRY(bt_npy_open(path, out));
-    if (out->rank == 2 && out->dtype == dtype && out->dim[0] == rows && out->dim[1] > 0) return BT_OK;
-    bt_npy_close(out);
-    return bt_error(BT_ERR_FORMAT, "%s: does not fit evaluation.json (%lld queries); bittern eval makes both again", path,
-                    (long long)rows);
-}
-
-static bt_status mean_by_class(bt_page *page, int64_t queries, int64_t classes, class_score *out) {
-    bt_npy precision, labels;
-    BT_TRY(open_array(page, "evaluation/average_precision.npy", BT_FILE_F64, queries, &precision));
-    bt_status status = open_array(page, "evaluation/query_labels.npy", BT_FILE_I32, queries, &labels);
-    if (status != BT_OK) {
-        bt_npy_close(&precision);
-        return status;
-    }
+static bt_status mean_by_class(bt_page *page, int64_t classes, class_score *out) {
+    bt_page_queries queries;
+    BT_TRY(bt_page_open_queries(page, &queries));
     for (int64_t c = 0; c < classes; c++) out[c] = (class_score){.label = c, .confused = -1};
-    for (int64_t q = 0; q < queries; q++) {
-        int32_t label;
-        double value;
-        memcpy(&label, labels.data + (size_t)(q * labels.dim[1]) * sizeof label, sizeof label);
-        memcpy(&value, precision.data + (size_t)(q * precision.dim[1]) * sizeof value, sizeof value);
+    for (int64_t q = 0; q < queries.count; q++) {
+        int32_t label = bt_page_label(&queries, q);
         if (label < 0 || label >= classes) continue;
-        out[label].precision += value;
+        out[label].right += (double)bt_page_right(&queries, q) / bt_page_shown(&queries);
+        out[label].precision += bt_page_standard(&queries, q);
         out[label].queries++;
     }
     for (int64_t c = 0; c < classes; c++)
-        if (out[c].queries) out[c].precision /= (double)out[c].queries;
-    bt_npy_close(&precision);
-    bt_npy_close(&labels);
+        if (out[c].queries) {
+            out[c].right /= (double)out[c].queries;
+            out[c].precision /= (double)out[c].queries;
+        }
+    bt_page_close_queries(&queries);
     return BT_OK;
 }
 
@@ -70,26 +54,34 @@ static void find_confused(const double *share, int64_t classes, class_score *out
             }
 }
 
-static void write_worst(bt_page *page, class_score *scores, int64_t classes, const char *const *names) {
-    int64_t count = 0;
+static bt_status write_worst(bt_page *page, class_score *scores, int64_t classes, const char *const *names) {
+    int64_t count = 0, k;
+    char head[48];
+    BT_TRY(bt_json_get_integer(page->e, "k", 1, INT64_MAX, &k));
+    snprintf(head, sizeof head, "AP@%lld, standard", (long long)k);
     for (int64_t c = 0; c < classes; c++)
         if (scores[c].queries) scores[count++] = scores[c];
     qsort(scores, (size_t)count, sizeof *scores, worst_first);
     bt_html_heading(&page->html, count > SHOWN ? "Found worst" : "All classes, worst first");
-    bt_html_table_begin(&page->html, "lrrlr",
-                        (const char *const[]){"class", "queries", "mean AP", "most often taken for", "of its neighbours"});
+    bt_html_table_begin(&page->html, "lrrrlr",
+                        (const char *const[]){"class", "queries", "right of the first 10", head, "most often taken for",
+                                              "of its neighbours"});
     for (int64_t i = 0; i < count && i < SHOWN; i++) {
         const class_score *s = &scores[i];
-        char queries[24], precision[24], share[24] = "–";
+        char queries[24], right[24], precision[24], share[24] = "–";
         snprintf(queries, sizeof queries, "%lld", (long long)s->queries);
+        snprintf(right, sizeof right, "%.0f %%", 100 * s->right);
         snprintf(precision, sizeof precision, BT_SCORE, s->precision);
         if (s->confused >= 0) snprintf(share, sizeof share, "%.0f %%", 100 * s->share);
-        bt_html_table_row(&page->html, "lrrlr",
-                          (const char *const[]){names[s->label], queries, precision,
+        bt_html_table_row(&page->html, "lrrrlr",
+                          (const char *const[]){names[s->label], queries, right, precision,
                                                 s->confused >= 0 ? names[s->confused] : "–", share},
                           false);
     }
     bt_html_table_end(&page->html);
+    bt_html_note(&page->html, "Means over the queries of a class. Sorted by the share of right ones among the first ten neighbours, "
+                              "then by average precision.");
+    return BT_OK;
 }
 
 /* ---- matrices ---- */
@@ -137,7 +129,7 @@ static bt_status read_names(const bt_json_value *rank, int64_t *classes, const c
  * further columns of query_labels.npy; a class without a query stays behind. */
 static bt_status order_classes(bt_page *page, int64_t queries, int64_t classes, int64_t *order) {
     bt_npy labels;
-    BT_TRY(open_array(page, "evaluation/query_labels.npy", BT_FILE_I32, queries, &labels));
+    BT_TRY(bt_page_matrix(page, "evaluation/query_labels.npy", BT_FILE_I32, queries, &labels));
     int64_t columns = labels.dim[1];
     int32_t *key = bt_memory_alloc((size_t)(classes * columns), sizeof *key);
     for (int64_t i = 0; key && i < classes * columns; i++) key[i] = INT32_MAX;
@@ -206,9 +198,9 @@ static bt_status write_rank(bt_page *page, const bt_json_value *rank, bool lowes
     class_score *scores = bt_memory_zeroed((size_t)classes, sizeof *scores);
     bt_status status = scores ? read_matrix(rank, classes, &share) : BT_ERR_MEMORY;
     if (status == BT_OK && lowest && classes > 0) {
-        status = mean_by_class(page, queries, classes, scores);
+        status = mean_by_class(page, classes, scores);
         if (status == BT_OK) find_confused(share, classes, scores);
-        if (status == BT_OK) write_worst(page, scores, classes, names);
+        if (status == BT_OK) status = write_worst(page, scores, classes, names);
     }
     if (status == BT_OK && share && lowest) status = reorder(page, queries, classes, share, names);
     if (status == BT_OK && share) status = draw_matrix(page, name, share, classes, names);
@@ -223,15 +215,13 @@ bt_status bt_page_classes(bt_page *page) {
     const bt_json_value *ranks;
     int64_t queries;
     bool several;
-    char path[BT_PAGE_PATH];
-    BT_TRY(bt_page_path(page, "evaluation/average_precision.npy", path));
     BT_TRY(bt_json_get_integer(page->e, "queries", 0, INT64_MAX, &queries));
     BT_TRY(bt_json_get_bool(page->e, "multi_label", &several));
     BT_TRY(bt_json_get(page->e, "ranks", BT_JSON_ARRAY, &ranks));
     bt_html_section(&page->html, "classes", "Classes");
-    if (!bt_file_exists(path) || several) {
+    if (!bt_page_has_queries(page) || several) {
         bt_html_paragraph(&page->html, several ? "Pictures have several labels each: there is no one class to be confused with."
-                                               : "The folder evaluation/ is not there; bittern eval RUN makes it.");
+                                               : BT_PAGE_NO_QUERIES);
         return BT_OK;
     }
     if (ranks->count < 1) return BT_OK;

@@ -19,6 +19,17 @@ typedef struct cell {
     double papers, papers_low, papers_high, standard, standard_low, standard_high, precision, hit_rate;
 } cell;
 
+/** A score: a number within 0 and 1. */
+static bt_status check_share(const bt_json_value *at, const char *key, double value) {
+    if (value >= 0 && value <= 1) return BT_OK;
+    return bt_json_error(bt_json_find(at, key), "%s: %g; it is within 0 and 1", key, value);
+}
+
+static bt_status read_share(const bt_json_value *at, const char *key, double *out) {
+    BT_TRY(bt_json_get_number(at, key, out));
+    return check_share(at, key, *out);
+}
+
 static bt_status read_interval(const bt_json_value *at, const char *key, bool *present, double *low, double *high) {
     int64_t two = 2;
     double *ends = NULL;
@@ -28,15 +39,16 @@ static bt_status read_interval(const bt_json_value *at, const char *key, bool *p
     *low = ends[0];
     *high = ends[1];
     bt_memory_free(ends);
-    return BT_OK;
+    BT_TRY(check_share(at, key, *low));
+    return check_share(at, key, *high);
 }
 
 static bt_status read_spread(const bt_json_value *at, const char *key, double *mean, double *low, double *high) {
     const bt_json_value *spread;
     double deviation;
     BT_TRY(bt_json_get(at, key, BT_JSON_OBJECT, &spread));
-    BT_TRY(bt_json_get_number(spread, "mean", mean));
-    BT_TRY(bt_json_get_number(spread, "deviation", &deviation));
+    BT_TRY(read_share(spread, "mean", mean));
+    BT_TRY(read_share(spread, "deviation", &deviation));
     *low = *mean - deviation;
     *high = *mean + deviation;
     return BT_OK;
@@ -70,10 +82,10 @@ static bt_status read_cell(const bt_page *page, int way, size_t rank, size_t cut
     if (cutoff >= list->count) return BT_OK;
     BT_TRY(bt_json_at(list, cutoff, &at));
     out->present = true;
-    BT_TRY(bt_json_get_number(at, "papers", &out->papers));
-    BT_TRY(bt_json_get_number(at, "standard", &out->standard));
-    BT_TRY(bt_json_get_number(at, "precision", &out->precision));
-    BT_TRY(bt_json_get_number(at, "hit_rate", &out->hit_rate));
+    BT_TRY(read_share(at, "papers", &out->papers));
+    BT_TRY(read_share(at, "standard", &out->standard));
+    BT_TRY(read_share(at, "precision", &out->precision));
+    BT_TRY(read_share(at, "hit_rate", &out->hit_rate));
     BT_TRY(read_interval(at, "papers_interval", &out->interval, &out->papers_low, &out->papers_high));
     return read_interval(at, "standard_interval", &out->interval, &out->standard_low, &out->standard_high);
 }
@@ -200,6 +212,20 @@ static bt_status write_table(bt_page *page, int64_t k) {
     return BT_OK;
 }
 
+/** "same species", and below it the ranks whose rows would be the same: "also genus". */
+static bt_status describe_rank(const bt_json_value *rank, char *text, size_t bytes) {
+    const char *name;
+    BT_TRY(bt_json_get_string(rank, "name", &name));
+    int length = snprintf(text, bytes, "same %.60s", name);
+    const bt_json_value *also = bt_json_find(rank, "also"); /* absent in files of older programs */
+    for (size_t i = 0; also && also->type == BT_JSON_ARRAY && i < also->count; i++) {
+        BT_TRY(bt_json_as_string(&also->as.member[i], &name));
+        if ((size_t)length < bytes)
+            length += snprintf(text + length, bytes - (size_t)length, "%s%.30s", i ? ", " : "\nalso ", name);
+    }
+    return BT_OK;
+}
+
 /** One row for each rank of the taxonomy. */
 static bt_status write_ranks(bt_page *page, int64_t k) {
     const bt_json_value *ranks, *rank;
@@ -212,11 +238,10 @@ static bt_status write_ranks(bt_page *page, int64_t k) {
                         (const char *const[]){"counts as found", "groups", "random weights", "before", "embeddings", "codes"});
     static const int shown[] = {0, 1, 3, BINARY};
     for (size_t r = 0; r < ranks->count; r++) {
-        const char *name;
         int64_t classes;
-        char text[4][64], groups[24], found[80];
+        char text[4][64], groups[24], found[200];
         BT_TRY(bt_json_at(ranks, r, &rank));
-        BT_TRY(bt_json_get_string(rank, "name", &name));
+        BT_TRY(describe_rank(rank, found, sizeof found));
         BT_TRY(bt_json_get_integer(rank, "classes", 0, INT64_MAX, &classes));
         for (int i = 0; i < 4; i++) {
             cell c;
@@ -224,11 +249,11 @@ static bt_status write_ranks(bt_page *page, int64_t k) {
             write_score(text[i], sizeof text[i], c.present, false, false, c.papers, 0, 0);
         }
         snprintf(groups, sizeof groups, "%lld", (long long)classes);
-        snprintf(found, sizeof found, "same %.60s", name);
         bt_html_table_row(&page->html, "lrrrrr",
                           (const char *const[]){found, groups, text[0], text[1], text[2], text[3]}, false);
     }
     bt_html_table_end(&page->html);
+    bt_html_note(&page->html, "Groups: those that occur among queries and database. Ranks with the same groups stand in one row.");
     return BT_OK;
 }
 

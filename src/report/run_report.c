@@ -152,8 +152,8 @@ static bt_status write_page(bt_page *page) {
     return bt_file_write(path, bt_text_get(&page->html), page->html.length);
 }
 
-bt_status bt_report_write(const char *run) {
-    bt_page page = {.run = run};
+bt_status bt_report_write(const char *run, const bt_report_pack *pack) {
+    bt_page page = {.run = run, .pack = pack};
     bt_status status = write_page(&page);
     bt_json_free(page.evaluation);
     bt_page_free_metrics(&page);

@@ -6,8 +6,8 @@
 
 #include <bittern/image.h>
 
-/** Mean of the pixels that target pixel (x, y) covers, of the square at (left, top). */
-static void average(const bt_image *image, int64_t left, int64_t top, int64_t side, int size, int x, int y,
+/** Mean of the pixels that target pixel (x, y) covers, of the square at (left, top) of rows of `width` pixels. */
+static void average(const uint8_t *pixels, int64_t width, int64_t left, int64_t top, int64_t side, int size, int x, int y,
                     uint8_t *out) {
     int64_t x0 = left + x * side / size, x1 = left + (x + 1) * side / size;
     int64_t y0 = top + y * side / size, y1 = top + (y + 1) * side / size;
@@ -16,7 +16,7 @@ static void average(const bt_image *image, int64_t left, int64_t top, int64_t si
     int64_t sum[3] = {0}, count = (x1 - x0) * (y1 - y0);
     for (int64_t v = y0; v < y1; v++)
         for (int64_t u = x0; u < x1; u++)
-            for (int c = 0; c < 3; c++) sum[c] += image->pixels[(v * image->width + u) * 3 + c];
+            for (int c = 0; c < 3; c++) sum[c] += pixels[(v * width + u) * 3 + c];
     for (int c = 0; c < 3; c++) out[c] = (uint8_t)((sum[c] + count / 2) / count);
 }
 
@@ -58,18 +58,24 @@ static bt_status encode(const uint8_t *pixels, int size, bt_text *out, const cha
     return bt_text_status(out);
 }
 
+bt_status bt_thumbnail_of(const uint8_t *pixels, int64_t height, int64_t width, int size, bt_text *out,
+                          const char **media_type) {
+    int64_t side = width < height ? width : height;
+    int64_t left = (width - side) / 2, top = (height - side) / 2;
+    uint8_t *small = bt_memory_alloc((size_t)size * (size_t)size, 3);
+    if (!small) return BT_ERR_MEMORY;
+    for (int y = 0; y < size; y++)
+        for (int x = 0; x < size; x++)
+            average(pixels, width, left, top, side, size, x, y, small + ((size_t)y * (size_t)size + (size_t)x) * 3);
+    bt_status status = encode(small, size, out, media_type);
+    bt_memory_free(small);
+    return status;
+}
+
 bt_status bt_thumbnail(const char *path, int size, bt_text *out, const char **media_type) {
     bt_image image;
     BT_TRY(bt_image_load(path, NULL, &image));
-    int64_t side = image.width < image.height ? image.width : image.height;
-    int64_t left = (image.width - side) / 2, top = (image.height - side) / 2;
-    uint8_t *pixels = bt_memory_alloc((size_t)size * (size_t)size, 3);
-    bt_status status = pixels ? BT_OK : BT_ERR_MEMORY;
-    for (int y = 0; y < size && pixels; y++)
-        for (int x = 0; x < size; x++)
-            average(&image, left, top, side, size, x, y, pixels + ((size_t)y * (size_t)size + (size_t)x) * 3);
-    if (status == BT_OK) status = encode(pixels, size, out, media_type);
-    bt_memory_free(pixels);
+    bt_status status = bt_thumbnail_of(image.pixels, image.height, image.width, size, out, media_type);
     bt_image_free(&image);
     return status;
 }

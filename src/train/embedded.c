@@ -139,7 +139,7 @@ double bt_embedded_accuracy(const bt_embedded *e, const int32_t *labels) {
         const float *row = e->logits + i * e->outputs;
         int64_t best = 0;
         for (int64_t c = 1; c < e->outputs; c++) best = row[c] > row[best] ? c : best;
-        right += best == labels[i];
+        right += best == labels[e->samples[i]];
     }
     return e->count ? (double)right / (double)e->count : -1;
 }

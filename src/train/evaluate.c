@@ -62,7 +62,7 @@ static bt_status evaluate(bt_session *session, const bt_loader_options *loader, 
     o.codes = out->has_codes;
     BT_TRY(bt_embedded_make(session, &o, split->database, split->database_count, &database->made));
     BT_TRY(set_labels(database, loader->set));
-    if (!out->has_codes) out->accuracy = bt_embedded_accuracy(&query->made, query->labels);
+    if (!out->has_codes) out->accuracy = bt_embedded_accuracy(&query->made, loader->set->labels);
     return score(query, database, (int)((loader->set->class_count + 63) / 64), k, out);
 }
 

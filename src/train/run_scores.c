@@ -119,7 +119,7 @@ static bt_status score_trained(evaluation *e) {
     for (int way = s->bits ? BT_WAY_BINARY : BT_WAY_CONTINUOUS; way <= BT_WAY_CONTINUOUS; way++)
         BT_TRY(bt_sides_score(&sides, (bt_way)way, s));
     BT_TRY(bt_sides_describe(&sides, s));
-    if (!s->bits && !s->query_sets) s->accuracy = bt_embedded_accuracy(&e->query, s->query_labels);
+    if (!s->bits && !s->query_sets) s->accuracy = bt_embedded_accuracy(&e->query, e->setup.data.labels);
     if (s->full) BT_TRY(bt_sides_probe(&sides, &e->train, BT_WAY_CONTINUOUS, s));
     if (hash) BT_TRY(score_free(e, &sides, has_before(e->config) ? "before" : "after"));
     if (!s->bits) return BT_OK;
@@ -177,7 +177,8 @@ static bt_status copy_state(evaluation *e) {
     const char *slash = strrchr(e->checkpoint, '/');
     s->run = bt_memory_copy_text(c->run.dir);
     s->checkpoint = bt_memory_copy_text(slash ? slash + 1 : "");
-    if (!s->run || !s->checkpoint) return BT_ERR_MEMORY;
+    if (e->setup.data.pack) s->pack = bt_memory_copy_text(e->setup.data.name);
+    if (!s->run || !s->checkpoint || (e->setup.data.pack && !s->pack)) return BT_ERR_MEMORY;
     s->method = e->setup.model.method;
     s->bits = s->method->codes ? c->method.bits : 0;
     s->width = bt_vit_output(&e->setup.model.vit.config);
@@ -293,7 +294,7 @@ void bt_run_scores_free(bt_run_scores *s) {
         bt_memory_free(s->way[way].curve);
     }
     for (int r = 0; r < BT_TRUTH_RANKS; r++) bt_memory_free(s->confusion[r].share);
-    void *const owned[] = {s->run, s->checkpoint, s->query_samples, s->database_samples, s->query_labels,
+    void *const owned[] = {s->run, s->checkpoint, s->pack, s->query_samples, s->database_samples, s->query_labels,
                            s->database_labels, s->query_sets, s->database_sets, s->ones, s->correlation,
                            s->neighbours, s->distances};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) bt_memory_free(owned[i]);

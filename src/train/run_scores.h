@@ -54,6 +54,7 @@ typedef struct bt_class_matrix {
 typedef struct bt_run_scores {
     /* What was evaluated. */
     char *run, *checkpoint; /**< checkpoint: its folder's name; "" for untrained weights */
+    char *pack;             /**< the pack that holds the pictures; NULL: they are files, or there are none */
     const bt_method *method;
     int64_t step;
     int bits, width; /**< bits: 0 without codes */
@@ -105,7 +106,7 @@ void bt_run_scores_table(const bt_run_scores *scores, bt_text *out);
 /** One line: the score of the codes and what it is compared with. */
 void bt_run_scores_headline(const bt_run_scores *scores, bt_text *out);
 
-/** Writes codes, labels, neighbours and paths into `folder`. */
+/** Writes codes, labels, neighbours, which of them are relevant, and where the pictures are into `folder`. */
 bt_status bt_run_scores_files(const bt_run_scores *scores, const bt_dataset *images, const uint64_t *query_codes,
                               const uint64_t *database_codes, const char *folder) BT_MUST_CHECK;
 

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "data/pack.h"
 #include "formats/npy.h"
 
 #include <limits.h>
@@ -63,6 +64,36 @@ static bt_status write_paths(const char *folder, const char *name, const bt_data
     return bt_file_commit(&writer);
 }
 
+/** Rows of the pack. */
+static bt_status write_rows(const char *folder, const char *name, const bt_dataset *images, const int64_t *samples,
+                            int64_t n) {
+    int64_t *rows = bt_memory_alloc((size_t)n, sizeof *rows);
+    if (!rows) return BT_ERR_MEMORY;
+    for (int64_t i = 0; i < n; i++) rows[i] = bt_pack_row(images, samples[i]);
+    bt_status status = write_array(folder, name, BT_FILE_I64, n, 1, rows);
+    bt_memory_free(rows);
+    return status;
+}
+
+static bool is_relevant(const bt_run_scores *s, int64_t query, int64_t item) {
+    if (!s->query_sets) return s->query_labels[query] >= 0 && s->query_labels[query] == s->database_labels[item];
+    uint64_t shared = 0;
+    for (int w = 0; w < s->truth.words; w++)
+        shared |= s->query_sets[query * s->truth.words + w] & s->database_sets[item * s->truth.words + w];
+    return shared != 0;
+}
+
+/** 1 for each neighbour that is relevant to its query at rank 0. */
+static bt_status write_relevant(const char *folder, const bt_run_scores *s) {
+    int64_t columns = s->neighbour_count;
+    unsigned char *found = bt_memory_alloc((size_t)s->queries * (size_t)columns, 1);
+    if (!found) return BT_ERR_MEMORY;
+    for (int64_t i = 0; i < s->queries * columns; i++) found[i] = is_relevant(s, i / columns, s->neighbours[i]);
+    bt_status status = write_array(folder, "relevant.npy", BT_FILE_U8, s->queries, columns, found);
+    bt_memory_free(found);
+    return status;
+}
+
 static bt_status write_precisions(const char *folder, const bt_run_scores *s) {
     const bt_scored *scored = &s->way[s->bits ? BT_WAY_BINARY : BT_WAY_CONTINUOUS];
     return write_array(folder, "average_precision.npy", BT_FILE_F64, s->queries, 2, scored->average_precision);
@@ -80,7 +111,12 @@ bt_status bt_run_scores_files(const bt_run_scores *s, const bt_dataset *images, 
     BT_TRY(write_labels(folder, "database_labels.npy", s->database_labels, ranks, s->database));
     BT_TRY(write_array(folder, "neighbours.npy", BT_FILE_I32, s->queries, s->neighbour_count, s->neighbours));
     BT_TRY(write_array(folder, "distances.npy", BT_FILE_F32, s->queries, s->neighbour_count, s->distances));
+    BT_TRY(write_relevant(folder, s));
     BT_TRY(write_precisions(folder, s));
+    if (images->pack) {
+        BT_TRY(write_rows(folder, "query_rows.npy", images, s->query_samples, s->queries));
+        BT_TRY(write_rows(folder, "database_rows.npy", images, s->database_samples, s->database));
+    }
     BT_TRY(write_paths(folder, "query_paths.txt", images, s->query_samples, s->queries));
     return write_paths(folder, "database_paths.txt", images, s->database_samples, s->database);
 }

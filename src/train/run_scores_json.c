@@ -75,6 +75,7 @@ static void put_subject(bt_json_writer *w, const bt_run_scores *s) {
     bt_json_member_integer(w, "resamples", s->options.resamples);
     bt_json_member_number(w, "level", 0.95);
     bt_json_member_number(w, "seconds", s->seconds);
+    bt_json_member_string(w, "pack", s->pack);
 }
 
 /* ---- each way ---- */
@@ -210,10 +211,14 @@ static void put_ranks(bt_json_writer *w, const bt_run_scores *s) {
         const bt_class_matrix *m = &s->confusion[r];
         bt_json_begin_object(w);
         bt_json_member_string(w, "name", rank->name);
-        bt_json_member_integer(w, "classes", rank->count);
+        bt_json_key(w, "also");
+        bt_json_begin_array(w);
+        for (int i = 0; i < rank->also_count; i++) bt_json_put_string(w, rank->also[i]);
+        bt_json_end(w);
+        bt_json_member_integer(w, "classes", rank->present);
         bt_json_key(w, "names");
         bt_json_begin_array(w);
-        for (int64_t c = 0; c < rank->count; c++) bt_json_put_string(w, rank->names[c]);
+        for (int64_t c = 0; c < rank->present; c++) bt_json_put_string(w, rank->names[c]);
         bt_json_end(w);
         bt_json_key(w, "confusion");
         if (!m->classes) {
@@ -291,6 +296,12 @@ static void table_ways(bt_text *out, const bt_run_scores *s, int rank) {
     bt_text_append(out, "\n");
 }
 
+/** Ranks that would repeat the rows above. */
+static void table_also(bt_text *out, const bt_truth_rank *rank) {
+    for (int i = 0; i < rank->also_count; i++) bt_text_append(out, "%s%s", i ? ", " : "also by ", rank->also[i]);
+    if (rank->also_count) bt_text_append(out, ": the same groups\n");
+}
+
 void bt_run_scores_table(const bt_run_scores *s, bt_text *out) {
     int room = s->options.resamples ? 22 : 6;
     for (int r = 0; r < s->truth.rank_count; r++) {
@@ -308,6 +319,7 @@ void bt_run_scores_table(const bt_run_scores *s, bt_text *out) {
         }
         bt_text_append(out, "\n");
         table_ways(out, s, r);
+        table_also(out, &s->truth.rank[r]);
     }
     if (s->free_reason[0]) bt_text_append(out, "no training-free codes: %s\n", s->free_reason);
     if (s->bits)

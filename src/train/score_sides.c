@@ -37,6 +37,7 @@ static bt_status keep_labels(bt_run_scores *s, const bt_embedded *query, const b
     s->query_samples = copy_samples(query);
     s->database_samples = copy_samples(database);
     if (!s->query_samples || !s->database_samples) return BT_ERR_MEMORY;
+    BT_TRY(bt_truth_narrow(&s->truth, query->samples, query->count, database->samples, database->count));
     BT_TRY(gather(&s->truth, query->samples, query->count, &s->query_labels, &s->query_sets));
     return gather(&s->truth, database->samples, database->count, &s->database_labels, &s->database_sets);
 }
@@ -126,7 +127,7 @@ static bt_status confuse(bt_run_scores *s) {
     int use = s->neighbour_count < BT_CONFUSED_NEIGHBOURS ? s->neighbour_count : BT_CONFUSED_NEIGHBOURS;
     for (int r = 0; r < s->truth.rank_count; r++) {
         bt_class_matrix *m = &s->confusion[r];
-        int64_t classes = s->truth.rank[r].count;
+        int64_t classes = s->truth.rank[r].present;
         if (classes < 2 || classes > BT_CONFUSED_CLASSES || (r == 0 && s->query_sets)) continue;
         m->share = bt_memory_alloc((size_t)(classes * classes), sizeof *m->share);
         if (!m->share) return BT_ERR_MEMORY;
@@ -193,7 +194,7 @@ bt_status bt_sides_score_free(const bt_sides *sides, const bt_embedded *train, b
 }
 
 bt_status bt_sides_probe(const bt_sides *sides, const bt_embedded *train, bt_way way, bt_run_scores *s) {
-    if (s->query_sets || s->truth.rank[0].count < 2) return BT_OK;
+    if (s->query_sets || s->truth.rank[0].count < 2) return BT_OK; /* training images may have classes of their own */
     int32_t *labels = bt_memory_alloc((size_t)train->count, sizeof *labels);
     if (!labels) return BT_ERR_MEMORY;
     for (int64_t i = 0; i < train->count; i++) labels[i] = s->truth.rank[0].labels[train->samples[i]];

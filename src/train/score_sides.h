@@ -12,7 +12,7 @@ typedef struct bt_sides {
     int ranks;
 } bt_sides;
 
-/** Gathers labels of the sides' samples: query_labels (ranks, queries), database_labels (ranks, database), and sets
+/** Fits the ranks to the sides' samples (bt_truth_narrow) and gathers their labels: query_labels (ranks, queries), database_labels (ranks, database), and sets
  * where the data have them, in the scores' memory; done once, for the first encoder. BT_ERR_SHAPE if a later encoder
  * met other damaged pictures. */
 bt_status bt_sides_open(bt_run_scores *s, const bt_embedded *query, const bt_embedded *database,

@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/thread.h"
-#include "report/run_report.h"
 #include "train/checkpoint.h"
 #include "train/evaluate.h"
 #include "train/history.h"
@@ -13,6 +12,7 @@
 #include "train/metrics.h"
 #include "train/progress.h"
 #include "train/provenance.h"
+#include "train/run_report.h"
 #include "train/run_scores.h"
 #include "train/schedule.h"
 #include "train/setup.h"
@@ -358,7 +358,7 @@ static bt_status finish(const bt_run_config *config) {
     bt_log_info("%s", bt_text_get(&headline));
     bt_text_free(&headline);
     bt_run_scores_free(&scores);
-    return config->eval.report ? bt_report_write(config->run.dir) : BT_OK;
+    return config->eval.report ? bt_run_report(config->run.dir) : BT_OK;
 }
 
 bt_status bt_train(const bt_run_config *config, const bt_train_options *options) {

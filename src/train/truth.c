@@ -142,21 +142,12 @@ static bt_status copy_rank(const bt_dataset *data, const char *name, const int32
     return BT_OK;
 }
 
-static bool same_rank(const bt_dataset *data, const bt_rank *rank) {
-    return rank->class_count == data->class_count &&
-           memcmp(rank->labels, data->labels, (size_t)data->count * sizeof *rank->labels) == 0;
-}
-
 /** Rank 0 of the data set's labels, and its own ranks, narrowest first. */
 static bt_status own_ranks(const bt_dataset *data, bt_truth *truth) {
-    const char *name = "class";
-    for (int r = 0; r < data->rank_count; r++)
-        if (same_rank(data, &data->rank[r])) name = data->rank[r].name;
     truth->rank_count = 1;
-    BT_TRY(copy_rank(data, name, data->labels, data->class_count, data->class_names, &truth->rank[0]));
-    for (int r = data->rank_count; r-- > 0 && truth->rank_count < BT_TRUTH_RANKS;) {
+    BT_TRY(copy_rank(data, "class", data->labels, data->class_count, data->class_names, &truth->rank[0]));
+    for (int r = data->rank_count; r-- > 0;) {
         const bt_rank *rank = &data->rank[r];
-        if (same_rank(data, rank)) continue;
         BT_TRY(copy_rank(data, rank->name, rank->labels, rank->class_count, rank->class_names,
                          &truth->rank[truth->rank_count++]));
     }
@@ -170,6 +161,7 @@ static bt_status tree_ranks(const bt_dataset *data, tree *t, bt_truth *truth) {
     if (!names) return BT_ERR_MEMORY;
     for (int64_t c = 0; c < data->class_count; c++) names[c] = species->names[species->labels[c]];
     truth->rank_count = 1;
+    truth->named = true;
     bt_status status = copy_rank(data, "species", data->labels, data->class_count, names, &truth->rank[0]);
     bt_memory_free(names);
     for (int level = SPECIES - 1; level >= 0 && status == BT_OK; level--) {
@@ -212,8 +204,120 @@ bt_status bt_truth_open(const bt_dataset *data, const char *taxonomy, bt_truth *
     return status;
 }
 
+/* ---- the samples that are evaluated ---- */
+
+typedef struct evaluated {
+    const int64_t *samples[2]; /* queries, database */
+    int64_t count[2];
+} evaluated;
+
+/** Marks the groups of rank `r` that occur: seen (count). */
+static void mark_seen(const bt_truth *t, int r, const evaluated *e, bool *seen) {
+    const bt_truth_rank *rank = &t->rank[r];
+    for (int side = 0; side < 2; side++)
+        for (int64_t i = 0; i < e->count[side]; i++) {
+            int64_t sample = e->samples[side][i];
+            if (r > 0 || !t->sets) {
+                if (rank->labels[sample] >= 0) seen[rank->labels[sample]] = true;
+                continue;
+            }
+            const uint64_t *set = t->sets + sample * t->words;
+            for (int64_t c = 0; c < rank->count; c++) seen[c] = seen[c] || (set[c / 64] >> c % 64 & 1);
+        }
+}
+
+/** Groups that occur come first. */
+static bt_status order_groups(bt_truth *t, int r, const evaluated *e) {
+    bt_truth_rank *rank = &t->rank[r];
+    bool *seen = bt_memory_zeroed((size_t)rank->count, sizeof *seen);
+    int32_t *number = bt_memory_alloc((size_t)rank->count, sizeof *number);
+    char **names = bt_memory_alloc((size_t)rank->count, sizeof *names);
+    bt_status status = seen && number && names ? BT_OK : BT_ERR_MEMORY;
+    if (status == BT_OK) {
+        int32_t next = 0;
+        mark_seen(t, r, e, seen);
+        for (int first = 1; first >= 0; first--) {
+            for (int64_t c = 0; c < rank->count; c++)
+                if (seen[c] == (first == 1)) {
+                    names[next] = rank->names[c];
+                    number[c] = next++;
+                }
+            if (first) rank->present = next;
+        }
+        for (int64_t i = 0; i < t->samples; i++)
+            if (rank->labels[i] >= 0) rank->labels[i] = number[rank->labels[i]];
+        if (rank->count) memcpy(rank->names, names, (size_t)rank->count * sizeof *names);
+    }
+    bt_memory_free(seen);
+    bt_memory_free(number);
+    bt_memory_free(names);
+    return status;
+}
+
+/** Whether both ranks put the evaluated samples into the same groups, under whatever numbers. */
+static bt_status same_groups(const bt_truth_rank *a, const bt_truth_rank *b, const evaluated *e, bool *out) {
+    *out = a->present == b->present && a->present > 0;
+    if (!*out) return BT_OK;
+    int32_t *partner = bt_memory_alloc((size_t)a->present, sizeof *partner);
+    if (!partner) return BT_ERR_MEMORY;
+    for (int64_t c = 0; c < a->present; c++) partner[c] = -1;
+    for (int side = 0; side < 2; side++)
+        for (int64_t i = 0; i < e->count[side] && *out; i++) {
+            int32_t own = a->labels[e->samples[side][i]], other = b->labels[e->samples[side][i]];
+            if (own >= 0 && partner[own] < 0) partner[own] = other;
+            *out = own < 0 ? other < 0 : partner[own] == other && other >= 0;
+        }
+    bt_memory_free(partner);
+    return BT_OK; /* each group of a within one of b, all of b met, as many of both: they are the same */
+}
+
+/** `rank` goes: `stays` stands for it (NULL: nothing does). Its name lives on in the truth. */
+static void merge(bt_truth *t, bt_truth_rank *stays, bt_truth_rank *rank) {
+    char *name = rank->name;
+    rank->name = NULL;
+    free_rank(rank);
+    if (stays == &t->rank[0] && !t->named) {
+        char *plain = stays->name;
+        stays->name = name;
+        name = plain;
+        t->named = true;
+    } else if (stays) {
+        stays->also[stays->also_count++] = name;
+    }
+    t->merged[t->merged_count++] = name;
+}
+
+bt_status bt_truth_narrow(bt_truth *t, const int64_t *queries, int64_t query_count, const int64_t *database,
+                          int64_t database_count) {
+    const evaluated e = {{queries, database}, {query_count, database_count}};
+    int kept = 0;
+    for (int r = 0; r < t->rank_count; r++) {
+        BT_TRY(order_groups(t, r, &e));
+        bool same = false;
+        int stays = t->sets ? 1 : 0;
+        while (stays < kept && !same) {
+            BT_TRY(same_groups(&t->rank[stays], &t->rank[r], &e, &same));
+            stays += !same;
+        }
+        if (r > 0 && (same || t->rank[r].present == 0)) {
+            merge(t, same ? &t->rank[stays] : NULL, &t->rank[r]);
+            continue;
+        }
+        if (kept != r) {
+            t->rank[kept] = t->rank[r];
+            t->rank[r] = (bt_truth_rank){.name = NULL};
+        }
+        kept++;
+    }
+    t->rank_count = kept;
+    return BT_OK;
+}
+
 void bt_truth_free(bt_truth *truth) {
-    for (int i = 0; i < BT_TRUTH_RANKS; i++) free_rank(&truth->rank[i]);
+    for (int i = 0; i < BT_TRUTH_RANKS; i++) {
+        free_rank(&truth->rank[i]);
+        bt_memory_free(truth->merged[i]);
+    }
     bt_memory_free(truth->sets);
     *truth = (bt_truth){.samples = 0};
 }

@@ -54,6 +54,8 @@ code=$?
 check "a head on stored views: $(tail -n 1 err)" $code
 [ "$(basename "$(newest stored)")" = step_00000032 ] && [ ! -e stored/base.safetensors ]
 check "steps, and no tower" $?
+grep -q 'The data are embeddings: there are no pictures to show.' stored/report.html && ! grep -q 'Found best' stored/report.html
+check "a report without sheets says why" $?
 "$python" - <<'END'
 import json
 s = [l for l in map(json.loads, open("stored/metrics.jsonl")) if l["kind"] == "scores"]

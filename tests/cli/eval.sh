@@ -89,6 +89,42 @@ check "a head alone: before and after are one encoder" $?
 "$bittern" train small.yaml run.dir=wide method.bits=48 train.epochs=1 2>train.log && agrees wide wide && grep -q '48 bits are more than there are principal components' wide/report.html
 check "more bits than components: no training-free codes, and why" $?
 
+# A table with ranks: the label is its species, each genus has one, and with three classes left each family has one order.
+{
+    echo "path,order,family,genus,species"
+    for f in pictures/*/*; do
+        species=$(basename "$(dirname "$f")")
+        case $species in disc) above=Rotunda,Orbes ;; ring) above=Rotunda,Anuli ;; triangle) above=Recta,Trigona ;; *) above=Recta,Laterales ;; esac
+        echo "$f,$above,genus of $species,$species"
+    done
+} >birds.csv
+"$bittern" train small.yaml run.dir=birds data.root=birds.csv train.epochs=1 2>train.log && agrees ranks birds "species 6 also genus" "family 4" "order 2"
+code=$?
+check "each grouping once: $(tail -n 1 train.log)" $code
+"$bittern" eval birds >table && [ "$(grep -c '^[a-z]* *@10 papers' table)" -eq 3 ] && grep -q '^species  *@10 papers' table && grep -q '^also by genus: the same groups$' table
+check "also in the table" $?
+"$bittern" train small.yaml run.dir=some data.root=birds.csv data.classes=disc,ring,triangle train.epochs=1 2>train.log &&
+    agrees ranks some "species 3 also genus family" "order 2" && agrees page some && grep -q 'same species<small>also genus, family</small></td><td class="r">3</td>' some/report.html
+code=$?
+check "classes that were left out do not count: $(tail -n 1 train.log)" $code
+agrees relevant some && agrees relevant birds
+check "which neighbours are relevant" $?
+# The first class is among the training pictures alone: groups get other numbers than classes, which outputs are numbered by.
+{
+    echo "path,species,split"
+    i=0
+    for f in pictures/*/*; do
+        species=$(basename "$(dirname "$f")") split=train
+        i=$((i + 1))
+        if [ "$species" != cross ]; then case $((i % 4)) in 0) split=query ;; 1) split=database ;; esac; fi
+        echo "$f,$species,$split"
+    done
+} >open.csv
+"$bittern" train whole.yaml run.dir=open data.root=open.csv data.train=0 data.query=0 train.head_epochs=0 train.epochs=12 2>train.log &&
+    agrees ranks open "species 5" && agrees accuracy open && agrees relevant open
+code=$?
+check "a class without queries: $(tail -n 1 train.log)" $code
+
 "$bittern" eval run eval.taxonomy=tree.json >/dev/null 2>&1
 mv pictures elsewhere
 "$bittern" report run >/dev/null && grep -q 'no picture' run/report.html

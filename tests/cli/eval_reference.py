@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """What eval.sh checks of the files of an evaluation and of its page, with nothing but Python's library.
 
-    eval_reference.py scores|page|full|whole|adapted|frozen|wide RUN [RUN]     same|untrained A B     bare A     spoil FILE
+    eval_reference.py scores|page|full|whole|adapted|frozen|wide|relevant|accuracy RUN [RUN]     same|untrained A B     bare A     spoil FILE
+    eval_reference.py ranks RUN "NAME GROUPS [also NAME...]"...
 """
 import ast
 import html.parser
@@ -203,6 +204,30 @@ def command_frozen(run):
 def command_wide(run):
     e = scores_of(run)
     assert e["map_training_free"] is None and "48 bits" in e["training_free"]["reason"]
+
+
+def command_ranks(run, *wanted):
+    e = scores_of(run)
+    found = [" ".join([r["name"], str(r["classes"])] + (["also"] + r["also"] if r["also"] else [])) for r in e["ranks"]]
+    assert found == list(wanted), found
+    assert all(len(r["names"]) == r["classes"] == len(r["confusion"]) for r in e["ranks"])
+    assert all([r["rank"] for r in way["ranks"]] == [r["name"] for r in e["ranks"]] for way in e["scores"].values())
+    labels = npy(f"{run}/evaluation/query_labels.npy") + npy(f"{run}/evaluation/database_labels.npy")
+    for rank, r in enumerate(e["ranks"]):
+        assert {row[rank] for row in labels} == set(range(r["classes"])), "groups that nobody has"
+
+
+def command_accuracy(run):
+    """The evaluation's accuracy is the training's last one."""
+    last = [s for s in map(json.loads, open(f"{run}/metrics.jsonl")) if s["kind"] == "scores"][-1]
+    near(scores_of(run)["accuracy"], last["accuracy"])
+    assert last["accuracy"] > 0, last
+
+
+def command_relevant(run):
+    ql, dl = npy(f"{run}/evaluation/query_labels.npy"), npy(f"{run}/evaluation/database_labels.npy")
+    found, near_by = npy(f"{run}/evaluation/relevant.npy"), npy(f"{run}/evaluation/neighbours.npy")
+    assert [[int(ql[q][0] == dl[i][0]) for i in row] for q, row in enumerate(near_by)] == [list(row) for row in found]
 
 
 class Page(html.parser.HTMLParser):

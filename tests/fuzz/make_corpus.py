@@ -133,14 +133,15 @@ optim:
     put("override", "bad", "lr\n=3\na..b=3\na=[1\na=[1,,2]\na=[1] 2\na=[[1]]\na='x\na=\"x\\\na={b: 1}\na=*x\ninclude=b.yaml\n")
 
 
-def arrays():
-    def npy(descr, shape, data, version=1, order="False"):
-        text = "{'descr': %s, 'fortran_order': %s, 'shape': %s, }" % (descr, order, shape)
-        length = "<H" if version == 1 else "<I"
-        frame = 8 + struct.calcsize(length)
-        text += " " * (-(frame + len(text) + 1) % 64) + "\n"
-        return b"\x93NUMPY" + bytes([version, 0]) + struct.pack(length, len(text)) + text.encode() + data
+def npy(descr, shape, data, version=1, order="False"):
+    text = "{'descr': %s, 'fortran_order': %s, 'shape': %s, }" % (descr, order, shape)
+    length = "<H" if version == 1 else "<I"
+    frame = 8 + struct.calcsize(length)
+    text += " " * (-(frame + len(text) + 1) % 64) + "\n"
+    return b"\x93NUMPY" + bytes([version, 0]) + struct.pack(length, len(text)) + text.encode() + data
 
+
+def arrays():
     for descr, data in (("f4", struct.pack("<2f", 1.5, -2)), ("f8", struct.pack("<2d", 1e300, -2)), ("f2", b"\0\x3c\0\x7c"), ("i8", b"\xff" * 16),
                         ("u8", b"\xff" * 16), ("i4", b"\1\0\0\x80" * 2), ("u2", b"\1\2\3\4")):
         put("npy", descr + ".npy", npy("'<%s'" % descr, "(2,)", data))
@@ -197,6 +198,66 @@ def packs():
     put("pack", "array.h5", out.getvalue())
 
 
+def reports():
+    """Files of a run's folder for fuzz_report.c: they replace those of tests/unit/run_folder.h, 12 queries and 24 items."""
+    Q, N, K = 12, 24, 12
+
+    def section(name, content):
+        return b"@%s\n" % name.encode() + (content.encode() if isinstance(content, str) else content)
+
+    def matrix(descr, code, rows):
+        flat = [v for row in rows for v in row]
+        return npy("'%s'" % descr, "(%d, %d)" % (len(rows), len(rows[0])), struct.pack("<%d%s" % (len(flat), code), *flat))
+
+    def scores(ways, ranks, groups, full=False, pack=None, **more):
+        at = {"k": 20, "papers": 0.5, "standard": 0.25, "precision": 0.5, "recall": 0.5, "hit_rate": 1}
+        free = {"mean": 0.5, "deviation": 0.01}
+        way = {"ranks": [{"rank": r, "at": [{**at, "papers_interval": [0.4, 0.6], "standard_interval": [0.2, 0.3]}, at], "curve": [1, 0.5, 0]} for r in ranks]}
+        if full:
+            way.update(vote=0.5, probe=None, effective_rank={"entropy": 7.5, "participation": 4}, effective_rank_centred={"entropy": 6, "participation": 3})
+        e = {"format": "bittern evaluation", "version": 1, "method": "crovca", "bits": 8, "step": 4, "k": 20, "queries": Q, "database": N, "multi_label": False,
+             "full": full, "scores": {w: way for w in ways}, "curve_recall": [0, 0.5, 1], "training_free": {"at": [{"k": 20, "papers": free, "standard": free}]},
+             "bit_statistics": {"codes": N, "distinct": 20, "dead": 0, "code_entropy": 4, "entropy": 0.9, "least_entropy": 0.5, "imbalance": 0.1,
+                                "worst_imbalance": 0.3, "correlation": 0.2, "worst_correlation": 0.6, "ones": [0.5] * 8},
+             "ranks": [{"name": r, "also": ["genus"], "classes": n, "names": ["%s %d" % (r, c) for c in range(n)],
+                        "confusion": [[float(c == d) for d in range(n)] for c in range(n)]} for r, n in zip(ranks, groups)]}
+        if pack:
+            e["pack"] = pack
+        return json.dumps({**e, **more})
+
+    whole = scores(["binary", "symmetric", "continuous", "before", "random"], ["species", "family"], [12, 3], True, "p.h5")
+    put("report", "scores", section("evaluation.json", whole))
+    put("report", "files", section("evaluation.json", scores(["continuous"], ["class"], [2])))
+    put("report", "bare", section("evaluation.json", scores(["continuous"], ["class"], [3], bits=0, bit_statistics=None, training_free={"reason": "few"})))
+    put("report", "labels", section("evaluation.json", scores(["binary", "continuous"], ["class"], [12], multi_label=True)))
+    put("report", "version", section("evaluation.json", scores([], [], [], version=2)))
+    put("report", "extreme", section("evaluation.json", whole.replace("0.5,", "1e308,").replace("0.25", "-1e308")))
+    small = scores(["binary"], ["x"], [1], queries=1, database=1, bits=1, bit_statistics=None)
+    put("report", "small", section("evaluation.json", small) + b"\n" + b"\n".join(
+        [section("query_labels.npy", matrix("<i4", "i", [[0]])), section("database_labels.npy", matrix("<i4", "i", [[-1]])),
+         section("neighbours.npy", matrix("<i4", "i", [[0]])), section("relevant.npy", matrix("|u1", "B", [[1]])),
+         section("average_precision.npy", matrix("<f8", "d", [[1, 1]])), section("bit_correlation.npy", matrix("<f8", "d", [[1]])),
+         section("query_paths.txt", "#0\n"), section("database_paths.txt", "a\n")]))
+    put("report", "neighbours", section("neighbours.npy", matrix("<i4", "i", [[(q + r) % N for r in range(K)] for q in range(Q)])))
+    put("report", "relevant", section("relevant.npy", matrix("|u1", "B", [[(q + r) % 2 for r in range(K)] for q in range(Q)])))
+    put("report", "query_labels", section("query_labels.npy", matrix("<i4", "i", [[q, q // 4] for q in range(Q)])))
+    put("report", "database_labels", section("database_labels.npy", matrix("<i4", "i", [[99, -1]] * N)))
+    put("report", "precision", section("average_precision.npy", matrix("<f8", "d", [[1, q / Q] for q in range(Q)])))
+    put("report", "not_a_number", section("average_precision.npy", matrix("<f8", "d", [[1, float("nan")]] * Q)))
+    put("report", "correlation", section("bit_correlation.npy", matrix("<f8", "d", [[1, float("nan"), 1e300, -1e300, float("inf"), -2, 0, -0.0]] * 8)))
+    put("report", "rows", section("query_rows.npy", matrix("<i8", "q", [[q - 1] for q in range(Q)])))
+    put("report", "square", bytes(range(27)) + section("database_rows.npy", matrix("<i8", "q", [[1 << 62]] * N)))
+    put("report", "picture", saved(picture("L", 3, 2), "PNG") + b"\n" + section("database_paths.txt", "a\n" * N))
+    put("report", "paths", section("query_paths.txt", "../a.png\n" * (Q - 1) + "<b>&\n") + section("database_paths.txt", "a\r\n" * N + "more"))
+    steps = "".join('{"kind":"step","step":%d,"loss":%s,"rate":-1.5,"lr_head":1e-3}\n' % (i, ("0.5", "1e308", "-1e308", '"nan"')[i % 4]) for i in range(9))
+    put("report", "metrics", section("metrics.jsonl", steps + '{"kind":"scores","step":1e300,"map_binary":0.5}\n{"kind":"scores","step":9,"map_binary":1}\n{"kind"'))
+    tiny = "".join('{"kind":"step","step":%d,"loss":%s,"rate":%s}\n' % (1 << 53, a, b) for a, b in (("0", "1"), ("4.9e-324", "1.0000000000000002")))
+    put("report", "tiny", section("metrics.jsonl", tiny))
+    put("report", "one_step", section("metrics.jsonl", '{"kind":"step","step":0,"loss":0}\n{"kind":"other","step":1}\n'))
+    put("report", "starts", section("provenance.jsonl", '{"time":"t","commit":"c","device":"d","host":"h","system":"s","step":0}\n{"step":3}\n'))
+    put("report", "config", section("config.yaml", "a:\n  b: 1  # default\n  c: x  # y  # f.yaml:3\n:\n\n  d: \n# e: 1  # 2\nf"))
+
+
 pictures()
 json_files()
 safetensors()
@@ -204,5 +265,6 @@ arrays()
 tables()
 packs()
 configs()
+reports()
 # The corpora pickle, weights and zip are some of the files of another test.
 subprocess.run([sys.executable, "-B", os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "weights", "make_files.py"), "--corpus", FOLDER], check=True)

@@ -12,16 +12,20 @@
 static char folder[64];
 static pid_t owner; /* a child must not remove the folder of its parent */
 
-static void remove_folder(void) {
-    if (getpid() != owner) return;
-    DIR *stream = opendir(folder);
+static void remove_tree(const char *path) {
+    DIR *stream = opendir(path);
     for (struct dirent *entry; stream && (entry = readdir(stream));) {
-        char path[sizeof folder + NAME_MAX + 2];
-        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        unlink(path);
+        char inner[PATH_MAX];
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+        FUZZ_CHECK(snprintf(inner, sizeof inner, "%s/%s", path, entry->d_name) < (int)sizeof inner);
+        if (unlink(inner) != 0) remove_tree(inner);
     }
     if (stream) closedir(stream);
-    rmdir(folder);
+    rmdir(path);
+}
+
+static void remove_folder(void) {
+    if (getpid() == owner) remove_tree(folder);
 }
 
 const char *fuzz_folder(void) {

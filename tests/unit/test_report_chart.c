@@ -55,6 +55,23 @@ static void curves_with_holes(void **state) {
     bt_text_free(&svg);
 }
 
+/* Numbers whose differences overflow, vanish or are denormal: ticks end, and every place is a number. */
+static void extreme_numbers(void **state) {
+    (void)state;
+    static const double cases[][4] = {{0, 1, -1e308, 1e308},          {0, 1, -1e300, 1e300},   {0, 1e300, 0, 1},
+                                      {1e300, 1e300, 1, 1},           {0, 1, 0, 4.9e-324},     {0, 1, 1e-320, 2e-320},
+                                      {9007199254740992.0, 9007199254740994.0, 0, 1},          {0, 1, 1, 1.0000000000000002},
+                                      {-1e17, -1e17 + 16, 1e17, 1e17 + 16}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const bt_series series = {"s", cases[i], cases[i] + 2, 2, false};
+        for (int from_zero = 0; from_zero < 2; from_zero++) {
+            bt_text svg = svg_of(bt_curves_draw(&(bt_curves){"t", "x", "y", &series, 1, from_zero == 1}, 400, 300));
+            assert_true(count_of(bt_text_get(&svg), "<text") < 40);
+            bt_text_free(&svg);
+        }
+    }
+}
+
 static void nothing_to_draw(void **state) {
     (void)state;
     const double x[] = {1}, y[] = {NAN};
@@ -153,7 +170,7 @@ static void files(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ticks),
-        cmocka_unit_test(curves_with_holes),
+        cmocka_unit_test(curves_with_holes), cmocka_unit_test(extreme_numbers),
         cmocka_unit_test(nothing_to_draw),
         cmocka_unit_test(long_series_keep_their_peaks),
         cmocka_unit_test(bars),

@@ -30,6 +30,11 @@ static void means_of_the_centre(void **state) {
         }
         bt_image_free(&found);
     }
+    bt_text memory = {0};
+    check_ok(bt_thumbnail_of(pixels, 4, 6, 2, &memory, &type));
+    assert_int_equal(memory.length, out.length);
+    assert_memory_equal(memory.bytes, out.bytes, out.length);
+    bt_text_free(&memory);
     bt_text_free(&out);
     check_error(bt_thumbnail(scratch_path("none.png"), 2, &out, &type), BT_ERR_IO, "none.png");
 }
