@@ -65,14 +65,20 @@ END
 check "it learns, and the embeddings stay what they are" $?
 train run.dir=from_doubles data.root="$scratch/x8.npy" && same stored from_doubles
 check "64-bit floats give the same bits" $?
-train run.dir=killed train.epochs=4 && rm -rf killed/checkpoints/step_0000001[0-9] && rm -rf resumed
-"$bittern" train stored.yaml run.dir=resumed >/dev/null 2>&1 &
-pid=$!
-sleep 0.03
-kill -9 $pid 2>/dev/null
-wait $pid 2>/dev/null
-train run.dir=resumed --resume && same stored resumed
-check "killed and resumed, same bits" $?
+# Killed at random moments until three kills fell between checkpoints and the run ended.
+undisturbed "$bittern" train stored.yaml run.dir=undisturbed
+RANDOM=3 kills=0
+for ((i = 0; i < 200; i++)); do
+    killed_at_random "$bittern" train stored.yaml run.dir=resumed --resume
+    code=$?
+    found=$(newest resumed 2>/dev/null)
+    [ $code -eq 137 ] && [ -n "$found" ] && [ "$(basename "$found")" != step_00000032 ] && kills=$((kills + 1))
+    [ $code -eq 137 ] && continue
+    [ $code -ne 0 ] || [ $kills -ge 3 ] && break
+    rm -rf resumed
+done
+[ $code -eq 0 ] && [ $kills -ge 3 ] && same stored resumed
+check "killed $kills times between steps and resumed, exit code $code, same bits" $?
 
 # Several labels: named splits, supervised; mAP as NumPy has it.
 train run.dir=sets data.label="$scratch/sets.npy" data.split="$scratch/splits.npy" data.train=0 data.query=0 method.supervised=true

@@ -4,7 +4,7 @@ if(NOT BITTERN_WITH_YAML)
 endif()
 set(encoder_dir ${CMAKE_SOURCE_DIR}/tests/encoder)
 add_test(NAME encoder_embed COMMAND bash ${encoder_dir}/embed.sh $<TARGET_FILE:bittern-cli>)
-set_tests_properties(encoder_embed PROPERTIES LABELS cli TIMEOUT 600)
+set_tests_properties(encoder_embed PROPERTIES LABELS cli TIMEOUT 1800)
 if(NOT BITTERN_SANITIZE) # Python, and programs without the sanitizers' runtime, load the library
   add_test(NAME encoder_reference COMMAND bash ${encoder_dir}/reference.sh $<TARGET_FILE:bittern-cli> $<TARGET_FILE:bittern>)
   set_tests_properties(encoder_reference PROPERTIES LABELS "cli;python" SKIP_RETURN_CODE 77 TIMEOUT 600)
