@@ -2,8 +2,6 @@
 # A run that is stopped, or killed at random moments, and resumed ends with the same bits as one that was not.   resume.sh BITTERN SOURCE_FOLDER [KILLS]
 . "$(dirname "$0")/common.sh"
 kills=${3:-20}
-newest() { find "$1/checkpoints" -maxdepth 1 -name 'step_????????' | sort | tail -n 1; }
-same() { cmp -s "$(newest "$1")/model.safetensors" "$(newest "$2")/model.safetensors" && cmp -s "$(newest "$1")/optim.safetensors" "$(newest "$2")/optim.safetensors"; }
 
 "$bittern" train "$scratch/small.yaml" run.dir="$scratch/whole" 2>"$scratch/log" || { cat "$scratch/log"; exit 1; }
 check "the run made 16 steps" "$([ "$(basename "$(newest "$scratch/whole")")" = step_00000016 ]; echo $?)"
@@ -11,7 +9,7 @@ check "the run made 16 steps" "$([ "$(basename "$(newest "$scratch/whole")")" = 
 for threads in 1 4; do
     run=$scratch/threads$threads
     "$bittern" train "$scratch/small.yaml" run.dir="$run" data.loader_threads=$threads 2>/dev/null
-    check "$threads loader threads, same bits" "$(same "$scratch/whole" "$run"; echo $?)"
+    check "$threads loader threads, same bits" "$(same_run "$scratch/whole" "$run"; echo $?)"
 done
 
 # SIGTERM once steps are made: saved, exit code 11, and the message says how to go on. More epochs than any machine finishes before the signal.
@@ -45,12 +43,12 @@ kill_and_resume() { # name of the run, a run that was not killed, steps, kills, 
         killed_at_random "$bittern" train "$scratch/small.yaml" run.dir="$run" "$@" --resume || code=$?
         if [ $code -eq 137 ]; then
             kills=$((kills + 1))
-            found=$(newest "$run" 2>/dev/null)
+            found=$(newest "$run")
             [ -n "$found" ] && [ "$(basename "$found")" != "$last" ] && between=$((between + 1)) here=$((here + 1))
             continue
         fi
         ended=$((ended + 1))
-        [ $code -eq 0 ] && same "$whole" "$run"
+        [ $code -eq 0 ] && same_run "$whole" "$run"
         check "$name: killed $here times between steps and resumed, exit code $code, same bits" $?
         [ $code -ne 0 ] || { [ $kills -ge "$wanted" ] && [ $((between * 4)) -ge "$wanted" ] && [ $here -gt 0 ]; } && break
         rm -rf "$run"

@@ -3,7 +3,7 @@
 # Exit code 77: no python3, which plays the terminal.
 command -v python3 >/dev/null || { echo "skipped: no python3"; exit 77; }
 . "$(dirname "$0")/common.sh"
-terminal=$(dirname "$0")/terminal.py
+terminal=$here/terminal.py
 epochs=6
 show() { # name, columns, environment..., then the run in a terminal of that width; its record in $scratch/NAME
     local name=$1 columns=$2

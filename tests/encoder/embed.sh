@@ -1,15 +1,6 @@
 #!/usr/bin/env bash
 # bittern export and bittern embed as a user has them.   embed.sh BITTERN
 . "$(dirname "$0")/../cli/common.sh"
-cd "$scratch" || exit 1
-
-answer() { # what, exit code, part of the message, arguments...
-    local what=$1 code=$2 text=$3 out rc=0
-    shift 3
-    out=$("$bittern" "$@" 2>&1) || rc=$?
-    [ "$rc" -eq "$code" ] && [[ $out == *"$text"* ]]
-    check "$what: exit code $rc, \"$out\"" $?
-}
 same() { # names of two embeddings: every file of them
     local kind
     for kind in npy codes.npy labels.npy paths.txt classes.txt; do cmp -s "$1.$kind" "$2.$kind" || return 1; done
