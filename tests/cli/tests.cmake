@@ -12,7 +12,8 @@ if(BITTERN_WITH_YAML)
           recipes
           resume
           start
-          terminal)
+          terminal
+          train)
     add_test(NAME cli_${subject} COMMAND bash ${CMAKE_SOURCE_DIR}/tests/cli/${subject}.sh $<TARGET_FILE:bittern-cli> ${CMAKE_SOURCE_DIR})
     set_tests_properties(cli_${subject} PROPERTIES LABELS cli TIMEOUT 1800 SKIP_RETURN_CODE 77)
   endforeach()
