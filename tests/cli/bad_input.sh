@@ -66,4 +66,27 @@ if small_disk 64k; then
     check "no partial files on the full disk" "$([ -z "$(find disk -name '*partial*')" ]; echo $?)"
     close_disk
 fi
+
+# The disk becomes full within a checkpoint: room for the weights and for half of their averages.
+kept_kb() { echo $((($(stat -c %s "$1") + 4095) / 4096 * 4)); } # a tmpfs keeps whole pages
+if small_disk 16m; then
+    averaged=(train "$s" run.dir=disk/run model.width=128 train.ema=0.9 run.keep=0 eval.batch=0)
+    answer "a run with averages" 0 'step 16/16' "${averaged[@]}"
+    cp -r disk/run whole && rm -r disk/run/checkpoints/step_0000001[0-6]
+    leave=$(($(kept_kb whole/checkpoints/step_00000010/model.safetensors) + $(kept_kb whole/checkpoints/step_00000010/average.safetensors) / 2))
+    dd if=/dev/zero of=disk/fill bs=1k count=$(($(df --output=avail -k disk | tail -n 1) - leave)) status=none
+    answer "disk full within the averages" 4 'average.safetensors: No space left on device' "${averaged[@]}" --resume
+    says 'step 10: the checkpoint was not saved; earlier ones are intact'
+    check "it says which checkpoint" $?
+    check "nothing half-written is left" "$([ -z "$(find disk -name '*partial*')" ]; echo $?)"
+    intact=0
+    for step in disk/run/checkpoints/step_????????; do diff -rq "$step" "whole/checkpoints/$(basename "$step")" >/dev/null && intact=$((intact + 1)); done
+    check "$intact earlier checkpoints are whole, and last is the ninth" "$([ $intact -eq 9 ] && [ "$(readlink disk/run/checkpoints/last)" = step_00000009 ] &&
+        [ "$(basename "$(newest disk/run)")" = step_00000009 ]; echo $?)"
+    rm disk/fill
+    answer "with room it goes on" 0 'step 16/16' "${averaged[@]}" --resume
+    same_run whole disk/run && cmp -s "$(newest whole)/average.safetensors" "$(newest disk/run)/average.safetensors"
+    check "to the same bits" $?
+    close_disk
+fi
 finish
