@@ -124,6 +124,14 @@ size_t bt_text_utf8_length(const char *bytes, size_t count) {
     return length;
 }
 
+bool bt_text_is_utf8(const char *bytes, size_t count) {
+    for (size_t at = 0, step; at < count; at += step) {
+        step = bt_text_utf8_length(bytes + at, count - at);
+        if (step == 0) return false;
+    }
+    return true;
+}
+
 static char fold(char c) {
     if (c >= 'A' && c <= 'Z') return (char)(c - 'A' + 'a');
     return c == '-' ? '_' : c;

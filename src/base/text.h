@@ -36,6 +36,9 @@ void bt_text_free(bt_text *text);
  * no overlong forms, at most U+10FFFF). */
 size_t bt_text_utf8_length(const char *bytes, size_t count);
 
+/** Whether all of `count` bytes are UTF-8. */
+bool bt_text_is_utf8(const char *bytes, size_t count);
+
 /** Insertions, deletions, substitutions and swaps of neighbours that turn one string into the other (optimal string
  *  alignment). Case, and '-' against '_', count as equal. Strings over 128 bytes: the longer length, not computed. */
 size_t bt_text_distance(const char *a, const char *b);

@@ -19,7 +19,7 @@ typedef struct embed_flags {
 static const char *const damaged[] = {"fatal", "skip", NULL};
 static const char *const dtypes[] = {"f32", "bf16", NULL};
 static const bt_option embed_options[] = {
-    BT_OPTION_BOOL(embed_flags, codes, "false", "OUT.codes.npy too: u8, 8 bits a byte, low bit first (as FAISS)"),
+    BT_OPTION_BOOL(embed_flags, codes, "false", "OUT.codes.npy too: u8, 8 bits a byte, low bit first (as FAISS). With OUT.h5 all is in that file: embeddings, codes, ..."),
     BT_OPTION_BOOL(embed_flags, logits, "false", "OUT.logits.npy too: a bit is 1 where its logit is above 0"),
     BT_OPTION_BOOL(embed_flags, skip_embeddings, "false", "no OUT.npy: codes or logits alone"),
     BT_OPTION_BOOL(embed_flags, resume, "false", "goes on where interrupted work stands, to the same bits"),
@@ -84,10 +84,10 @@ static bt_status embed(const bt_arguments *a) {
     int64_t now = r.count + r.damaged - r.resumed_at;
     printf("%s: %" PRId64 " pictures, width %d", o.out, r.count, bt_vit_output(&r.info.vit));
     if (o.codes) printf(", codes of %d bits", bt_model_bits(&r.info));
-    if (r.damaged) printf(", %" PRId64 " damaged left out (named in its .damaged.txt)", r.damaged);
+    if (r.damaged) printf(", %" PRId64 " damaged left out (its list \"damaged\" names them)", r.damaged);
     printf("; %.1f s, %.1f images/s\n", r.seconds, r.seconds > 0 ? (double)now / r.seconds : 0);
     return BT_OK;
 }
 
-const bt_command bt_command_embed = {"embed", "MODEL PICTURES OUT.npy", "embeddings and codes of any pictures, by a run or an exported file",
+const bt_command bt_command_embed = {"embed", "MODEL PICTURES OUT.npy|OUT.h5", "embeddings and codes of any pictures, by a run or an exported file",
                                      3, 3, &embed_table, sizeof(embed_flags), false, embed};

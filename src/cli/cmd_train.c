@@ -5,20 +5,52 @@
 #include "train/interrupt.h"
 #include "train/trainer.h"
 
+#include <math.h>
 #include <stdio.h>
 
 typedef struct train_flags {
-    bool resume;
+    bool resume, json;
 } train_flags;
 
 static const bt_option train_options[] = {
     BT_OPTION_BOOL(train_flags, resume, "false", "goes on from the newest checkpoint, to the same bits"),
+    BT_OPTION_BOOL(train_flags, json, "false", "prints one JSON object at the end: steps, loss, best step, scores (docs/runs.md)"),
 };
 static const bt_option_table train_table = BT_OPTION_TABLE("bittern train", train_options);
 
+static void put_number_or_null(bt_json_writer *w, const char *key, bool there, double value) {
+    bt_json_key(w, key);
+    if (there) bt_json_put_number(w, value);
+    else bt_json_put_null(w);
+}
+
+static bt_status print_summary(const char *run, const bt_train_summary *s) {
+    bt_text text = {0};
+    bt_json_writer w = bt_json_write_to(&text, true);
+    bt_json_begin_object(&w);
+    bt_json_member_string(&w, "run", run);
+    bt_json_member_integer(&w, "steps", s->steps);
+    bt_json_member_integer(&w, "epochs", s->epochs);
+    bt_json_member_bool(&w, "stopped_early", s->stopped);
+    bt_json_member_string(&w, "best_by", s->best_by);
+    bt_json_key(&w, "best_step");
+    if (s->best_step >= 0) bt_json_put_integer(&w, s->best_step);
+    else bt_json_put_null(&w);
+    put_number_or_null(&w, "best_score", s->best_step >= 0, s->best);
+    put_number_or_null(&w, "loss", !isnan(s->loss), s->loss);
+    bt_json_member_number(&w, "seconds", s->seconds);
+    if (s->scored) bt_json_member_integer(&w, "k", s->scores.cutoff[0]);
+    if (s->scored) bt_run_scores_put_headlines(&w, &s->scores);
+    bt_json_end(&w);
+    bt_status status = bt_json_finish_to(&w, stdout, "standard output");
+    bt_text_free(&text);
+    return status;
+}
+
 static bt_status train(const bt_arguments *a) {
     const train_flags *flags = a->flags;
-    bt_train_options train = {.resume = flags->resume};
+    bt_train_summary summary = {.steps = 0};
+    bt_train_options train = {.resume = flags->resume, .summary = flags->json ? &summary : NULL};
     bt_run_config config;
     bt_options *options;
     BT_TRY(bt_cli_config(a->operand, a->count, &config, &options));
@@ -32,6 +64,8 @@ static bt_status train(const bt_arguments *a) {
         bt_interrupt_watch();
         status = bt_train(&config, &train);
     }
+    if (status == BT_OK && flags->json) status = print_summary(config.run.dir, &summary);
+    if (summary.scored) bt_run_scores_free(&summary.scores);
     bt_text_free(&json);
     bt_text_free(&yaml);
     bt_options_free(options);

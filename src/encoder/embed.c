@@ -7,6 +7,7 @@
 #include "base/thread.h"
 #include "data/loader.h"
 #include "encoder/embed_state.h"
+#include "formats/hdf5.h"
 #include "train/interrupt.h"
 #include "train/progress.h"
 
@@ -114,15 +115,18 @@ static bt_status allocate(embedding *e) {
 }
 
 static bt_status check_options(const bt_embed_options *o) {
-    size_t length = strlen(o->out);
-    if (length < 5 || strcmp(o->out + length - 4, ".npy") != 0 || o->out[length - 5] == '/')
-        return bt_error(BT_ERR_USAGE, "%s: the name of the output ends in .npy", o->out);
+    size_t length = strlen(o->out), end = bt_embed_is_hdf5(o) ? 3 : 4;
+    bool known = end == 3 || (length > 4 && strcmp(o->out + length - 4, ".npy") == 0);
+    if (!known || o->out[length - end - 1] == '/') return bt_error(BT_ERR_USAGE, "%s: the name of the output ends in .npy or .h5", o->out);
+    if (end == 3 && !bt_h5_available())
+        return bt_error(BT_ERR_UNSUPPORTED, "%s: this build has no HDF5; install libhdf5-dev and configure again, or let the name of the output end in .npy", o->out);
     if (o->skip_embeddings && !o->codes && !o->logits) return bt_error(BT_ERR_USAGE, "without embeddings, codes and logits nothing is left to write");
     return BT_OK;
 }
 
 static bt_status embed(embedding *e, bt_embed_result *out) {
     BT_TRY(bt_sources_open(&e->o->data, &e->sources));
+    if (bt_embed_is_hdf5(e->o)) BT_TRY(bt_embed_check_hdf5(e));
     BT_TRY(bt_engine_open(&e->o->engine, &e->engine));
     if (e->o->codes && !bt_model_bits(&e->engine.info))
         return bt_error(BT_ERR_UNSUPPORTED, "method %s makes no codes; leave out --codes", e->engine.info.method->name);

@@ -7,6 +7,9 @@
  *   OUT.classes.txt   the name of class k in line k+1
  *   OUT.paths.txt     one path a line, in the order of the rows
  *   OUT.damaged.txt   pictures that were skipped, if any
+ * or, with OUT.h5, all of it as data sets of one file: embeddings, codes, logits, labels; classes, paths, damaged (texts); attributes
+ * bittern_embeddings (1), method, bits (0 without codes).
+ *
  *   OUT.work/         while it runs, or was interrupted: the same, and state.json; saved every few seconds
  *
  * Interrupted and continued, at any moment, the files are the same as without. */
@@ -19,7 +22,7 @@
 typedef struct bt_embed_options {
     bt_engine_options engine;
     bt_dataset_options data; /**< see sources.h */
-    const char *out;         /**< ends in .npy */
+    const char *out;         /**< ends in .npy or .h5 */
     bool codes, logits, skip_embeddings;
     bool skip_damaged;       /**< a damaged picture is listed and left out; without, it ends the work */
     bool resume;             /**< goes on where interrupted work stands, if there is any */
@@ -35,7 +38,7 @@ typedef struct bt_embed_result {
 } bt_embed_result;
 
 /** BT_ERR_INTERRUPTED if bt_interrupt_seen says so: saved, to be resumed. BT_ERR_CONFIG if interrupted work was begun with other
- *  settings, model or data; BT_ERR_UNSUPPORTED for codes of a method without; errors of sources, engine, loader, files. */
+ *  settings, model or data; BT_ERR_UNSUPPORTED for codes of a method without, and for .h5 in a build without HDF5; errors of sources, engine, loader, files. */
 bt_status bt_embed(const bt_embed_options *options, bt_embed_result *out) BT_MUST_CHECK;
 
 #endif

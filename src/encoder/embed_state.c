@@ -15,8 +15,13 @@ enum { PATH_BYTES = 4096 + 32, VERSION = 1 };
 
 static const char *const names[FILES] = {"embeddings.npy", "codes.npy", "logits.npy", "labels.npy", "paths.txt", "damaged.txt"};
 
-/** Length of OUT without ".npy". */
-static int stem(const embedding *e) { return (int)strlen(e->o->out) - 4; }
+bool bt_embed_is_hdf5(const bt_embed_options *o) {
+    size_t length = strlen(o->out);
+    return length > 3 && strcmp(o->out + length - 3, ".h5") == 0;
+}
+
+/** Length of OUT without ".npy" or ".h5". */
+static int stem(const embedding *e) { return (int)strlen(e->o->out) - (bt_embed_is_hdf5(e->o) ? 3 : 4); }
 
 static bt_status work_path(const embedding *e, const char *name, char path[PATH_BYTES]) {
     int length = snprintf(path, PATH_BYTES, "%.*s.work/%s", stem(e), e->o->out, name);
@@ -33,13 +38,13 @@ static bool wanted(const embedding *e, int file) {
     }
 }
 
-/** Everything that decides the bits of the files, in one line. */
+/** Everything that decides the bits of the files and what they become, in one line. */
 static void describe(const embedding *e, bt_text *out) {
-    bt_text_append(out, "model %08x, pictures %08x (%" PRId64 "), size %d of %d %d, batch %d, device %s, dtype %s, threads %d,%s%s%s damaged %s",
+    bt_text_append(out, "model %08x, pictures %08x (%" PRId64 "), size %d of %d %d, batch %d, device %s, dtype %s, threads %d,%s%s%s damaged %s%s",
                    (unsigned)e->engine.crc, (unsigned)e->sources.crc, e->sources.set.count, e->engine.info.vit.image, e->engine.info.resize, (int)e->engine.info.filter,
                    e->engine.batch, e->o->engine.device, e->o->engine.dtype == BT_BF16 ? "bf16" : "f32", e->o->engine.threads,
                    e->o->skip_embeddings ? "" : " embeddings,", e->o->codes ? " codes," : "", e->o->logits ? " logits," : "",
-                   e->o->skip_damaged ? "skipped" : "fatal");
+                   e->o->skip_damaged ? "skipped" : "fatal", bt_embed_is_hdf5(e->o) ? ", HDF5" : "");
 }
 
 /* ---- state.json ---- */
@@ -122,7 +127,8 @@ static bt_status open_one(embedding *e, int file) {
     char path[PATH_BYTES];
     BT_TRY(work_path(e, names[file], path));
     int64_t bytes = e->state.bytes[file];
-    if (e->state.done == e->sources.set.count && !bt_file_exists(path)) return BT_OK; /* killed while files got their final names */
+    bool named = e->state.done == e->sources.set.count && !bt_embed_is_hdf5(e->o) && !bt_file_exists(path);
+    if (named) return BT_OK; /* killed while files got their final names */
     switch (file) {
     case FILE_EMBEDDINGS: return bt_growing_open_array(path, BT_FILE_F32, bt_vit_output(&e->engine.info.vit), bytes, &e->file[file]);
     case FILE_CODES: return bt_growing_open_array(path, BT_FILE_U8, bt_engine_code_bytes(&e->engine), bytes, &e->file[file]);
@@ -189,14 +195,20 @@ static bt_status write_classes(const embedding *e) {
     return status;
 }
 
-bt_status bt_embed_state_finish(embedding *e) {
-    if (!e->state.rows) return bt_error(BT_ERR_FORMAT, "%s: all %" PRId64 " pictures are damaged", e->o->data.root, e->sources.set.count);
-    BT_TRY(bt_embed_state_save(e));
+/** All files under their names, the embeddings last. */
+static bt_status name_files(embedding *e) {
     BT_TRY(write_classes(e));
     for (int i = FILES - 1; i >= 0; i--) BT_TRY(finish_one(e, i));
     char *folder = bt_file_sibling(e->o->out, ".");
     bt_status status = folder ? bt_file_sync_folder(folder) : BT_ERR_MEMORY;
     bt_memory_free(folder);
-    if (status == BT_OK) remove_work(e);
     return status;
+}
+
+bt_status bt_embed_state_finish(embedding *e) {
+    if (!e->state.rows) return bt_error(BT_ERR_FORMAT, "%s: all %" PRId64 " pictures are damaged", e->o->data.root, e->sources.set.count);
+    BT_TRY(bt_embed_state_save(e));
+    BT_TRY(bt_embed_is_hdf5(e->o) ? bt_embed_write_hdf5(e) : name_files(e));
+    remove_work(e);
+    return BT_OK;
 }

@@ -28,6 +28,9 @@ typedef struct embedding {
     bt_text text, lost;
 } embedding;
 
+/** Whether the work ends in one HDF5 file. */
+bool bt_embed_is_hdf5(const bt_embed_options *options);
+
 /** Opens the files in the work folder: as they were saved with `resume`, else empty. */
 bt_status bt_embed_state_open(embedding *e) BT_MUST_CHECK;
 
@@ -36,5 +39,11 @@ bt_status bt_embed_state_save(embedding *e) BT_MUST_CHECK;
 
 /** Gives the files their names, the embeddings last, and removes the work folder. */
 bt_status bt_embed_state_finish(embedding *e) BT_MUST_CHECK;
+
+/** Texts in HDF5 are UTF-8: BT_ERR_UNSUPPORTED for a name of a picture or class that is not. */
+bt_status bt_embed_check_hdf5(const embedding *e) BT_MUST_CHECK;
+
+/** Writes OUT.h5 from the files in the work folder, whole or not at all. */
+bt_status bt_embed_write_hdf5(const embedding *e) BT_MUST_CHECK;
 
 #endif

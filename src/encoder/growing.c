@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -61,6 +62,21 @@ bt_status bt_growing_append(bt_growing *f, const void *data, size_t bytes) {
     if (f->fd < 0 || !bytes) return BT_OK;
     BT_TRY(write_at(f, data, bytes, header_bytes(f) + f->bytes));
     f->bytes += (int64_t)bytes;
+    return BT_OK;
+}
+
+bt_status bt_growing_read(const bt_growing *f, int64_t at, void *out, size_t bytes) {
+    char *to = out;
+    at += header_bytes(f);
+    while (bytes > 0) {
+        ssize_t done = pread(f->fd, to, bytes, (off_t)at);
+        if (done < 0 && errno == EINTR) continue;
+        if (done < 0) return bt_file_error("read", f->path, errno);
+        if (done == 0) return bt_error(BT_ERR_IO, "%s: it ends at byte %" PRId64 ", %zu bytes early; has another program cut it?", f->path, at, bytes);
+        to += done;
+        at += done;
+        bytes -= (size_t)done;
+    }
     return BT_OK;
 }
 

@@ -24,6 +24,9 @@ bt_status bt_growing_open_text(const char *path, int64_t bytes, bt_growing *out)
 /** Appends bytes. Does nothing for a file that is not wanted (fd -1). */
 bt_status bt_growing_append(bt_growing *file, const void *data, size_t bytes) BT_MUST_CHECK;
 
+/** Reads `bytes` that were appended, from byte `at` of the data. */
+bt_status bt_growing_read(const bt_growing *file, int64_t at, void *out, size_t bytes) BT_MUST_CHECK;
+
 /** What was appended survives a power failure. */
 bt_status bt_growing_sync(bt_growing *file) BT_MUST_CHECK;
 

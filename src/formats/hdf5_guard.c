@@ -287,20 +287,12 @@ static bt_status take_payload(bt_h5 *file, const answer *a, size_t limit, char *
     return lost(file);
 }
 
-static bool is_utf8(const char *text, size_t length) {
-    for (size_t at = 0, step; at < length; at += step) {
-        step = bt_text_utf8_length(text + at, length - at);
-        if (step == 0) return false;
-    }
-    return true;
-}
-
 static bt_status take_texts(bt_h5 *file, const char *name, const char *data, size_t bytes, int64_t count, bt_arena *arena, const char **out) {
     const char *at = data, *end = data + bytes;
     for (int64_t i = 0; i < count; i++) {
         size_t length = strlen(at); /* there is a 0 at the end */
         if (at >= end) return confused(file);
-        if (!is_utf8(at, length)) return bt_error(BT_ERR_FORMAT, "%s: data set %s: text %" PRId64 " is not UTF-8", file->path, name, i);
+        if (!bt_text_is_utf8(at, length)) return bt_error(BT_ERR_FORMAT, "%s: data set %s: text %" PRId64 " is not UTF-8", file->path, name, i);
         out[i] = bt_arena_copy(arena, at, length);
         if (!out[i]) return BT_ERR_MEMORY;
         at += length + 1;

@@ -26,19 +26,21 @@ void bt_history_add(bt_history *h, int64_t step, double score) {
     h->best = score;
 }
 
-/** One line: scores of kind "epoch" or "after". */
+/** One line: the loss of a step, or scores of "epoch" or "after". */
 static void read_line(bt_history *h, const bt_json_value *line) {
     const char *kind, *when;
     int64_t step;
     double score;
-    if (bt_json_get_string(line, "kind", &kind) != BT_OK || strcmp(kind, "scores") != 0) return;
+    if (bt_json_get_string(line, "kind", &kind) != BT_OK) return;
+    if (strcmp(kind, "step") == 0 && bt_json_get_number(line, "loss", &score) == BT_OK) h->loss = score;
+    if (strcmp(kind, "scores") != 0) return;
     if (bt_json_get_string(line, "when", &when) != BT_OK || strcmp(when, "before") == 0) return;
     if (bt_json_get_integer(line, "step", 0, INT64_MAX, &step) != BT_OK || bt_json_get_number(line, h->key, &score) != BT_OK) return;
     bt_history_add(h, step, score);
 }
 
 bt_status bt_history_read(const char *run, const char *key, bt_history *out) {
-    *out = (bt_history){.key = key, .last_step = -1, .best_step = -1};
+    *out = (bt_history){.key = key, .last_step = -1, .best_step = -1, .loss = NAN};
     char path[1200], *content;
     size_t bytes;
     snprintf(path, sizeof path, "%s/metrics.jsonl", run);

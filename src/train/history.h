@@ -17,6 +17,7 @@ typedef struct bt_history {
     int64_t best_step;  /**< -1: none */
     double best;
     int64_t since_best; /**< scores since the best ones */
+    double loss;        /**< of the newest step that has a line; NaN: none */
 } bt_history;
 
 /** Takes one score in. A step that is not behind the last one is left out, as is NaN. */

@@ -15,6 +15,7 @@
 #include "train/truth.h"
 
 #include "base/text.h"
+#include "formats/json.h"
 
 enum {
     BT_CURVE_POINTS = 21,   /* precision at recall 0, 0.05 .. 1 */
@@ -99,6 +100,9 @@ void bt_run_scores_free(bt_run_scores *scores);
 
 /** The scores as JSON, documented in docs/evaluation.md. */
 bt_status bt_run_scores_json(const bt_run_scores *scores, bt_text *out) BT_MUST_CHECK;
+
+/** Their headlines, members of an open object: map_binary, map_binary_standard, ... and accuracy; null for what was not measured. */
+void bt_run_scores_put_headlines(bt_json_writer *writer, const bt_run_scores *scores);
 
 /** The scores for people, a table. */
 void bt_run_scores_table(const bt_run_scores *scores, bt_text *out);

@@ -40,7 +40,7 @@ static const bt_scored *way_of(const bt_run_scores *s, bt_way way) {
     return &s->way[way];
 }
 
-static void put_headlines(bt_json_writer *w, const bt_run_scores *s) {
+void bt_run_scores_put_headlines(bt_json_writer *w, const bt_run_scores *s) {
     char key[64];
     for (int way = 0; way < BT_WAYS; way++) {
         const bt_scored *scored = way_of(s, (bt_way)way);
@@ -241,7 +241,7 @@ bt_status bt_run_scores_json(const bt_run_scores *s, bt_text *out) {
     bt_json_writer w = bt_json_write_to(out, true);
     bt_json_begin_object(&w);
     put_subject(&w, s);
-    put_headlines(&w, s);
+    bt_run_scores_put_headlines(&w, s);
     put_ways(&w, s);
     put_free(&w, s);
     put_bits(&w, s);

@@ -40,6 +40,7 @@ typedef struct trainer {
     bt_history history;
     bt_progress progress;
     bool stopped; /* early: patience is over */
+    double loss;  /* of the last step */
 } trainer;
 
 /* ---- start ---- */
@@ -75,6 +76,7 @@ static bt_status open_history(trainer *t) {
     const char *run = t->config->run.dir;
     BT_TRY(bt_metrics_open(&t->metrics, run, t->state.step));
     BT_TRY(bt_history_read(run, bt_best_key((bt_best)t->config->run.best, t->setup.model.method), &t->history));
+    t->loss = t->history.loss;
     int64_t best = t->history.best_step;
     if (best >= 0 && bt_checkpoint_exists(run, best)) BT_TRY(bt_checkpoint_point(run, "best", best));
     else if (best >= 0) bt_log_warn("resume: the best checkpoint, of step %lld, is not there any more", (long long)best);
@@ -295,6 +297,7 @@ static bt_status one_step(trainer *t) {
     t->state.step++;
     t->state.epoch = index + 1 == t->batches ? epoch + 1 : epoch;
     t->state.batch = index + 1 == t->batches ? 0 : index + 1;
+    t->loss = result.loss;
     t->state.loss_sum += result.loss;
     t->state.loss_count++;
     t->interval_images += (int64_t)c->train.batch * c->method.views;
@@ -347,8 +350,19 @@ static void release(trainer *t) {
     bt_setup_close(&t->setup);
 }
 
+static void summarise(const trainer *t, bt_train_summary *out) {
+    *out = (bt_train_summary){.steps = t->state.step,
+                              .epochs = t->state.epoch,
+                              .stopped = t->stopped,
+                              .best_by = t->history.key,
+                              .best_step = t->history.best_step,
+                              .best = t->history.best,
+                              .loss = t->loss,
+                              .seconds = t->state.seconds};
+}
+
 /** All scores and the report, as `bittern eval` and `bittern report` make them. */
-static bt_status finish(const bt_run_config *config) {
+static bt_status finish(const bt_run_config *config, bt_train_summary *summary) {
     if (!config->eval.batch) return BT_OK;
     bt_run_scores scores;
     bt_log_status("scores: codes beside their baselines ...");
@@ -357,15 +371,23 @@ static bt_status finish(const bt_run_config *config) {
     bt_run_scores_headline(&scores, &headline);
     bt_log_info("%s", bt_text_get(&headline));
     bt_text_free(&headline);
-    bt_run_scores_free(&scores);
-    return config->eval.report ? bt_run_report(config->run.dir) : BT_OK;
+    bt_status status = config->eval.report ? bt_run_report(config->run.dir) : BT_OK;
+    bool wanted = status == BT_OK && summary;
+    if (wanted) {
+        summary->scored = true;
+        summary->scores = scores;
+    } else {
+        bt_run_scores_free(&scores);
+    }
+    return status;
 }
 
 bt_status bt_train(const bt_run_config *config, const bt_train_options *options) {
     trainer t = {.config = config, .options = options};
     bt_status status = run(&t);
+    if (status == BT_OK && options->summary) summarise(&t, options->summary);
     release(&t); /* the evaluation opens the run anew: the training's memory is given back before */
-    if (status == BT_OK) status = finish(config);
+    if (status == BT_OK) status = finish(config, options->summary);
     bt_log_status(NULL);
     return status;
 }

@@ -1,14 +1,8 @@
 #!/usr/bin/env bash
 # Steps on embeddings: of files, and of views encoded once; scores compared with NumPy's; what a user gets wrong.   embeddings.sh BITTERN
 # Exit code 77: no Python with NumPy, which makes the embeddings.
-bittern=$1
-python=
-for candidate in "${BITTERN_PYTHON:-}" /usr/bin/python3 python3; do
-    [ -n "$candidate" ] && "$candidate" -c 'import numpy' 2>/dev/null && python=$candidate && break
-done
-[ -n "$python" ] || { echo "skipped: no Python with NumPy"; exit 77; }
 . "$(dirname "$0")/common.sh"
-cd "$scratch" || exit 1
+need_python numpy NumPy python3-numpy
 "$python" - <<'END'
 import numpy as np
 r = np.random.default_rng(0)
@@ -36,22 +30,10 @@ train: {epochs: 8, batch: 32}
 run: {dir: $scratch/stored, log_every: 1, checkpoint_every: 1, threads: 1}
 eval: {k: 50, batch: 32}
 END
+config=stored.yaml
 train() { "$bittern" train stored.yaml "$@" >out 2>err; }
-case_of() { # name, exit code, text of the message, key=value...
-    local name=$1 code=$2 text=$3 found=0
-    shift 3
-    rm -rf refused
-    "$bittern" train stored.yaml run.dir=refused "$@" >out 2>err || found=$?
-    [ $found -eq "$code" ] && grep -qF -- "$text" err
-    code=$?
-    check "$name: exit code $found (expected $code), message: $(tail -n 1 err) (expected: $text)" $code
-}
-newest() { find "$1/checkpoints" -maxdepth 1 -name 'step_????????' | sort | tail -n 1; }
-same() { cmp -s "$(newest "$1")/model.safetensors" "$(newest "$2")/model.safetensors" && cmp -s "$(newest "$1")/optim.safetensors" "$(newest "$2")/optim.safetensors"; }
 
-train
-code=$?
-check "a head on stored views: $(tail -n 1 err)" $code
+answer "a head on stored views" 0 '' train stored.yaml
 [ "$(basename "$(newest stored)")" = step_00000032 ] && [ ! -e stored/base.safetensors ]
 check "steps, and no tower" $?
 grep -q 'The data are embeddings: there are no pictures to show.' stored/report.html && ! grep -q 'Found best' stored/report.html
@@ -63,23 +45,26 @@ assert s[0]["when"] == "before" and s[-1]["when"] == "after"
 assert s[-1]["map_binary"] > s[0]["map_binary"] + 0.1 and s[-1]["map_continuous"] == s[0]["map_continuous"], s
 END
 check "it learns, and the embeddings stay what they are" $?
-train run.dir=from_doubles data.root="$scratch/x8.npy" && same stored from_doubles
+train run.dir=from_doubles data.root="$scratch/x8.npy" && same_run stored from_doubles
 check "64-bit floats give the same bits" $?
-train run.dir=killed train.epochs=4 && rm -rf killed/checkpoints/step_0000001[0-9] && rm -rf resumed
-"$bittern" train stored.yaml run.dir=resumed >/dev/null 2>&1 &
-pid=$!
-sleep 0.03
-kill -9 $pid 2>/dev/null
-wait $pid 2>/dev/null
-train run.dir=resumed --resume && same stored resumed
-check "killed and resumed, same bits" $?
+# Killed at random moments until three kills fell between checkpoints and the run ended.
+undisturbed "$bittern" train stored.yaml run.dir=undisturbed
+RANDOM=3 kills=0
+for ((i = 0; i < 200; i++)); do
+    killed_at_random "$bittern" train stored.yaml run.dir=resumed --resume
+    code=$?
+    found=$(newest resumed)
+    [ $code -eq 137 ] && [ -n "$found" ] && [ "$(basename "$found")" != step_00000032 ] && kills=$((kills + 1))
+    [ $code -eq 137 ] && continue
+    [ $code -ne 0 ] || [ $kills -ge 3 ] && break
+    rm -rf resumed
+done
+[ $code -eq 0 ] && [ $kills -ge 3 ] && same_run stored resumed
+check "killed $kills times between steps and resumed, exit code $code, same bits" $?
 
 # Several labels: named splits, supervised; mAP as NumPy has it.
-train run.dir=sets data.label="$scratch/sets.npy" data.split="$scratch/splits.npy" data.train=0 data.query=0 method.supervised=true
-code=$?
-check "several labels: $(tail -n 1 err)" $code
-grep -q 'data: 5 classes, 160 training, 40 query, 250 database images' err
-check "the splits of the file" $?
+answer "several labels, and the splits of the file" 0 'data: 5 classes, 160 training, 40 query, 250 database images' train stored.yaml run.dir=sets \
+    data.label=sets.npy data.split=splits.npy data.train=0 data.query=0 method.supervised=true
 "$python" - <<'END'
 import json, numpy as np
 x, sets, splits = np.load("x.npy")[:, 0].astype("f8"), np.load("sets.npy"), np.load("splits.npy")
@@ -98,26 +83,22 @@ check "labels matter" "$([ $? -ne 0 ]; echo $?)"
 train run.dir=first data.split="$scratch/splits.npy" data.train=0 data.query=0 method.supervised=true
 ! cmp -s "$(newest sets)/model.safetensors" "$(newest first)/model.safetensors"
 check "and so do second labels" $?
-train run.dir=one data.root="$scratch/one.npy" && grep -q 'holds one view of each item: the 2 views of a step are the same' err
-check "one stored view is said" $?
-train run.dir=classes method.name=classify method.views=1 eval.every=2 && grep -q 'accuracy' err
-code=$?
-check "classify on embeddings: $(tail -n 1 err)" $code
-train run.dir=again run.start="$scratch/stored" train.epochs=1 && grep -q '0 tensors of the tower, 0 of the adapters, 8 of the head' err
-check "start from another head" $?
+answer "one stored view is said" 0 'holds one view of each item: the 2 views of a step are the same' train stored.yaml run.dir=one data.root=one.npy
+answer "classify on embeddings" 0 'accuracy' train stored.yaml run.dir=classes method.name=classify method.views=1 eval.every=2
+answer "start from another head" 0 '0 tensors of the tower, 0 of the adapters, 8 of the head' train stored.yaml run.dir=again run.start=stored train.epochs=1
 "$bittern" inspect plan stored.yaml | grep -q 'code_align'
 check "the plan" $?
 
-case_of "adapters on embeddings" 3 'adapter.targets: steps on stored embeddings train the head alone; set it to none' adapter.targets=q
-case_of "a sampler" 3 'data.sampler: steps on embeddings take every item once an epoch' data.sampler=long_tail
-case_of "no labels" 3 'data.label: embeddings need a file of labels: .npy, or FILE.h5:NAME' 'data.label=""'
-case_of "labels of fewer items" 8 'short.npy has labels of 200 items' data.label="$scratch/short.npy"
-case_of "a NaN" 9 'nan.npy: item 3, view 1, column 5 is not a finite number' data.root="$scratch/nan.npy"
-case_of "another shape" 8 'flat.npy: the shape is (21600); stored embeddings are (items, width) or (items, views, width)' data.root="$scratch/flat.npy"
-case_of "more views than stored" 3 'method.views is 4, but only 3 views of each item are stored' method.views=4
-case_of "splits that are none" 5 'bad_splits.npy: item 0 is 9; allowed are sums of 1 train, 2 query, 4 database' data.split="$scratch/bad_splits.npy" data.train=0 data.query=0
-case_of "no such file" 4 'nothing.npy' data.root="$scratch/nothing.npy"
-case_of "weights of a tower" 3 'model.weights: embeddings come without a tower' model.weights="$scratch/stored"
+refused "adapters on embeddings" 3 'adapter.targets: steps on stored embeddings train the head alone; set it to none' adapter.targets=q
+refused "a sampler" 3 'data.sampler: steps on embeddings take every item once an epoch' data.sampler=long_tail
+refused "no labels" 3 'data.label: embeddings need a file of labels: .npy, or FILE.h5:NAME' 'data.label=""'
+refused "labels of fewer items" 8 'short.npy has labels of 200 items' data.label="$scratch/short.npy"
+refused "a NaN" 9 'nan.npy: item 3, view 1, column 5 is not a finite number' data.root="$scratch/nan.npy"
+refused "another shape" 8 'flat.npy: the shape is (21600); stored embeddings are (items, width) or (items, views, width)' data.root="$scratch/flat.npy"
+refused "more views than stored" 3 'method.views is 4, but only 3 views of each item are stored' method.views=4
+refused "splits that are none" 5 'bad_splits.npy: item 0 is 9; allowed are sums of 1 train, 2 query, 4 database' data.split="$scratch/bad_splits.npy" data.train=0 data.query=0
+refused "no such file" 4 'nothing.npy' data.root="$scratch/nothing.npy"
+refused "weights of a tower" 3 'model.weights: embeddings come without a tower' model.weights="$scratch/stored"
 
 # Views encoded once, then the head alone.
 cat >cached.yaml <<END
@@ -125,16 +106,14 @@ include: $scratch/small.yaml
 adapter: {targets: none}
 train: {cached_views: 4, epochs: 6}
 END
-"$bittern" train cached.yaml run.dir=cached 2>err
-code=$?
-check "a head on views encoded once: $(tail -n 1 err)" $code
+answer "a head on views encoded once" 0 '' train cached.yaml run.dir=cached
 grep -q 'cached: 4 views of 48 images, 0.0 MB' err && [ "$(basename "$(newest cached)")" = step_00000024 ] && [ -s cached/base.safetensors ]
 check "views, steps, and the frozen tower saved" $?
-"$bittern" train cached.yaml run.dir=cached_4 data.loader_threads=4 2>/dev/null && same cached cached_4
+"$bittern" train cached.yaml run.dir=cached_4 data.loader_threads=4 2>/dev/null && same_run cached cached_4
 check "4 loader threads, same bits" $?
 "$bittern" train cached.yaml run.dir=cached_part train.epochs=6 run.keep=0 2>/dev/null
 rm -rf cached_part/checkpoints/step_0000001[3-9] cached_part/checkpoints/step_0000002?
-"$bittern" train cached.yaml run.dir=cached_part --resume 2>/dev/null && same cached cached_part
+"$bittern" train cached.yaml run.dir=cached_part --resume 2>/dev/null && same_run cached cached_part
 check "resumed from step 12, same bits" $?
 stored=$(find cached_part/checkpoints -maxdepth 1 -name 'step_0000002?' | wc -l)
 check "it went on: $stored" "$([ "$stored" -gt 0 ]; echo $?)"
@@ -144,11 +123,8 @@ a = json.load(open("scores"))
 b = [l for l in map(json.loads, open("cached/metrics.jsonl")) if l["kind"] == "scores"][-1]
 assert a["map_binary"] == b["map_binary"] and a["map_continuous"] == b["map_continuous"]'
 check "evaluated on pictures as any other run" $?
-found=0
-"$bittern" train cached.yaml run.dir=refused2 train.cached_views=1 2>err || found=$?
-[ $found -eq 3 ] && grep -qF 'train.cached_views: 1 is below method.views 2' err
-check "fewer views than a step takes" $?
-if "$python" -c 'import h5py' 2>/dev/null && "$bittern" doctor | grep -q '^hdf5 *yes'; then
+answer "fewer views than a step takes" 3 'train.cached_views: 1 is below method.views 2' train cached.yaml run.dir=refused train.cached_views=1
+if python_with h5py && "$bittern" doctor | grep -q '^hdf5 *yes'; then
     "$python" -c 'import h5py, numpy as np
 f = h5py.File("x.h5", "w")
 f["x"], f["y"] = np.load("x.npy"), np.load("y.npy")

@@ -3,26 +3,14 @@
 # numbers, and what a user gets wrong.   eval.sh BITTERN
 . "$(dirname "$0")/common.sh"
 command -v python3 >/dev/null || { echo "skipped: python3 is missing, which reads the files back"; exit 77; }
-reference=$(cd "$(dirname "$0")" && pwd)/eval_reference.py
-cd "$scratch" || exit 1
-case_of() { # name, exit code, text of the message, arguments...
-    local name=$1 code=$2 text=$3 found
-    shift 3
-    "$bittern" "$@" >out 2>err
-    found=$?
-    [ $found -eq "$code" ] && grep -qF -- "$text" err
-    code=$?
-    check "$name: exit code $found (expected $code), message: $(tail -n 1 err) (expected: $text)" $code
-}
+reference=$here/eval_reference.py
 agrees() { python3 "$reference" "$@"; }
 
 cat >tree.json <<END
 {"families": [{"name": "round", "species": [{"name": "disc"}, {"name": "ring"}]},
               {"name": "straight", "species": [{"name": "square"}, {"name": "cross"}, {"name": "stripes"}, {"name": "triangle"}]}]}
 END
-"$bittern" train small.yaml eval.taxonomy=tree.json 2>train.log
-code=$?
-check "a training ends with scores and a report: $(tail -n 1 train.log)" $code
+answer "a training ends with scores and a report" 0 '' train small.yaml eval.taxonomy=tree.json
 [ -f run/evaluation.json ] && [ -f run/report.html ] && [ -f run/plots/scores.svg ] && [ -z "$(find run -name '*partial*' -o -name '*.old-*')" ]
 check "scores, report and plots are there, nothing half-written" $?
 agrees scores run
@@ -65,17 +53,13 @@ check "its page does without them" $?
 # A run of another method, trained whole: no encoder before it.
 sed -e 's/{name: crovca, bits: 16}/{name: classify, views: 1}/' -e 's/targets: "q,v", rank: 4, dropout: 0.1/targets: none/' -e 's/heads: 2}/heads: 2, train_all: true}/' \
     -e "s|$scratch/run|$scratch/whole|" small.yaml >whole.yaml
-"$bittern" train whole.yaml train.head_epochs=0 2>train.log
-code=$?
-check "a classifier, trained whole: $(tail -n 1 train.log)" $code
+answer "a classifier, trained whole" 0 '' train whole.yaml train.head_epochs=0
 agrees whole whole
 check "its scores" $?
 agrees page whole
 check "its page" $?
 # Adapted from there: what came before is that run.
-"$bittern" train small.yaml run.dir=adapted model.weights=whole 2>train.log
-code=$?
-check "adapted: $(tail -n 1 train.log)" $code
+answer "adapted" 0 '' train small.yaml run.dir=adapted model.weights=whole
 agrees adapted adapted whole
 check "the encoder before is the one it began from" $?
 "$bittern" train whole.yaml run.dir=again model.weights=whole train.head_epochs=0 2>train.log && agrees adapted again whole
@@ -137,27 +121,27 @@ mv run/evaluation.json away.json
 "$bittern" report run >/dev/null && grep -q 'has not been evaluated yet' run/report.html
 check "a report before any evaluation" $?
 
-case_of "no run" 4 "is no run's folder: it has no config.yaml" report nowhere
-case_of "no run to evaluate" 4 "is no run's folder: it has no config.yaml" eval nowhere
-case_of "no such checkpoint" 4 'has no checkpoint "7"' eval run --checkpoint 7
-case_of "no scores are wanted" 3 'eval.batch is 0' eval run eval.batch=0
-case_of "misspelt setting" 3 'did you mean "eval.rotations"?' eval run eval.rotation=3
-case_of "no such taxonomy" 4 'nothere.json' eval run eval.taxonomy=nothere.json
+answer "no run" 4 "is no run's folder: it has no config.yaml" report nowhere
+answer "no run to evaluate" 4 "is no run's folder: it has no config.yaml" eval nowhere
+answer "no such checkpoint" 4 'has no checkpoint "7"' eval run --checkpoint 7
+answer "no scores are wanted" 3 'eval.batch is 0' eval run eval.batch=0
+answer "misspelt setting" 3 'did you mean "eval.rotations"?' eval run eval.rotation=3
+answer "no such taxonomy" 4 'nothere.json' eval run eval.taxonomy=nothere.json
 echo '{"species": [{"name": "disc"}]}' >short.json
-case_of "a taxonomy without a class" 5 'short.json: byte 0: the class "cross" of' eval run eval.taxonomy=short.json
+answer "a taxonomy without a class" 5 'short.json: byte 0: the class "cross" of' eval run eval.taxonomy=short.json
 [ -z "$(find run -name '*partial*')" ]
 check "failed evaluations leave nothing" $?
 "$bittern" eval run >/dev/null 2>&1
 echo '{"format": "bittern evaluation", "version": 2}' >run/evaluation.json
-case_of "scores of another version" 5 'evaluation.json: version 2; this program reads 1' report run
+answer "scores of another version" 5 'evaluation.json: version 2; this program reads 1' report run
 echo '{"format": "x"}' >run/evaluation.json
-case_of "other JSON" 5 'format "x"; expected "bittern evaluation"' report run
+answer "other JSON" 5 'format "x"; expected "bittern evaluation"' report run
 head -c 300 away.json >run/evaluation.json
-case_of "torn scores" 5 'evaluation.json: byte' report run
+answer "torn scores" 5 'evaluation.json: byte' report run
 "$bittern" eval run >/dev/null 2>&1
 sed -i 's/"queries": 12/"queries": 11/' run/evaluation.json
-case_of "scores and files of two evaluations" 5 'does not fit evaluation.json' report run
+answer "scores and files of two evaluations" 5 'does not fit evaluation.json' report run
 "$bittern" eval run >/dev/null 2>&1
 agrees spoil run/evaluation/neighbours.npy
-case_of "neighbours that are not there" 5 'neighbours.npy: row 0: item' report run
+answer "neighbours that are not there" 5 'neighbours.npy: row 0: item' report run
 finish

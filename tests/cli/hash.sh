@@ -1,31 +1,9 @@
 #!/usr/bin/env bash
 # bittern hash on embeddings made here: scores, codes in files, and what a user gets wrong.   hash.sh BITTERN
 # Exit code 77: no Python with NumPy, which makes the embeddings and reads the codes back.
-set -u
-bittern=$1
-python=
-for candidate in "${BITTERN_PYTHON:-}" /usr/bin/python3 python3; do
-    [ -n "$candidate" ] && "$candidate" -c 'import numpy' 2>/dev/null && python=$candidate && break
-done
-[ -n "$python" ] || { echo "skipped: no Python with NumPy"; exit 77; }
-scratch=$(mktemp -d /tmp/bittern_cli.XXXXXX)
-trap 'rm -rf "$scratch"' EXIT
-export OMP_NUM_THREADS=1
-cd "$scratch" || exit 1
-passed=0 failed=0
-
-check() { # what, condition's exit code
-    if [ "$2" -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $1"; fi
-}
-case_of() { # name, exit code, text of the message, arguments...
-    local name=$1 code=$2 text=$3 found
-    shift 3
-    "$bittern" hash "$@" >out 2>err
-    found=$?
-    [ $found -eq "$code" ] && grep -qF -- "$text" err
-    code=$?
-    check "$name: exit code $found (expected $code), message: $(tail -n 1 err) (expected: $text)" $code
-}
+pictures=none . "$(dirname "$0")/common.sh"
+need_python numpy NumPy python3-numpy
+refuses() { answer "$1" "$2" "$3" hash "${@:4}"; } # what, exit code, text, arguments of bittern hash...
 
 "$python" - <<'END'
 import numpy as np
@@ -82,23 +60,22 @@ assert np.load("many-pca-4.npy").shape == np.load("many-itq-4.npy").shape == (30
 END
 check "codes are the signs of the components" $?
 
-case_of "no such file" 4 'nowhere.npy' nowhere.npy
-case_of "no arguments" 2 'usage: bittern hash EMBEDDINGS.npy'
-case_of "queries without labels" 2 '--query and --query-labels go together; --query-labels is missing' x.npy --labels y.npy --query q.npy
-case_of "queries without labels of the database" 2 '--query needs --labels' x.npy --query q.npy --query-labels yq.npy
-case_of "labels of other items" 8 'yq.npy has 40 labels, x.npy 300 embeddings' x.npy --labels yq.npy --bits 8
-case_of "another width" 8 'other.npy has width 23, x.npy 24' x.npy --labels y.npy --query other.npy --query-labels yq.npy
-case_of "labels of another kind" 8 'columns of labels' x.npy --labels sets.npy --query q.npy --query-labels yq.npy --bits 8
-case_of "labels that are no labels" 5 'byte 128: row 0, column 0 is 2; rows of labels hold 0 and 1' x.npy --labels two.npy --bits 8
-case_of "floats as labels" 7 'where whole numbers are expected' x.npy --labels x.npy --bits 8
-case_of "labels as embeddings" 8 'y.npy: the shape is (300); embeddings are (items, width)' y.npy
-case_of "a NaN" 9 'nan.npy: byte 360: row 1, column 5 is not a number' nan.npy
-case_of "more bits than width" 8 '--bits 32: pca gives at most as many bits as the embeddings are wide, 24' x.npy
-case_of "misspelt method" 2 'did you mean "rotation"?' x.npy --method rotatoin
-case_of "a method twice" 2 'itq is there twice' x.npy --method itq,itq
-case_of "misspelt option" 2 '--rotations?' x.npy --rotation 3
-case_of "votes by sets of labels" 2 '--neighbours needs class numbers' x.npy --labels sets.npy --neighbours 3 --bits 8
-case_of "codes into no folder" 4 'nowhere' x.npy --bits 4 --method pca --out nowhere/codes.npy
+refuses "no such file" 4 'nowhere.npy' nowhere.npy
+refuses "no arguments" 2 'usage: bittern hash EMBEDDINGS.npy'
+refuses "queries without labels" 2 '--query and --query-labels go together; --query-labels is missing' x.npy --labels y.npy --query q.npy
+refuses "queries without labels of the database" 2 '--query needs --labels' x.npy --query q.npy --query-labels yq.npy
+refuses "labels of other items" 8 'yq.npy has 40 labels, x.npy 300 embeddings' x.npy --labels yq.npy --bits 8
+refuses "another width" 8 'other.npy has width 23, x.npy 24' x.npy --labels y.npy --query other.npy --query-labels yq.npy
+refuses "labels of another kind" 8 'columns of labels' x.npy --labels sets.npy --query q.npy --query-labels yq.npy --bits 8
+refuses "labels that are no labels" 5 'byte 128: row 0, column 0 is 2; rows of labels hold 0 and 1' x.npy --labels two.npy --bits 8
+refuses "floats as labels" 7 'where whole numbers are expected' x.npy --labels x.npy --bits 8
+refuses "labels as embeddings" 8 'y.npy: the shape is (300); embeddings are (items, width)' y.npy
+refuses "a NaN" 9 'nan.npy: byte 360: row 1, column 5 is not a number' nan.npy
+refuses "more bits than width" 8 '--bits 32: pca gives at most as many bits as the embeddings are wide, 24' x.npy
+refuses "misspelt method" 2 'did you mean "rotation"?' x.npy --method rotatoin
+refuses "a method twice" 2 'itq is there twice' x.npy --method itq,itq
+refuses "misspelt option" 2 '--rotations?' x.npy --rotation 3
+refuses "votes by sets of labels" 2 '--neighbours needs class numbers' x.npy --labels sets.npy --neighbours 3 --bits 8
+refuses "codes into no folder" 4 'nowhere' x.npy --bits 4 --method pca --out nowhere/codes.npy
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

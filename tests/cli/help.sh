@@ -1,16 +1,7 @@
 #!/usr/bin/env bash
 # Arguments: every command's help, wrong flags answered with what is meant, completion, and the option reference that is up to date.
-#   help.sh BITTERN SOURCE_FOLDER
-root=$2
+#   help.sh BITTERN
 . "$(dirname "$0")/common.sh"
-
-answer() { # what, exit code, part of the message, arguments...
-    local what=$1 code=$2 text=$3 out rc=0
-    shift 3
-    out=$("$bittern" "$@" 2>&1) || rc=$?
-    [ "$rc" -eq "$code" ] && [[ $out == *"$text"* ]]
-    check "$what: exit code $rc, \"$out\"" $?
-}
 
 commands=$("$bittern" --help | sed -n 's/^  \([a-z]*\) .*/\1/p')
 [ "$(wc -w <<<"$commands")" -ge 6 ]

@@ -2,7 +2,7 @@
 # The memory plans of training steps, judged by tools/plan_bound.py from the operands alone: nothing alive overlaps, the block is at most
 # 1.03 times the largest sum of bytes alive at once, and a block of the tower keeps at most 11 elements per token and width.   plan.sh BITTERN
 . "$(dirname "$0")/common.sh"
-bound=$(dirname "$0")/../../tools/plan_bound.py
+bound=$root/tools/plan_bound.py
 if ! command -v python3 >/dev/null; then
     echo "skipped: plan_bound.py needs python3"
     exit 77
@@ -26,13 +26,9 @@ plan_of 11 model.train_all=true adapter.targets=none model.registers=2 method.su
 plan_of 11 method.name=classify model.train_all=true adapter.targets=none method.views=1 optim.clip=1
 # Looking at a plan needs neither data nor a GPU; what is assumed or left out is said.
 printf 'model: {name: custom, image: 16, patch: 8, width: 32, depth: 1, heads: 2}\nmethod: {name: crovca, supervised: true}\ntrain: {batch: 8}\n' >"$scratch/bare.yaml"
-"$bittern" inspect plan "$scratch/bare.yaml" >"$scratch/out"
-check "plan without data" $?
-check "assumed classes are said" "$(grep -q 'data not available, 100 classes assumed: data.root is not set' "$scratch/out"; echo $?)"
-"$bittern" inspect plan "$scratch/small.yaml" run.device=cuda adapter.targets=none train.chunk=4 >"$scratch/out"
-check "plan for cuda" $?
-check "missing scratch is said" "$([ "$(grep -c 'MB without scratch;' "$scratch/out")" -eq "$(grep -c '^scratch not available, the block is without it: ' "$scratch/out")" ]; echo $?)"
-check "classes of the data are not assumed" "$(! grep -q assumed "$scratch/out"; echo $?)"
-"$bittern" inspect plan "$scratch/small.yaml" run.device=tpu >/dev/null 2>"$scratch/err"
-check "a device that no build has" "$([ $? -eq 7 ] && grep -q 'no device "tpu"' "$scratch/err"; echo $?)"
+answer "plan without data" 0 'data not available, 100 classes assumed: data.root is not set' inspect plan bare.yaml
+answer "plan for cuda" 0 '' inspect plan small.yaml run.device=cuda adapter.targets=none train.chunk=4
+check "missing scratch is said" "$([ "$(grep -c 'MB without scratch;' out)" -eq "$(grep -c '^scratch not available, the block is without it: ' out)" ]; echo $?)"
+check "classes of the data are not assumed" "$(! grep -q assumed out; echo $?)"
+answer "a device that no build has" 7 'no device "tpu"' inspect plan small.yaml run.device=tpu
 finish

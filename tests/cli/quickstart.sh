@@ -1,16 +1,9 @@
 #!/usr/bin/env bash
-# quickstart.sh in small: its arguments, and its configurations on a world of six species, in seconds.   quickstart.sh BITTERN SOURCE_FOLDER
+# quickstart.sh in small: its arguments, and its configurations on a world of six species, in seconds.   quickstart.sh BITTERN
 # Exit code 77: this build draws no worlds (cairo).
-source_folder=$2
 . "$(dirname "$0")/common.sh"
 
-answers() { # what, exit code, text, arguments...
-    local what=$1 code=$2 text=$3 out found=0
-    shift 3
-    out=$(bash "$source_folder/quickstart.sh" "$@" 2>&1) || found=$?
-    [ $found -eq "$code" ] && [[ $out == *"$text"* ]]
-    check "$what: exit code $found, \"$out\"" $?
-}
+answers() { expect "$1" "$2" "$3" bash "$root/quickstart.sh" "${@:4}"; } # what, exit code, text, arguments...
 answers "help" 0 "usage: ./quickstart.sh [--seed N]" --help
 answers "unknown argument" 2 "unknown argument --sed; allowed: --seed N, --help" --sed 7
 answers "a seed that is none" 2 '--seed: found "x", expected a whole number' --seed x
@@ -25,19 +18,11 @@ check "a world: $out" $code
 # Four species for the encoder, the other two for the codes; everything else is as the quickstart has it.
 small="data.root=$scratch/world/manifest.csv run.threads=1 model.image=32 model.width=32 model.depth=2 model.heads=2 train.epochs=2 train.batch=8 run.log_every=5"
 run=$scratch/quickstart
-"$bittern" train "$source_folder/experiments/quickstart/encoder.yaml" $small run.dir="$run/encoder" data.classes=0-3 2>"$scratch/log"
-code=$?
-check "the encoder: $(tail -n 1 "$scratch/log")" $code
-grep -q 'data: 4 classes, 40 training, 8 query, 32 database images' "$scratch/log"
-code=$?
-check "its data: $(grep data: "$scratch/log")" $code
-"$bittern" train "$source_folder/experiments/quickstart/codes.yaml" $small run.dir="$run" model.weights="$run/encoder" data.classes=4-5 method.bits=16 2>"$scratch/log"
-code=$?
-check "the codes: $(tail -n 1 "$scratch/log")" $code
-grep -q 'data: 2 classes, 20 training, 4 query, 16 database images' "$scratch/log"
-code=$?
-check "their data: $(grep data: "$scratch/log")" $code
-grep -q 'tensors of the tower.* from .*/encoder/' "$scratch/log"
+answer "the encoder and its data" 0 'data: 4 classes, 40 training, 8 query, 32 database images' train "$root/experiments/quickstart/encoder.yaml" $small \
+    run.dir="$run/encoder" data.classes=0-3
+answer "the codes and their data" 0 'data: 2 classes, 20 training, 4 query, 16 database images' train "$root/experiments/quickstart/codes.yaml" $small \
+    run.dir="$run" model.weights="$run/encoder" data.classes=4-5 method.bits=16
+grep -q 'tensors of the tower.* from .*/encoder/' err
 check "they begin with the encoder" $?
 
 "$bittern" eval "$run" --json >"$scratch/scores.json"

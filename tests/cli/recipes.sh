@@ -1,10 +1,6 @@
 #!/usr/bin/env bash
-# The published recipes of experiments/crovca: each resolves, says what the papers say, and plans without data.   recipes.sh BITTERN SOURCE_FOLDER
-set -u
-bittern=$1 root=$2 passed=0 failed=0
-check() { if [ "$2" -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $1"; fi; }
-scratch=$(mktemp -d /tmp/bittern_cli.XXXXXX)
-trap 'rm -rf "$scratch"' EXIT
+# The published recipes of experiments/crovca: each resolves, says what the papers say, and plans without data.   recipes.sh BITTERN
+pictures=none . "$(dirname "$0")/common.sh"
 resolved=$scratch/resolved
 cp -r "$root/experiments/crovca/recipes" "$scratch/recipes" && cd "$scratch/recipes" || exit 1
 recipe() { # name, k, file of the encoder, "section.key value" ...
@@ -45,5 +41,4 @@ for file in [a-z]*.yaml; do # every recipe is in the list above
     grep -q "^recipe ${file%.yaml} " "$root/tests/cli/recipes.sh"
     check "$file has a test" $?
 done
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

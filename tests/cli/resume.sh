@@ -2,8 +2,6 @@
 # A run that is stopped, or killed at random moments, and resumed ends with the same bits as one that was not.   resume.sh BITTERN SOURCE_FOLDER [KILLS]
 . "$(dirname "$0")/common.sh"
 kills=${3:-20}
-newest() { find "$1/checkpoints" -maxdepth 1 -name 'step_????????' | sort | tail -n 1; }
-same() { cmp -s "$(newest "$1")/model.safetensors" "$(newest "$2")/model.safetensors" && cmp -s "$(newest "$1")/optim.safetensors" "$(newest "$2")/optim.safetensors"; }
 
 "$bittern" train "$scratch/small.yaml" run.dir="$scratch/whole" 2>"$scratch/log" || { cat "$scratch/log"; exit 1; }
 check "the run made 16 steps" "$([ "$(basename "$(newest "$scratch/whole")")" = step_00000016 ]; echo $?)"
@@ -11,14 +9,17 @@ check "the run made 16 steps" "$([ "$(basename "$(newest "$scratch/whole")")" = 
 for threads in 1 4; do
     run=$scratch/threads$threads
     "$bittern" train "$scratch/small.yaml" run.dir="$run" data.loader_threads=$threads 2>/dev/null
-    check "$threads loader threads, same bits" "$(same "$scratch/whole" "$run"; echo $?)"
+    check "$threads loader threads, same bits" "$(same_run "$scratch/whole" "$run"; echo $?)"
 done
 
-# SIGTERM: saved, exit code 11, and the message says how to go on. More epochs than it can finish before the signal.
+# SIGTERM once steps are made: saved, exit code 11, and the message says how to go on. More epochs than any machine finishes before the signal.
 run=$scratch/term
-"$bittern" train "$scratch/small.yaml" run.dir="$run" train.epochs=4000 run.checkpoint_every=0 run.log_every=100000 2>"$scratch/log" &
+"$bittern" train "$scratch/small.yaml" run.dir="$run" train.epochs=40000 run.checkpoint_every=0 2>"$scratch/log" &
 pid=$!
-sleep 1.5
+for ((i = 0; i < 6000; i++)); do
+    grep -q '^step' "$scratch/log" && break
+    sleep 0.02
+done
 kill -TERM $pid
 wait $pid
 check "SIGTERM ends with exit code 11" "$([ $? -eq 11 ]; echo $?)"
@@ -27,25 +28,34 @@ check "SIGTERM left a checkpoint" "$([ -n "$(newest "$run")" ]; echo $?)"
 
 lines() { grep -c '"kind":"step"' "$1/metrics.jsonl"; }
 
-# kill -9 at random moments (seeded), resumed each time; steps take a few milliseconds, so the kill falls anywhere.
+# Killed at random moments (seeded), resumed each time: until so many kills have happened, a quarter of them between the first checkpoint and
+# the last, and the run that they disturbed has ended by itself.
 RANDOM=7
 kill_and_resume() { # name of the run, a run that was not killed, steps, kills, key=value...
-    local run=$scratch/$1 whole=$2 steps=$3 wanted=$4 done_kills=0 pid i
+    local name=$1 whole=$2 steps=$3 wanted=$4 run=$scratch/$1 kills=0 between=0 here=0 ended=0 code=0 i last
     shift 4
-    for ((i = 0; i < wanted * 5 && done_kills < wanted; i++)); do
-        "$bittern" train "$scratch/small.yaml" run.dir="$run" "$@" --resume >/dev/null 2>"$scratch/log" &
-        pid=$!
-        sleep 0.$(printf '%03d' $((RANDOM % 200 + 5)))
-        if kill -9 $pid 2>/dev/null; then done_kills=$((done_kills + 1)); fi
-        wait $pid 2>/dev/null
-        if [ "$(basename "$(newest "$run" 2>/dev/null)" 2>/dev/null)" = "$(printf 'step_%08d' "$steps")" ]; then
-            check "killed and resumed, same bits ($run)" "$(same "$whole" "$run"; echo $?)"
-            rm -rf "$run"
+    last=$(printf 'step_%08d' "$steps")
+    undisturbed "$bittern" train "$scratch/small.yaml" run.dir="$scratch/undisturbed" "$@"
+    check "$name: a run that is not killed" $?
+    rm -rf "$scratch/undisturbed"
+    for ((i = 0; i < wanted * 20 + 100; i++)); do
+        code=0
+        killed_at_random "$bittern" train "$scratch/small.yaml" run.dir="$run" "$@" --resume || code=$?
+        if [ $code -eq 137 ]; then
+            kills=$((kills + 1))
+            found=$(newest "$run")
+            [ -n "$found" ] && [ "$(basename "$found")" != "$last" ] && between=$((between + 1)) here=$((here + 1))
+            continue
         fi
+        ended=$((ended + 1))
+        [ $code -eq 0 ] && same_run "$whole" "$run"
+        check "$name: killed $here times between steps and resumed, exit code $code, same bits" $?
+        [ $code -ne 0 ] || { [ $kills -ge "$wanted" ] && [ $((between * 4)) -ge "$wanted" ] && [ $here -gt 0 ]; } && break
+        rm -rf "$run"
+        here=0
     done
-    "$bittern" train "$scratch/small.yaml" run.dir="$run" "$@" --resume >/dev/null 2>"$scratch/log"
-    check "$done_kills kills, then to the end" "$([ $done_kills -eq "$wanted" ]; echo $?)"
-    check "killed and resumed to the end, same bits ($run)" "$(same "$whole" "$run"; echo $?)"
+    check "$name: $kills kills (of $wanted), $between between steps, $here of them in the run that ended ($ended did)" \
+        "$([ $code -eq 0 ] && [ $kills -ge "$wanted" ] && [ $((between * 4)) -ge "$wanted" ] && [ $here -gt 0 ]; echo $?)"
     check "no half-written checkpoint or link is left" "$([ -z "$(find "$run/checkpoints" -name '*.partial-*')" ]; echo $?)"
     check "metrics have each step once" "$([ "$(lines "$run")" -eq "$steps" ] && [ "$(lines "$whole")" -eq "$steps" ]; echo $?)"
     for link in last best; do
@@ -58,7 +68,8 @@ kill_and_resume() { # name of the run, a run that was not killed, steps, kills, 
 kill_and_resume killed "$scratch/whole" 16 "$kills"
 
 # With moving averages, scores after every epoch, and few checkpoints kept: the best one stays.
-scored=(eval.every=1 train.ema=0.9 run.keep=1 eval.k=100 eval.before=true optim.lr_head=5e-3)
+lean=(eval.report=false eval.baselines=false eval.resamples=0) # most of the time is in the steps: kills fall there
+scored=(eval.every=1 train.ema=0.9 run.keep=1 eval.k=100 eval.before=true optim.lr_head=5e-3 "${lean[@]}")
 "$bittern" train "$scratch/small.yaml" run.dir="$scratch/scored" "${scored[@]}" 2>/dev/null
 check "the averages are not the weights" "$(! cmp -s "$(newest "$scratch/scored")/model.safetensors" "$(newest "$scratch/scored")/average.safetensors"; echo $?)"
 kill_and_resume killed_scored "$scratch/scored" 16 "$kills" "${scored[@]}"
@@ -79,7 +90,7 @@ if command -v python3 >/dev/null; then
 fi
 
 # Patience: the run ends early, and a resumed one does too.
-patient=(eval.every=1 train.patience=2 train.epochs=40 eval.k=100)
+patient=(eval.every=1 train.patience=2 train.epochs=40 eval.k=100 "${lean[@]}")
 "$bittern" train "$scratch/small.yaml" run.dir="$scratch/patient" "${patient[@]}" 2>"$scratch/log"
 check "patience ends a run" "$(grep -q 'stopped at step .* scores ago (train.patience)' "$scratch/log" && [ "$(lines "$scratch/patient")" -lt 160 ]; echo $?)"
 steps=$(lines "$scratch/patient")

@@ -16,16 +16,6 @@ import json, sys
 lines = [s for s in map(json.loads, open(sys.argv[2] + "/metrics.jsonl")) if s["kind"] == "scores" and s["when"] == sys.argv[3]]
 print(lines[int(sys.argv[4])][sys.argv[1]])' "$@"
 }
-says() { grep -qF -- "$1" "$scratch/err"; }
-refused() { # what, exit code, text, key=value...
-    local what=$1 code=$2 text=$3 found=0
-    shift 3
-    rm -rf "$scratch/refused"
-    train run.dir="$scratch/refused" "$@" || found=$?
-    [ $found -eq "$code" ] && says "$text"
-    code=$?
-    check "$what: exit code $found, $(tail -n 1 "$scratch/err")" $code
-}
 
 train eval.every=1 train.ema=0.9 run.keep=0 optim.lr_head=5e-3
 check "a run with averages and scores" $?

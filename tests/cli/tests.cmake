@@ -12,11 +12,12 @@ if(BITTERN_WITH_YAML)
           recipes
           resume
           start
-          terminal)
+          terminal
+          train)
     add_test(NAME cli_${subject} COMMAND bash ${CMAKE_SOURCE_DIR}/tests/cli/${subject}.sh $<TARGET_FILE:bittern-cli> ${CMAKE_SOURCE_DIR})
-    set_tests_properties(cli_${subject} PROPERTIES LABELS cli TIMEOUT 900 SKIP_RETURN_CODE 77)
+    set_tests_properties(cli_${subject} PROPERTIES LABELS cli TIMEOUT 1800 SKIP_RETURN_CODE 77)
   endforeach()
-  set_tests_properties(cli_resume PROPERTIES LABELS "cli;resume")
+  set_tests_properties(cli_resume PROPERTIES LABELS "cli;resume" TIMEOUT 3600)
 endif()
 add_test(NAME cli_hash COMMAND bash ${CMAKE_SOURCE_DIR}/tests/cli/hash.sh $<TARGET_FILE:bittern-cli>)
-set_tests_properties(cli_hash PROPERTIES LABELS cli SKIP_RETURN_CODE 77)
+set_tests_properties(cli_hash PROPERTIES LABELS cli TIMEOUT 1800 SKIP_RETURN_CODE 77)

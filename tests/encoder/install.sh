@@ -4,7 +4,6 @@
 command -v pkg-config >/dev/null || { echo "skipped: no pkg-config"; exit 77; }
 . "$(dirname "$0")/../cli/common.sh"
 build=$2 cc=$3 cmake=$4
-cd "$scratch" || exit 1
 prefix=$scratch/moved
 "$cmake" --install "$build" --prefix "$scratch/installed" >log 2>&1 || { tail -n 20 log; exit 1; }
 mv installed moved

@@ -1,12 +1,7 @@
 #!/usr/bin/env bash
 # An exported file read by NumPy, and the Python reader.   reference.sh BITTERN LIBRARY   Exit code 77: no Python with NumPy.
-for candidate in "${BITTERN_PYTHON:-}" /usr/bin/python3 python3; do
-    [ -n "$candidate" ] && "$candidate" -c 'import numpy' 2>/dev/null && python=$candidate && break
-done
-[ -n "${python:-}" ] || { echo "skipped: no Python with NumPy (Debian: python3-numpy)"; exit 77; }
-here=$(cd "$(dirname "$0")" && pwd)
-. "$here/../cli/common.sh"
-cd "$scratch" || exit 1
+. "$(dirname "$0")/../cli/common.sh"
+need_python numpy NumPy python3-numpy
 "$bittern" demo large --per-class 2 --size 40 >/dev/null
 
 train() { # folder, settings...: a model whose adapters matter
@@ -26,6 +21,6 @@ for run in plain full whole classes; do
     "$bittern" embed $run pictures $run.npy $codes --logits --threads 1 --batch 4 >/dev/null
     "$bittern" embed $run.safetensors pictures $run.merged.npy $codes --logits --threads 1 --batch 4 >/dev/null
 done
-BITTERN_LIBRARY=$2 "$python" -B "$here/reference.py" "$here/../../python" plain full whole classes
+BITTERN_LIBRARY=$2 "$python" -B "$here/reference.py" "$root/python" plain full whole classes
 check "NumPy" $?
 finish

@@ -20,7 +20,7 @@
 
 #define INPUT_BYTES ((size_t)1 << 16) /* of a changed input; files of the corpus must be smaller */
 #define MAX_FILES 1024
-#define INPUT_SECONDS 20u
+#define INPUT_SECONDS 120u /* of the wall's clock; where others use the machine too, a second of work takes several */
 
 typedef struct input {
     char *name;

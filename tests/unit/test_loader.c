@@ -380,8 +380,8 @@ static void counters(void **state) {
     while (!next(loader).end) {}
     bt_loader_times times = bt_loader_read_times(loader);
     assert_int_equal(times.decoded + times.cache_hits, 3 * COUNT);
-    assert_true(times.decoded >= COUNT &&
-                times.decoded <= COUNT + 10); /* two threads may meet at the end of an epoch */
+    /* A picture comes again five batches later, and threads are two batches ahead: it is in the cache by then. */
+    assert_int_equal(times.decoded, COUNT);
     assert_true(times.read_seconds > 0 && times.decode_seconds > 0 && times.augment_seconds > 0 &&
                 times.wait_seconds > 0);
     bt_loader_free(loader);

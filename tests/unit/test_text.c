@@ -67,7 +67,11 @@ static void utf8(void **state) {
         "\xED\xBF\xBF", "\xE2\x82", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_int_equal(bt_text_utf8_length(bad[i], strlen(bad[i])), 0);
+        char line[16] = "a\xC3\xBC";
+        strcat(line, bad[i]);
+        assert_false(bt_text_is_utf8(line, strlen(line)));
     }
+    assert_true(bt_text_is_utf8("Rohrdommel \xC3\xBC \xF0\x9F\x90\xA6", 18) && bt_text_is_utf8("\0", 1) && bt_text_is_utf8("", 0));
     assert_int_equal(bt_text_utf8_length("\xF4\x8F\xBF\xBF", 4), 4);
     assert_int_equal(bt_text_utf8_length("\xED\x9F\xBF", 3), 3);
     assert_int_equal(bt_text_utf8_length("\xE0\xA0\x80", 3), 3);
