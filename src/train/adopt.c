@@ -1,6 +1,7 @@
 /* A configuration that takes its tower from the description of its weight file. */
 #include "train/run_config.h"
 
+#include "base/file.h"
 #include "base/number.h"
 #include "nn/vit_json.h"
 
@@ -90,6 +91,7 @@ bt_status bt_run_config_adopt(bt_run_config *c, bt_options *o) {
     if (length < 13 || strcmp(c->model.weights + length - 12, ".safetensors") != 0 || strcmp(c->model.name, "custom") != 0) return BT_OK;
     char file[1100];
     if (snprintf(file, sizeof file, "%s", c->model.weights) >= (int)sizeof file) return bt_options_error(o, "model.weights", "a path of over %zu bytes", sizeof file - 1);
+    if (!bt_file_exists(file)) return BT_OK; /* plans and configurations need no weights; a run says later that they are missing */
     bt_status status = read_tower(file, &vit, &found);
     if (status != BT_OK) return bt_error_prefix(status, "model.weights");
     return found ? adopt_tower(&(adoption){o, file}, &vit) : BT_OK;

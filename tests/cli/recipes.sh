@@ -35,6 +35,9 @@ recipe cifar10_2 1000 encoder_dinov2.yaml "adapter.targets q,v" "model.name vit_
 recipe flickr25k 5000 encoder_dinov2.yaml "adapter.targets q,v"
 recipe nuswide 5000 encoder_dinov2.yaml "adapter.targets q,v"
 recipe coco 5000 encoder_simdinov2.yaml "adapter.targets qkv" "model.width 768"
+recipe coco 5000 encoder_dinov3.yaml "adapter.targets q,v" "model.positions rotary" "model.norm_eps 1e-05"
+recipe coco 5000 encoder_dfn.yaml "adapter.targets qkv,proj" "model.output 512" "model.activation quick_gelu"
+recipe coco 5000 encoder_swag.yaml "adapter.targets qkv,proj" "model.grid 24"
 recipe imagenet100 1000 encoder_vit_b16.yaml "adapter.targets qkv,proj" "model.name vit_base_patch16_224"
 for file in [a-z]*.yaml; do # every recipe is in the list above
     case $file in common.yaml | encoder_*) continue ;; esac
