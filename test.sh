@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 fast=0
 [ "${1:-}" = --fast ] && fast=1
-./setup.sh python3-torch python3-numpy python3-pil python3-torchvision python3-h5py clang-tidy
+./setup.sh python3-torch python3-numpy python3-pil python3-torchvision python3-h5py clang-tidy clang-format
 jobs=$(nproc)
 export OMP_WAIT_POLICY=passive # two tests at a time share the cores: waiting threads must not spin
 mkdir -p build/logs

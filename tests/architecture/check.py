@@ -4,11 +4,12 @@
     check.py floors     a file includes only its own module's floor or lower ones, and no neighbouring island
     check.py backends   every family of ops.def has src/cpu/<family>.c and cuda/<family>.cu; CUDA is conditional in one file
     check.py sizes      files of at most 500 lines, but for those listed with a reason
+    check.py format     C, C++ and CUDA as .clang-format has it (clang-format 14, of Debian 12; skipped, exit 77, without it)
     check.py shell      no test in shell loses the exit code that it checks
     check.py exports    build/.../libbittern.so exports bt_* only (needs the library's path)
     check.py self-test  planted breaches are found
 """
-import pathlib, re, subprocess, sys, tempfile
+import pathlib, re, shutil, subprocess, sys, tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FLOOR = {"base": 0, "tensor": 1, "formats": 1, "pixels": 1, "cpu": 2, "cuda": 2, "program": 3, "nn": 4, "loss": 4, "data": 4, "retrieval": 4,
@@ -79,6 +80,17 @@ def sizes(root):
                     yield f"{path.relative_to(root)}: {lines} lines, at most 500"
 
 
+def formatted(root):
+    tool = shutil.which("clang-format-14") or shutil.which("clang-format")
+    if not tool or "version 14." not in subprocess.run([tool, "--version"], capture_output=True, text=True, check=True).stdout:
+        print("skipped: clang-format 14 is not here (Debian: clang-format)")
+        sys.exit(77)
+    files = [path for folder in ("src", "cuda", "include", "tests", "benchmarks", "examples") for path in sorted((root / folder).rglob("*"))
+             if path.suffix in (".c", ".h", ".cu", ".cuh", ".cpp")]
+    out = subprocess.run([tool, "--dry-run", *files], capture_output=True, text=True, check=True).stderr
+    yield from sorted({f"{pathlib.Path(m).relative_to(root)}: clang-format -i mends it" for m in re.findall(r"^(/[^:\n]+):\d+:\d+: warning", out, re.M)})
+
+
 # check "text with $(command)" $?    tests the exit code of `command`: bash expands the text first.
 LOST_CODE = re.compile(r'\bcheck\s.*\$\(.*"\s+\$\?\s*(;|$)')
 
@@ -117,7 +129,7 @@ def self_test():
 
 def main():
     what = sys.argv[1] if len(sys.argv) > 1 else ""
-    checks = {"floors": floors, "backends": backends, "sizes": sizes, "shell": shell}
+    checks = {"floors": floors, "backends": backends, "sizes": sizes, "format": formatted, "shell": shell}
     if what in checks:
         breaches = list(checks[what](ROOT))
     elif what == "exports" and len(sys.argv) == 3:
