@@ -386,8 +386,11 @@ def main():
     rows = []
     if corpus:
         written = {"pickle/" + n: c for n, c in PICKLES.items()} | {"pickle/good": GOOD}
-        written |= {("zip/" if c[:2] == b"PK" and n.endswith((".zip", ".npz")) or n.startswith("good") else "weights/") + n: c for n, (c, _) in FILES.items() if "/" not in n and not n[:-4] in PICKLES}
-        keep = ("good", "old_", "little", "deflated", "system", "eval", "stack", "expanded", "view", "offset", "stride", "billion", "self", "wide", "end64", "packed", "crc", "bomb_",
+        top = {n: c for n, (c, _) in FILES.items() if "/" not in n and n[:-4] not in PICKLES}
+        written |= {"zip/" + n: c for n, c in top.items() if c[:2] == b"PK"}
+        written |= {"weights/" + n: c for n, c in top.items() if c[:2] != b"PK" or n.startswith(("good", "packed", "little"))}
+        written |= {"weights/" + n: FILES[n][0] for n in ("expanded.pth", "stride_huge.pth", "same_name.pth", "system.pth")}
+        keep = ("good", "same_name", "old_", "little", "deflated", "system", "eval", "stack", "expanded", "view", "offset", "stride", "billion", "self", "wide", "end64", "packed", "crc", "bomb_",
                 "overlap", "within", "twice", "pointer", "page", "denied", "nested", "cut", "shape", "tuple", "long_")
         written = {n: c for n, c in written.items() if len(c) < 8000 and n.split("/")[1].startswith(keep)}
     else:
