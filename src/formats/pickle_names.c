@@ -303,6 +303,8 @@ bt_status bt_pickle_build(machine *m, value *object, const value *state) {
         if (state->kind == BT_PICKLE_TUPLE && state->as.list.count > 1 && bt_pickle_is_text(state->as.list.item[1], ">")) object->as.text.length = 0;
         return BT_OK;
     }
+    /* A Parameter of before 2018: whether it takes a gradient, and its hooks. */
+    if (object->kind == BT_PICKLE_TENSOR && state->kind == BT_PICKLE_TUPLE) return BT_OK;
     /* Attributes beside the items: the versions of modules (_metadata) in a state_dict. */
     if (object->kind == BT_PICKLE_DICT) return BT_OK;
     return bt_pickle_error(m, "gives attributes to %s, which torch.save never does; the pickle is damaged", bt_pickle_kind_name(object->kind));

