@@ -53,7 +53,7 @@ typedef struct bt_loader_options {
     size_t cache_bytes;               /**< decoded pictures are kept up to this; 0: none */
     int64_t epochs;                   /**< epochs from the first to the last, 0: without end */
     int64_t start_epoch, start_batch; /**< where to begin */
-    bt_image_limits limits;           /**< of one file; zeroed: the defaults */
+    bt_image_options image;           /**< how a file is read; zeroed: the defaults */
     bt_device *device;                /**< batches lie in host memory that its uploads read fast; NULL: in ordinary memory */
 } bt_loader_options;
 

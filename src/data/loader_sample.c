@@ -46,7 +46,7 @@ static bool find_stored(const bt_dataset *set, int64_t sample, bt_image *out) {
 
 static bt_status decode(loader_worker *worker, int64_t sample, const void *content, size_t bytes, const char *name, bt_image *out, bool *owned) {
     double start = bt_clock_seconds();
-    bt_status status = bt_image_decode(content, bytes, name, &worker->loader->options.limits, out);
+    bt_status status = bt_image_decode(content, bytes, name, &worker->loader->options.image, out);
     worker->times.decode_seconds += bt_clock_seconds() - start;
     BT_TRY(status);
     worker->times.decoded++;
@@ -67,7 +67,7 @@ static bt_status get_picture(loader_worker *worker, int64_t sample, bt_image *ou
         return bt_error(BT_ERR_IO, "%s: the path of a picture has more than %zu bytes", loader->options.set->name,
                         sizeof path - 1);
     }
-    size_t limit = loader->options.limits.file_bytes ? loader->options.limits.file_bytes : BT_IMAGE_FILE_BYTES, bytes;
+    size_t limit = loader->options.image.file_bytes ? loader->options.image.file_bytes : BT_IMAGE_FILE_BYTES, bytes;
     double start = bt_clock_seconds();
     BT_TRY(bt_file_read(path, limit, &content, &bytes));
     worker->times.read_seconds += bt_clock_seconds() - start;

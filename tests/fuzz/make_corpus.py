@@ -63,6 +63,18 @@ def pictures():
     put("jpeg", "progressive.jpg", saved(picture("RGB", 17, 11), "JPEG", quality=40, progressive=True))
     put("jpeg", "restarts.jpg", saved(picture("RGB", 33, 17), "JPEG", quality=20, restart_marker_blocks=1))
     put("jpeg", "comment.jpg", saved(picture("L", 1, 1), "JPEG", quality=20, comment=b"one pixel"))
+    turned = b"Exif\0\0II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\6\0\0\0\0\0\0\0"
+    put("jpeg", "exif.jpg", saved(picture("RGB"), "JPEG", quality=30, exif=turned))
+    put("png", "exif.png", saved(picture("RGB"), "PNG", exif=turned))
+    put("webp", "lossy.webp", saved(picture("RGB", 17, 11), "WEBP", quality=30, exif=turned))
+    put("webp", "lossless.webp", saved(picture("RGB"), "WEBP", lossless=True, xmp=b'<a tiff:Orientation="3">'))
+    put("webp", "alpha.webp", saved(picture("RGBA"), "WEBP", quality=20))
+    put("webp", "alpha_lossless.webp", saved(picture("RGBA"), "WEBP", lossless=True, exact=True))
+    put("webp", "animation.webp", saved(picture("RGB"), "WEBP", save_all=True, append_images=[picture("RGBA")], quality=20))
+    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "images"))
+    import files
+    for name, content in files.few_tiffs():
+        put("tiff", name, content)
     put("ppm", "plain.ppm", b"P6 3 2 255\n" + bytes(range(18)))
     put("ppm", "comment.ppm", b"P6 # two\n# lines\n1\t1 255\nABC")
     for name, content in (("lfs", b"version https://git-lfs.github.com/spec/v1\n"), ("page", b"<html>"), ("gif", b"GIF89a"), ("riff", b"RIFF1234WEBP"),

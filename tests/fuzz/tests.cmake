@@ -2,7 +2,7 @@
 option(BITTERN_FUZZ "Fuzz targets with libFuzzer (clang)" OFF)
 set(fuzz_dir ${CMAKE_SOURCE_DIR}/tests/fuzz)
 set(fuzz_subjects checkpoint json jsonl label_list manifest model npy override ppm safetensors)
-foreach(row "YAML|config" "PNG|png" "JPEG|jpeg" "HDF5|pack")
+foreach(row "YAML|config" "PNG|png" "JPEG|jpeg" "WEBP|webp" "TIFF|tiff" "HDF5|pack")
   string(REPLACE "|" ";" row "${row}")
   list(GET row 0 feature)
   list(GET row 1 subject)
