@@ -102,6 +102,20 @@ def json_files():
     put("checkpoint", "future.json", json.dumps({**state, "version": 99}))
 
 
+def preprocess():
+    half = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.25, 0.5]}
+    image = {"image_mean": half["mean"], "image_std": half["std"]}
+    for crop in ("center", "border", "squash"):
+        put("preprocess", f"timm_{crop}.json", json.dumps({"pretrained_cfg": half | {"input_size": [3, 48, 48], "crop_pct": 0.9, "crop_mode": crop, "interpolation": "bicubic"}}))
+    put("preprocess", "timm_bare.json", json.dumps(half | {"input_size": [3, 40, 56]}))
+    for resize in ("shortest", "longest", "squash"):
+        put("preprocess", f"open_clip_{resize}.json", json.dumps({"model_cfg": {"vision_cfg": {"image_size": [40, 48]}}, "preprocess_cfg": half | {"resize_mode": resize, "fill_color": 9}}))
+    put("preprocess", "bit.json", json.dumps(image | {"image_processor_type": "BitImageProcessor", "size": {"shortest_edge": 50}, "crop_size": {"height": 48, "width": 40}, "resample": 3}))
+    put("preprocess", "clip.json", json.dumps(image | {"feature_extractor_type": "CLIPFeatureExtractor", "size": 48, "crop_size": 60, "do_center_crop": True, "rescale_factor": 0.5}))
+    put("preprocess", "vit.json", json.dumps(image | {"image_processor_type": "ViTImageProcessorFast", "size": {"height": 48, "width": 33}, "resample": 2, "do_pad": None}))
+    put("preprocess", "none.json", json.dumps(image | {"image_processor_type": "CLIPImageProcessor", "do_resize": False, "crop_size": 48, "do_normalize": False}))
+
+
 def safetensors():
     every = [("bool", "BOOL", [2], b"\0\1"), ("u8", "U8", [3], b"abc"), ("i8", "I8", [1], b"\xff"), ("f8", "F8_E4M3", [2], b"\x7f\x01")]
     every += [("u16", "U16", [2], b"\1\2\3\4"), ("i16", "I16", [1, 1], b"\xff\xff"), ("f16", "F16", [3], b"\0\x3c\1\0\0\x7c")]
@@ -211,6 +225,7 @@ def packs():
 
 pictures()
 json_files()
+preprocess()
 safetensors()
 arrays()
 tables()

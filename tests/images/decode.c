@@ -1,45 +1,13 @@
 /* Picture files against PIL: pixel for pixel, and what must be refused.   decode FOLDER (of make_cases.py) */
+#include "pixels.h"
+
 #include <bittern/image.h>
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct tally {
     int same, refused, either, absent, wrong;
 } tally;
-
-static uint8_t *read_pixels(const char *folder, const char *name, int64_t size[2]) {
-    char path[4096];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *file = fopen(path, "rb");
-    if (!file || fread(size, sizeof *size, 2, file) != 2) {
-        printf("FAIL cannot read %s\n", path);
-        exit(1);
-    }
-    size_t bytes = (size_t)(size[0] * size[1] * 3);
-    uint8_t *pixels = malloc(bytes);
-    if (!pixels || fread(pixels, 1, bytes, file) != bytes) {
-        printf("FAIL %s is cut\n", path);
-        exit(1);
-    }
-    fclose(file);
-    return pixels;
-}
-
-static bool compare(const char *name, const bt_image *got, const uint8_t *want, const int64_t size[2]) {
-    if (got->height != size[0] || got->width != size[1]) {
-        printf("FAIL %s: %lld x %lld, PIL has %lld x %lld (width x height)\n", name, (long long)got->width, (long long)got->height, (long long)size[1], (long long)size[0]);
-        return false;
-    }
-    long long differ = 0, first = -1;
-    for (int64_t i = 0; i < size[0] * size[1] * 3; i++) {
-        if (got->pixels[i] == want[i]) continue;
-        if (differ++ == 0) first = i;
-    }
-    if (differ > 0) printf("FAIL %s: %lld bytes differ, first %lld: %d, PIL has %d\n", name, differ, first, got->pixels[first], want[first]);
-    return differ == 0;
-}
 
 static void run(const char *folder, const char *kind, int orient, const char *name, const char *pixels, tally *t) {
     char path[4096];
@@ -62,7 +30,7 @@ static void run(const char *folder, const char *kind, int orient, const char *na
     } else {
         int64_t size[2];
         uint8_t *want = read_pixels(folder, pixels, size);
-        bool right = compare(name, &image, want, size);
+        bool right = same_pixels(name, image.pixels, image.height, image.width, want, size);
         t->same += right;
         t->wrong += !right;
         free(want);
