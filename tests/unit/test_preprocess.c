@@ -58,13 +58,15 @@ static void described(void **state) {
     }
 }
 
+typedef struct refusal {
+    const char *text;
+    bt_status status;
+    const char *message;
+} refusal;
+
 static void refused(void **state) {
     (void)state;
-    static const struct {
-        const char *text;
-        bt_status status;
-        const char *message;
-    } cases[] = {
+    static const refusal cases[] = {
         {"", BT_ERR_FORMAT, "config.json: "},
         {"[1]", BT_ERR_FORMAT, "config.json: byte 0: "},
         {"{}", BT_ERR_FORMAT, "config.json: byte 0: no configuration of pictures: none of timm's pretrained_cfg"},
