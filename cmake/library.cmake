@@ -26,7 +26,7 @@ endif()
 add_library(bittern_objects OBJECT ${sources} ${fen_sources})
 target_link_libraries(bittern_objects PUBLIC bittern_flags)
 foreach(row "ONEDNN|bittern_dnnl" "LAPACK|bittern_lapack" "PNG|PkgConfig::BITTERN_PC_PNG" "JPEG|PkgConfig::BITTERN_PC_JPEG"
-        "YAML|PkgConfig::BITTERN_PC_YAML" "CAIRO|PkgConfig::BITTERN_PC_CAIRO"
+        "WEBP|PkgConfig::BITTERN_PC_WEBP" "TIFF|PkgConfig::BITTERN_PC_TIFF" "YAML|PkgConfig::BITTERN_PC_YAML" "CAIRO|PkgConfig::BITTERN_PC_CAIRO"
         "HDF5|PkgConfig::BITTERN_PC_HDF5" "ZLIB|PkgConfig::BITTERN_PC_ZLIB")
   string(REPLACE "|" ";" row "${row}")
   list(GET row 0 name)

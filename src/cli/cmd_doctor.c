@@ -21,6 +21,16 @@ static const struct {
 #else
     {"jpeg", false, "JPEG pictures", "reading JPEG", "libjpeg62-turbo-dev"},
 #endif
+#ifdef BITTERN_WITH_WEBP
+    {"webp", true, "WebP pictures", "reading WebP", "libwebp-dev"},
+#else
+    {"webp", false, "WebP pictures", "reading WebP", "libwebp-dev"},
+#endif
+#ifdef BITTERN_WITH_TIFF
+    {"tiff", true, "TIFF pictures", "reading TIFF", "libtiff-dev (4.5 or newer)"},
+#else
+    {"tiff", false, "TIFF pictures", "reading TIFF", "libtiff-dev (4.5 or newer)"},
+#endif
 #ifdef BITTERN_WITH_YAML
     {"yaml", true, "configuration files", "reading configuration files", "libyaml-dev"},
 #else

@@ -10,18 +10,21 @@
 typedef struct pack_flags {
     int size, resize, threads;
     int interpolation; /* bt_filter */
+    int orientation;   /* bt_orientation */
     bool keep_encoded, skip_damaged, verify;
     int format; /* bt_data_format */
     const char *images, *classes, *label, *path, *caption, *split, *ranks;
 } pack_flags;
 
 static const char *const filters[] = {"bilinear", "bicubic", NULL};
+static const char *const orientations[] = {"ignore", "apply", NULL};
 static const char *const formats[] = {"auto", "folder", "manifest", "lists", "pack", NULL};
 
 static const bt_option pack_options[] = {
     BT_OPTION_INT(pack_flags, size, "224", 1, 16384, "pixels of a side of the stored images"),
     BT_OPTION_INT(pack_flags, resize, "0", 0, 16384, "pixels of the shorter side before the centre crop; 0: size"),
     BT_OPTION_ENUM(pack_flags, interpolation, "bilinear", filters, "of the resizing: as data.interpolation of the runs that read the pack"),
+    BT_OPTION_ENUM(pack_flags, orientation, "ignore", orientations, "of EXIF: as data.orientation; files that are kept as they are keep theirs"),
     BT_OPTION_BOOL(pack_flags, keep_encoded, "false", "stores the picture files as they are"),
     BT_OPTION_BOOL(pack_flags, skip_damaged, "false", "leaves out pictures that cannot be decoded (reads all twice)"),
     BT_OPTION_BOOL(pack_flags, verify, "false", "compares the images of a pack with their checksum; writes nothing"),
@@ -94,6 +97,7 @@ static bt_status write_pack(bt_dataset *set, const pack_flags *f, const char *ou
                          .size = f->size,
                          .resize = f->resize ? f->resize : f->size,
                          .filter = (bt_filter)f->interpolation,
+                         .orientation = (bt_orientation)f->orientation,
                          .keep_encoded = f->keep_encoded,
                          .threads = threads,
                          .stop = stop};

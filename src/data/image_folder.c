@@ -152,7 +152,7 @@ static bt_status fill(bt_image_folder *folder, const char *root) {
         folder->class_first[c + 1] = folder->count;
     }
     if (folder->count == 0) {
-        return bt_error(BT_ERR_FORMAT, "%s: %" PRId64 " class folders, but no .png, .jpg, .jpeg or .ppm file in them",
+        return bt_error(BT_ERR_FORMAT, "%s: %" PRId64 " class folders, but no " BT_IMAGE_ENDINGS " file in them",
                         root, folder->class_count);
     }
     if (folder->count > UINT32_MAX) return bt_error(BT_ERR_FORMAT, "%s: more than 2^32 - 1 pictures", root);
@@ -191,7 +191,7 @@ static void warn_count(const bt_image_folder *folder, int64_t count, const char 
 void bt_image_folder_warn(const bt_image_folder *folder) {
     const bt_folder_report *report = &folder->report;
     warn_count(folder, report->hidden, "hidden files or folders left out");
-    warn_count(folder, report->other_files, "files left out that are not .png, .jpg, .jpeg or .ppm in a class folder");
+    warn_count(folder, report->other_files, "files left out that are not " BT_IMAGE_ENDINGS " in a class folder");
     warn_count(folder, report->inner_folders, "folders within class folders left out");
     warn_count(folder, report->broken_links, "links to nothing left out");
     warn_count(folder, report->links, "links followed");

@@ -119,7 +119,7 @@ static bt_status split_line(const label_lists *l, const list_line *line, size_t 
     if (is_flag(last, word))
         snprintf(what, sizeof what, "more than the %" PRId64 " labels of the first line (%.80s)", l->columns, l->first_file);
     else
-        snprintf(what, sizeof what, "\"%.*s\" is neither a label (0 or 1) nor the end of a picture's path (.jpg, .jpeg, .png, .ppm)",
+        snprintf(what, sizeof what, "\"%.*s\" is neither a label (0 or 1) nor the end of a picture's path (" BT_IMAGE_ENDINGS ")",
                  word > 60 ? 60 : (int)word, last);
     return error_at(line, last, what);
 }

@@ -10,6 +10,7 @@
 #include "data/pack.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -31,7 +32,11 @@ static bt_status check_options(const bt_loader_options *options) {
     BT_TRY(in_range("batch", options->batch, 1, 1 << 20));
     BT_TRY(in_range("size", options->size, 1, 1 << 14));
     BT_TRY(in_range("views", options->views, 1, options->training ? 255 : 1));
-    if (!options->training) BT_TRY(in_range("resize", options->resize, options->size, 1 << 14));
+    if (!options->training && !options->preprocess) BT_TRY(in_range("resize", options->resize, options->size, 1 << 14));
+    if (!options->training && options->preprocess) {
+        BT_TRY(in_range("height of a view", options->preprocess->height, options->size, options->size));
+        BT_TRY(in_range("width of a view", options->preprocess->width, options->size, options->size));
+    }
     if (options->training) BT_TRY(bt_augment_check(&options->augment));
     if (options->training && options->pictures && !options->drop_last)
         return bt_error(BT_ERR_CONFIG, "loader: pictures come in whole batches; set drop_last");
@@ -50,6 +55,17 @@ static bt_status check_options(const bt_loader_options *options) {
     }
     BT_TRY(in_range("start_epoch", options->start_epoch, 0, INT32_MAX));
     return in_range("start_batch", options->start_batch, 0, bt_loader_batches(options) - 1);
+}
+
+int64_t bt_loader_jpeg_side(const bt_loader_options *o) {
+    if (o->training) {
+        /* A crop of area a and ratio r has sides sqrt(a r) and sqrt(a / r); a square picture has the smallest ones. */
+        double ratio = fmin(fmin(o->augment.ratio[0], 1 / o->augment.ratio[1]), 1);
+        return (int64_t)ceil((double)o->size / sqrt(o->augment.scale[0] * ratio));
+    }
+    if (!o->preprocess) return o->resize;
+    if (o->preprocess->mode == BT_RESIZE_NONE) return BT_SIDE_LAST; /* never smaller */
+    return o->preprocess->resize_height > o->preprocess->resize_width ? o->preprocess->resize_height : o->preprocess->resize_width;
 }
 
 /* ---- threads ---- */
@@ -325,6 +341,7 @@ bt_status bt_loader_new(const bt_loader_options *options, bt_loader **out) {
     loader->options = *options;
     /* Images of a pack are evaluation crops already: no second crop. */
     if (options->set->pack && options->set->pack->images) loader->options.resize = options->size;
+    if (options->jpeg_scale) loader->options.image.jpeg_side = bt_loader_jpeg_side(&loader->options);
     loader->batches = bt_loader_batches(options);
     loader->view_bytes = options->size * options->size * 3;
     loader->order_epoch = -1;

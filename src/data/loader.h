@@ -26,6 +26,7 @@
 #define BITTERN_DATA_LOADER_H
 
 #include "data/dataset.h"
+#include "data/preprocess.h"
 #include "data/sampler.h"
 #include "data/transform.h"
 #include "tensor/backend.h"
@@ -45,6 +46,7 @@ typedef struct bt_loader_options {
     bt_augment augment; /**< training */
     int64_t resize;     /**< evaluation: shorter side before the centre crop, at least S */
     bt_filter filter;   /**< evaluation: of the resizing */
+    const bt_preprocess *preprocess; /**< evaluation: how views are made instead, squares of S; borrowed. NULL: by resize and filter */
     bool pictures;      /**< training with drop_last: pictures and records instead of views */
     bool drop_last;     /**< leave out an epoch's last batch if it is short */
     bool skip_damaged;
@@ -53,7 +55,8 @@ typedef struct bt_loader_options {
     size_t cache_bytes;               /**< decoded pictures are kept up to this; 0: none */
     int64_t epochs;                   /**< epochs from the first to the last, 0: without end */
     int64_t start_epoch, start_batch; /**< where to begin */
-    bt_image_limits limits;           /**< of one file; zeroed: the defaults */
+    bt_image_options image;           /**< how a file is read; zeroed: the defaults */
+    bool jpeg_scale;                  /**< JPEG files are decoded no larger than needed (bt_loader_jpeg_side); pixels differ */
     bt_device *device;                /**< batches lie in host memory that its uploads read fast; NULL: in ordinary memory */
 } bt_loader_options;
 
@@ -76,6 +79,10 @@ typedef struct bt_loader_times {
 } bt_loader_times;
 
 typedef struct bt_loader bt_loader;
+
+/** The shorter side that jpeg_scale asks of a JPEG: evaluation: that of the resizing; training: so many pixels that no random crop
+ *  is enlarged for it. */
+int64_t bt_loader_jpeg_side(const bt_loader_options *options);
 
 /** Starts the threads. BT_ERR_CONFIG for an option out of range, BT_ERR_MEMORY. */
 bt_status bt_loader_new(const bt_loader_options *options, bt_loader **out) BT_MUST_CHECK;

@@ -46,7 +46,7 @@ static bool find_stored(const bt_dataset *set, int64_t sample, bt_image *out) {
 
 static bt_status decode(loader_worker *worker, int64_t sample, const void *content, size_t bytes, const char *name, bt_image *out, bool *owned) {
     double start = bt_clock_seconds();
-    bt_status status = bt_image_decode(content, bytes, name, &worker->loader->options.limits, out);
+    bt_status status = bt_image_decode(content, bytes, name, &worker->loader->options.image, out);
     worker->times.decode_seconds += bt_clock_seconds() - start;
     BT_TRY(status);
     worker->times.decoded++;
@@ -67,7 +67,7 @@ static bt_status get_picture(loader_worker *worker, int64_t sample, bt_image *ou
         return bt_error(BT_ERR_IO, "%s: the path of a picture has more than %zu bytes", loader->options.set->name,
                         sizeof path - 1);
     }
-    size_t limit = loader->options.limits.file_bytes ? loader->options.limits.file_bytes : BT_IMAGE_FILE_BYTES, bytes;
+    size_t limit = loader->options.image.file_bytes ? loader->options.image.file_bytes : BT_IMAGE_FILE_BYTES, bytes;
     double start = bt_clock_seconds();
     BT_TRY(bt_file_read(path, limit, &content, &bytes));
     worker->times.read_seconds += bt_clock_seconds() - start;
@@ -89,19 +89,28 @@ static void choose_view(const bt_loader *loader, const bt_image *image, int64_t 
     }
 }
 
+static bool by_preprocess(const bt_loader_options *o) {
+    return !o->training && o->preprocess && !(o->set->pack && o->set->pack->images); /* images of a pack are crops already */
+}
+
 static bt_status make_views(loader_worker *worker, const bt_image *image, batch_slots *batch, int64_t n,
                             int64_t sample) {
     const bt_loader *loader = worker->loader;
     const bt_loader_options *options = &loader->options;
     for (int64_t v = 0; v < options->views; v++) {
         int64_t row = v * options->batch + n, id = sample | v << 32;
+        uint8_t *pixels = batch->images + row * loader->view_bytes;
+        batch->ids[row] = id;
+        if (by_preprocess(options)) {
+            bt_status status = bt_preprocess_run(options->preprocess, &worker->resampler, image->pixels, image->height, image->width, pixels);
+            if (status != BT_OK) return bt_error_prefix(status, "%s", options->set->paths[sample]);
+            continue;
+        }
         bt_view view;
         bt_colour colour;
         choose_view(loader, image, batch->draws[n], id, &view, &colour);
-        uint8_t *pixels = batch->images + row * loader->view_bytes;
         BT_TRY(bt_resample(&worker->resampler, image->pixels, image->height, image->width, &view, pixels));
         BT_TRY(bt_colour_apply(&worker->colour, &colour, pixels, options->size, options->size));
-        batch->ids[row] = id;
     }
     return BT_OK;
 }

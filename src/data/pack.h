@@ -20,6 +20,8 @@
 #include "data/dataset.h"
 #include "pixels/view.h"
 
+#include <bittern/image.h>
+
 #define BT_PACK_VERSION 1
 
 typedef struct bt_pack {
@@ -47,6 +49,7 @@ typedef struct bt_pack_options {
     const char *path;
     int64_t size, resize; /**< of bt_view_center: images are its crop */
     bt_filter filter;     /**< of the resampling */
+    bt_orientation orientation; /**< of the files, where images are stored */
     bool keep_encoded;    /**< the files as they are instead */
     int threads;
     bool (*stop)(void); /**< asked now and then; true ends with BT_ERR_INTERRUPTED. May be NULL */

@@ -122,6 +122,7 @@ static bt_status fill_images(bt_h5_writer *w, const bt_dataset *set, const bt_pa
     if (!samples) return BT_ERR_MEMORY;
     bt_loader_options options = crops(set, samples, o->threads, o->size, o->resize);
     options.filter = o->filter;
+    options.image.orientation = o->orientation;
     bt_status status = bt_loader_new(&options, &loader);
     while (status == BT_OK) {
         bt_batch batch;

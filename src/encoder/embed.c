@@ -94,6 +94,7 @@ static bt_status load_and_run(embedding *e, double *wait_seconds) {
     for (int64_t i = 0; i < e->sources.set.count; i++) samples[i] = i;
     bt_loader_options o = {.set = &e->sources.set, .samples = samples, .count = e->sources.set.count, .batch = e->engine.batch,
                            .size = e->engine.info.vit.image, .views = 1, .resize = e->engine.info.resize, .filter = e->engine.info.filter, .skip_damaged = e->o->skip_damaged,
+                           .image = {.orientation = e->engine.info.orientation},
                            .threads = e->o->loader_threads, .ahead = 3, .epochs = 1, .start_batch = e->state.done / e->engine.batch};
     bt_loader *loader = NULL;
     bt_status status = bt_loader_new(&o, &loader);

@@ -40,8 +40,9 @@ static bool wanted(const embedding *e, int file) {
 
 /** Everything that decides the bits of the files and what they become, in one line. */
 static void describe(const embedding *e, bt_text *out) {
-    bt_text_append(out, "model %08x, pictures %08x (%" PRId64 "), size %d of %d %d, batch %d, device %s, dtype %s, threads %d,%s%s%s damaged %s%s",
+    bt_text_append(out, "model %08x, pictures %08x (%" PRId64 "), size %d of %d %d%s, batch %d, device %s, dtype %s, threads %d,%s%s%s damaged %s%s",
                    (unsigned)e->engine.crc, (unsigned)e->sources.crc, e->sources.set.count, e->engine.info.vit.image, e->engine.info.resize, (int)e->engine.info.filter,
+                   e->engine.info.orientation == BT_ORIENTATION_APPLY ? " upright" : "",
                    e->engine.batch, e->o->engine.device, e->o->engine.dtype == BT_BF16 ? "bf16" : "f32", e->o->engine.threads,
                    e->o->skip_embeddings ? "" : " embeddings,", e->o->codes ? " codes," : "", e->o->logits ? " logits," : "",
                    e->o->skip_damaged ? "skipped" : "fatal", bt_embed_is_hdf5(e->o) ? ", HDF5" : "");

@@ -174,7 +174,8 @@ bt_status bt_encoder_prepare(const bt_encoder *e, const uint8_t *pixels, int64_t
 
 bt_status bt_encoder_prepare_file(const bt_encoder *e, const char *path, uint8_t *out) {
     bt_image image;
-    BT_TRY(bt_image_load(path, NULL, &image));
+    const bt_image_options options = {.orientation = e->engine.info.orientation};
+    BT_TRY(bt_image_load(path, &options, &image));
     bt_status status = bt_encoder_prepare(e, image.pixels, image.height, image.width, out);
     bt_image_free(&image);
     return status;

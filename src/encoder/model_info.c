@@ -57,6 +57,7 @@ static void write_tower(bt_json_writer *w, const bt_model_info *i) {
     bt_json_member_string(w, "interpolation", filters[i->filter]);
     put_three(w, "mean", c->mean);
     put_three(w, "std", c->std);
+    if (i->orientation == BT_ORIENTATION_APPLY) bt_json_member_string(w, "orientation", "apply");
     bt_json_end(w);
 }
 
@@ -151,6 +152,13 @@ static bt_status read_preprocess(const bt_json_value *root, bt_model_info *i) {
     if (filter == 2)
         return bt_error(BT_ERR_UNSUPPORTED, "%s: interpolation \"%s\"; this program knows bilinear and bicubic", bt_json_name(p->document), interpolation);
     i->filter = (bt_filter)filter;
+    if (bt_json_find(p, "orientation")) {
+        char orientation[32];
+        BT_TRY(get_name(p, "orientation", orientation, sizeof orientation));
+        if (strcmp(orientation, "apply") != 0 && strcmp(orientation, "ignore") != 0)
+            return bt_error(BT_ERR_UNSUPPORTED, "%s: orientation \"%s\"; this program knows ignore and apply", bt_json_name(p->document), orientation);
+        i->orientation = strcmp(orientation, "apply") == 0 ? BT_ORIENTATION_APPLY : BT_ORIENTATION_IGNORE;
+    }
     BT_TRY(get_three(p, "mean", -1e3, i->vit.mean));
     return get_three(p, "std", 1e-6, i->vit.std);
 }

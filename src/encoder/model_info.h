@@ -3,7 +3,8 @@
  *
  *   {"version": 2, "kind": "model" or "adapter", "bittern": "0.1.0", "step": 1200,
  *    "tower":      as nn/vit_json.h has it,
- *    "preprocess": {"resize": 224, "crop": 224, "interpolation": "bilinear" or "bicubic", "mean": [..3], "std": [..3]},
+ *    "preprocess": {"resize": 224, "crop": 224, "interpolation": "bilinear" or "bicubic", "mean": [..3], "std": [..3],
+ *                   "orientation": "apply"},                                              left out: EXIF orientation is ignored
  *    "method":     {"name": "crovca", "bits": 32, "head": "small", "classes": 0},
  *    "adapter":    {"targets": "q,v", "rank": 16, "alpha": 16, "tower_crc32c": 1234}}                      kind "adapter" only
  *
@@ -16,6 +17,8 @@
 #include "method/method.h"
 #include "pixels/view.h"
 
+#include <bittern/image.h>
+
 #define BT_MODEL_INFO_KEY "bittern" /**< of the metadata */
 
 typedef struct bt_model_info {
@@ -27,6 +30,7 @@ typedef struct bt_model_info {
     bt_lora_config lora;
     int resize;               /**< pixels of the shorter side before the centre crop */
     bt_filter filter;         /**< of that resizing */
+    bt_orientation orientation; /**< of picture files */
     int64_t step;             /**< of training; 0: not known */
     bool adapter_file;        /**< the file has adapters and head, and needs the tower from elsewhere */
     uint32_t tower_crc;       /**< of the tower's f32 values that belong to an adapter file (bt_model_tower_crc) */

@@ -115,6 +115,7 @@ static bt_status declare_run(const bt_run_config *config, const tensor_files *fi
     BT_TRY(bt_lora_parse_targets(c.adapter.targets, &info->lora.targets));
     info->resize = c.data.resize ? c.data.resize : info->vit.image;
     info->filter = (bt_filter)c.data.interpolation;
+    info->orientation = (bt_orientation)c.data.orientation;
     snprintf(info->tower, sizeof info->tower, "%s", c.model.name);
     snprintf(info->targets, sizeof info->targets, "%s", c.adapter.targets);
     return BT_OK;

@@ -150,7 +150,7 @@ static bt_status walk(making *m, const char *below, int32_t label, int depth) {
 static bt_status open_folder(making *m) {
     m->set.base = m->set.name;
     BT_TRY(walk(m, "", -1, 0));
-    if (!m->set.count) return bt_error(BT_ERR_FORMAT, "%s: no .png, .jpg, .jpeg or .ppm file below it", m->set.name);
+    if (!m->set.count) return bt_error(BT_ERR_FORMAT, "%s: no " BT_IMAGE_ENDINGS " file below it", m->set.name);
     return finish(m);
 }
 
@@ -182,7 +182,7 @@ static bt_status read_lines(making *m, const char *list, char *content, size_t b
         if (length && at[length - 1] == '\r') at[length - 1] = 0;
         number++;
         if (*at && !bt_image_named(at))
-            return bt_error(BT_ERR_FORMAT, "%s:%" PRId64 ": \"%.80s\" is no .png, .jpg, .jpeg or .ppm file; labels take a table with a header (docs/data.md)",
+            return bt_error(BT_ERR_FORMAT, "%s:%" PRId64 ": \"%.80s\" is no " BT_IMAGE_ENDINGS " file; labels take a table with a header (docs/data.md)",
                             list, number, at);
         if (*at) BT_TRY(add(m, at, -1));
         at = next;

@@ -30,8 +30,11 @@ static int64_t read_number(const unsigned char *content, size_t bytes, size_t *a
     return i == first || i - first > 7 ? -1 : value;
 }
 
-bt_status bt_ppm_decode(const unsigned char *content, size_t bytes, const char *name, const bt_image_limits *limits,
-                        bt_image *out) {
+bt_status bt_ppm_decode(const bt_image_file *file, bt_image *out, int *orientation) {
+    (void)orientation; /* the format has none */
+    const unsigned char *content = file->content;
+    const char *name = file->name;
+    size_t bytes = file->bytes;
     static const char *const what[3] = {"width", "height", "maxval"};
     int64_t number[3];
     size_t at = 2;
@@ -45,7 +48,7 @@ bt_status bt_ppm_decode(const unsigned char *content, size_t bytes, const char *
     if (number[2] != 255) {
         return bt_error(BT_ERR_FORMAT, "%s: the PPM's maxval is %" PRId64 "; only 255 is read", name, number[2]);
     }
-    BT_TRY(bt_image_check_size(name, number[1], number[0], limits));
+    BT_TRY(bt_image_check_size(file, number[1], number[0]));
     if (at >= bytes || !is_space(content[at])) {
         return bt_error(BT_ERR_FORMAT, "%s: damaged PPM image: no white space behind maxval at byte %zu", name, at);
     }

@@ -13,6 +13,7 @@ static const char *const damaged[] = {"fatal", "skip", NULL};
 static const char *const samplers[] = {"shuffle", "class_balanced", "long_tail", NULL};
 static const char *const formats[] = {"auto", "folder", "manifest", "lists", "pack", NULL};
 static const char *const filters[] = {"bilinear", "bicubic", NULL};
+static const char *const orientations[] = {"ignore", "apply", NULL};
 static const char *const recompute[] = {"none", "cheap", "blocks", NULL};
 
 static const char *const bests[] = {"auto", "map_binary", "map_continuous", "accuracy", "loss", NULL}; /* bt_best */
@@ -94,6 +95,8 @@ static const bt_option data_options[] = {
     BT_OPTION_INT(bt_data_section, cache_mb, "256", 0, 1e6, "decoded images kept in memory"),
     BT_OPTION_INT(bt_data_section, resize, "0", 0, 8192, "evaluation: pixels of the shorter side before the centre crop; 0: model.image"),
     BT_OPTION_ENUM(bt_data_section, interpolation, "bilinear", filters, "of that resizing"),
+    BT_OPTION_ENUM(bt_data_section, orientation, "ignore", orientations, "of EXIF and XMP: PIL and the libraries of published models ignore it; apply: pictures are turned upright"),
+    BT_OPTION_BOOL(bt_data_section, jpeg_scale, "false", "JPEG is decoded at the eighth of its size that is just enough: faster, and pixels differ from PIL's"),
 };
 static const bt_option augment_options[] = {
     BT_OPTION_DOUBLE(bt_augment_section, scale_min, "0.4", 0.01, 1, "smallest share of the picture in a random crop"),

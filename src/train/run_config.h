@@ -49,6 +49,8 @@ typedef struct bt_data_section {
     int damaged; /**< 0 fatal, 1 skip */
     int loader_threads, ahead, cache_mb, resize;
     int interpolation; /**< bt_filter */
+    int orientation;   /**< bt_orientation */
+    bool jpeg_scale;
 } bt_data_section;
 
 typedef struct bt_augment_section {

@@ -134,7 +134,7 @@ bt_status bt_setup_open(bt_setup *out, const bt_run_config *c) {
                                       .views = c->method.views,
                                       .sampler = {(bt_sampling)c->data.sampler, c->data.per_class, c->data.tail_power}, .augment = augment_of(&c->augment),
                                       .resize = c->data.resize ? c->data.resize : size, .filter = (bt_filter)c->data.interpolation, .pictures = c->augment.in_step, .drop_last = true, .skip_damaged = c->data.damaged == 1,
-                                      .threads = c->data.loader_threads, .ahead = c->data.ahead, .cache_bytes = (size_t)c->data.cache_mb << 20};
+                                      .threads = c->data.loader_threads, .ahead = c->data.ahead, .image = {.orientation = (bt_orientation)c->data.orientation}, .jpeg_scale = c->data.jpeg_scale, .cache_bytes = (size_t)c->data.cache_mb << 20};
     return BT_OK;
 }
 

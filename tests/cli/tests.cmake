@@ -7,6 +7,7 @@ if(BITTERN_WITH_YAML)
           help
           in_step
           pack
+          pictures
           plan
           quickstart
           recipes

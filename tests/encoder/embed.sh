@@ -70,12 +70,12 @@ check "DeepHash's list: several labels, a picture once" $?
 cmp -s <(tail -c 256 mixed.npy) <(tail -c 384 list.npy | head -c 256)
 check "a list with absolute and relative paths: the same pictures, the same bits" $?
 printf 'ring/00001.png\nring.txt\n' >bad.txt
-answer "a line that is no picture" 5 'bad.txt:2: "ring.txt" is no .png, .jpg, .jpeg or .ppm file' embed run bad.txt x.npy
+answer "a line that is no picture" 5 'bad.txt:2: "ring.txt" is no .png, .jpg, .jpeg, .ppm, .webp, .tif or .tiff file' embed run bad.txt x.npy
 : >bad.txt
 answer "an empty list" 5 "neither a table" embed run bad.txt x.npy
 answer "a picture in place of a folder" 2 "give its folder, or a list" embed run pictures/ring/00001.png x.npy
 mkdir nothing
-answer "a folder without pictures" 5 "no .png, .jpg, .jpeg or .ppm file below it" embed run nothing x.npy
+answer "a folder without pictures" 5 "no .png, .jpg, .jpeg, .ppm, .webp, .tif or .tiff file below it" embed run nothing x.npy
 
 # Damaged pictures.
 cp -r pictures damaged && head -c 60 pictures/disc/00003.png >damaged/disc/00003.png && : >damaged/ring/00015.png

@@ -53,7 +53,7 @@ END
 [ "$(wc -l <numbers.txt)" = 32 ] && "$cc" bits.c -o bits && ./bits <numbers.txt | cmp - <(tail -c $((32 * 4)) one.npy)
 check "the embedding is that of bittern embed, bit for bit" $?
 ./encode model.safetensors small.yaml >/dev/null 2>log
-[ $? -eq 5 ] && grep -q 'encode: small.yaml: not a PNG, JPEG or PPM' log
+[ $? -eq 5 ] && grep -q 'encode: small.yaml: not a PNG, JPEG, WebP, TIFF or PPM' log
 code=$?
 check "a file that is no picture: $(cat log)" $code
 ./encode nothing.safetensors x.png >/dev/null 2>log

@@ -63,6 +63,18 @@ def pictures():
     put("jpeg", "progressive.jpg", saved(picture("RGB", 17, 11), "JPEG", quality=40, progressive=True))
     put("jpeg", "restarts.jpg", saved(picture("RGB", 33, 17), "JPEG", quality=20, restart_marker_blocks=1))
     put("jpeg", "comment.jpg", saved(picture("L", 1, 1), "JPEG", quality=20, comment=b"one pixel"))
+    turned = b"Exif\0\0II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\6\0\0\0\0\0\0\0"
+    put("jpeg", "exif.jpg", saved(picture("RGB"), "JPEG", quality=30, exif=turned))
+    put("png", "exif.png", saved(picture("RGB"), "PNG", exif=turned))
+    put("webp", "lossy.webp", saved(picture("RGB", 17, 11), "WEBP", quality=30, exif=turned))
+    put("webp", "lossless.webp", saved(picture("RGB"), "WEBP", lossless=True, xmp=b'<a tiff:Orientation="3">'))
+    put("webp", "alpha.webp", saved(picture("RGBA"), "WEBP", quality=20))
+    put("webp", "alpha_lossless.webp", saved(picture("RGBA"), "WEBP", lossless=True, exact=True))
+    put("webp", "animation.webp", saved(picture("RGB"), "WEBP", save_all=True, append_images=[picture("RGBA")], quality=20))
+    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "images"))
+    import files
+    for name, content in files.few_tiffs():
+        put("tiff", name, content)
     put("ppm", "plain.ppm", b"P6 3 2 255\n" + bytes(range(18)))
     put("ppm", "comment.ppm", b"P6 # two\n# lines\n1\t1 255\nABC")
     for name, content in (("lfs", b"version https://git-lfs.github.com/spec/v1\n"), ("page", b"<html>"), ("gif", b"GIF89a"), ("riff", b"RIFF1234WEBP"),
@@ -88,6 +100,20 @@ def json_files():
     put("checkpoint", "state.json", json.dumps(state))
     put("checkpoint", "other.json", json.dumps({**state, "config": "not an object"}))
     put("checkpoint", "future.json", json.dumps({**state, "version": 99}))
+
+
+def preprocess():
+    half = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.25, 0.5]}
+    image = {"image_mean": half["mean"], "image_std": half["std"]}
+    for crop in ("center", "border", "squash"):
+        put("preprocess", f"timm_{crop}.json", json.dumps({"pretrained_cfg": half | {"input_size": [3, 48, 48], "crop_pct": 0.9, "crop_mode": crop, "interpolation": "bicubic"}}))
+    put("preprocess", "timm_bare.json", json.dumps(half | {"input_size": [3, 40, 56]}))
+    for resize in ("shortest", "longest", "squash"):
+        put("preprocess", f"open_clip_{resize}.json", json.dumps({"model_cfg": {"vision_cfg": {"image_size": [40, 48]}}, "preprocess_cfg": half | {"resize_mode": resize, "fill_color": 9}}))
+    put("preprocess", "bit.json", json.dumps(image | {"image_processor_type": "BitImageProcessor", "size": {"shortest_edge": 50}, "crop_size": {"height": 48, "width": 40}, "resample": 3}))
+    put("preprocess", "clip.json", json.dumps(image | {"feature_extractor_type": "CLIPFeatureExtractor", "size": 48, "crop_size": 60, "do_center_crop": True, "rescale_factor": 0.5}))
+    put("preprocess", "vit.json", json.dumps(image | {"image_processor_type": "ViTImageProcessorFast", "size": {"height": 48, "width": 33}, "resample": 2, "do_pad": None}))
+    put("preprocess", "none.json", json.dumps(image | {"image_processor_type": "CLIPImageProcessor", "do_resize": False, "crop_size": 48, "do_normalize": False}))
 
 
 def safetensors():
@@ -260,6 +286,7 @@ def reports():
 
 pictures()
 json_files()
+preprocess()
 safetensors()
 arrays()
 tables()

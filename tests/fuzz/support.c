@@ -73,9 +73,11 @@ void fuzz_touch(const void *memory, size_t bytes) {
 }
 
 void fuzz_picture(const uint8_t *data, size_t bytes) {
-    const bt_image_limits limits = {.pixels = PICTURE_PIXELS};
+    const bt_image_options options = {.pixels = PICTURE_PIXELS,
+                                      .orientation = bytes % 2 ? BT_ORIENTATION_APPLY : BT_ORIENTATION_IGNORE,
+                                      .jpeg_side = (int64_t)(bytes % 3) * 4};
     bt_image image = {.height = -1};
-    bt_status status = bt_image_decode(data, bytes, "input", &limits, &image);
+    bt_status status = bt_image_decode(data, bytes, "input", &options, &image);
     if (status != BT_OK) {
         FUZZ_CHECK_REFUSED(status);
         FUZZ_CHECK(image.height == -1 && !image.pixels);

@@ -1,8 +1,8 @@
 # Fuzz targets (see fuzz.h). In ctest each runs its corpus and some thousand seeded changes of it; with BITTERN_FUZZ it is a libFuzzer program.
 option(BITTERN_FUZZ "Fuzz targets with libFuzzer (clang)" OFF)
 set(fuzz_dir ${CMAKE_SOURCE_DIR}/tests/fuzz)
-set(fuzz_subjects checkpoint json jsonl label_list manifest model npy override pickle ppm report safetensors weights zip)
-foreach(row "YAML|config" "PNG|png" "JPEG|jpeg" "HDF5|pack")
+set(fuzz_subjects checkpoint json jsonl label_list manifest model npy override pickle ppm preprocess report safetensors weights zip)
+foreach(row "YAML|config" "PNG|png" "JPEG|jpeg" "WEBP|webp" "TIFF|tiff" "HDF5|pack")
   string(REPLACE "|" ";" row "${row}")
   list(GET row 0 feature)
   list(GET row 1 subject)

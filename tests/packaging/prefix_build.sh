@@ -11,7 +11,7 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 work=${1:?prefix_build.sh needs a folder to work in}
 mkdir -p "$(dirname "$work")" && mkdir "$work" && work=$(cd "$work" && pwd)
 arch=$(gcc -print-multiarch)
-wanted=(libdnnl-dev liblapacke-dev libopenblas-serial-dev libyaml-dev libpng-dev libjpeg62-turbo-dev libcairo2-dev libhdf5-dev)
+wanted=(libdnnl-dev liblapacke-dev libopenblas-serial-dev libyaml-dev libpng-dev libjpeg62-turbo-dev libwebp-dev libtiff-dev libcairo2-dev libhdf5-dev)
 
 echo "== packages"
 mkdir "$work/debs" && cd "$work/debs"
@@ -54,14 +54,14 @@ cmake --preset release -DCMAKE_FIND_USE_CMAKE_SYSTEM_PATH=OFF -DBITTERN_CUDA=OFF
     -DCMAKE_INSTALL_PREFIX="$work/installed" >"$work/configure.log" 2>&1 || { tail -n 20 "$work/configure.log"; exit 1; }
 grep -E '^-- bittern:' "$work/configure.log"
 bad=0
-for name in ONEDNN LAPACK PNG JPEG YAML CAIRO HDF5; do grep -q "bittern: $name on" "$work/configure.log" || { echo "FAILED: $name was not found in the prefix"; bad=1; }; done
+for name in ONEDNN LAPACK PNG JPEG WEBP TIFF YAML CAIRO HDF5; do grep -q "bittern: $name on" "$work/configure.log" || { echo "FAILED: $name was not found in the prefix"; bad=1; }; done
 if grep -E '^(DNNL|LAPACKE|pkgcfg_lib)[A-Za-z0-9_]*:[A-Z]*=/usr' build/release/CMakeCache.txt; then echo "FAILED: found in /usr"; bad=1; fi
 cmake --build --preset release -j "$(nproc)" >"$work/build.log" 2>&1 || { tail -n 30 "$work/build.log"; exit 1; }
 cmake --install build/release >"$work/install.log"
 
 echo "== use"
 bin=$work/installed/bin
-for library in dnnl openblas png16 jpeg yaml cairo hdf5_serial; do
+for library in dnnl openblas png16 jpeg webp webpdemux tiff yaml cairo hdf5_serial; do
     ldd "$bin/bittern" | grep "lib$library" | grep -q "=> $prefix/" || { echo "FAILED: lib$library is not the prefix's: $(ldd "$bin/bittern" | grep "lib$library")"; bad=1; }
 done
 (unset LD_LIBRARY_PATH && ldd "$bin/bittern" | grep -q "libdnnl.* => $prefix/") || { echo "FAILED: installed programs do not find the prefix by themselves"; bad=1; }

@@ -99,7 +99,7 @@ static void bad_roots(void **state) {
     scratch_folder("bare");
     scratch_folder("bare/c");
     refused(scratch_path("bare"), BT_ERR_FORMAT,
-            "bare: 1 class folders, but no .png, .jpg, .jpeg or .ppm file in them");
+            "bare: 1 class folders, but no .png, .jpg, .jpeg, .ppm, .webp, .tif or .tiff file in them");
 }
 
 int main(void) {
