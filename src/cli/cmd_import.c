@@ -10,16 +10,18 @@
 #include <string.h>
 
 typedef struct import_flags {
-    const char *out, *config, *prefix, *base;
+    const char *out, *config, *preprocess, *prefix, *base;
     int heads, image, activation;
     double norm_eps;
-    bool map, json;
+    bool shortest, map, json;
 } import_flags;
 
 static const char *const activations[] = {"auto", "gelu", "quick_gelu", NULL};
 static const bt_option import_options[] = {
     BT_OPTION_STRING(import_flags, out, "", "the file that is written, .safetensors; without: the weights are only looked at"),
     BT_OPTION_STRING(import_flags, config, "", "config.json or open_clip_config.json of the model; without: the one beside the weights"),
+    BT_OPTION_STRING(import_flags, preprocess, "", "how pictures are made ready: preprocessor_config.json, open_clip_config.json, timm's config.json; without: the one beside the weights"),
+    BT_OPTION_BOOL(import_flags, shortest, "false", "pictures are resized by their shorter side and cropped, where the configuration squashes or pads them"),
     BT_OPTION_STRING(import_flags, prefix, "", "of the tower's names, where a file holds several, as in teacher.backbone."),
     BT_OPTION_STRING(import_flags, base, "", "for a folder of peft's adapters: the run or .safetensors file that has their tower"),
     BT_OPTION_INT(import_flags, heads, "0", 0, 1024, "of attention; 0: as configuration or publication say"),
@@ -115,11 +117,11 @@ static bt_status import(const bt_arguments *a) {
         return bt_error(BT_ERR_USAGE, "--out %s: the name of the output ends in .safetensors", f->out);
     int written = snprintf(adapters, sizeof adapters, "%s/adapter_config.json", a->operand[0]);
     if (written > 0 && written < (int)sizeof adapters && bt_file_exists(adapters)) return import_adapters(a->operand[0], f);
-    bt_import_options o = {.path = a->operand[0], .config = text_or_none(f->config), .prefix = text_or_none(f->prefix),
+    bt_import_options o = {.path = a->operand[0], .config = text_or_none(f->config), .prefix = text_or_none(f->prefix), .preprocess = text_or_none(f->preprocess), .shortest = f->shortest,
                            .given = {.heads = f->heads, .image = f->image, .activation = f->activation - 1, .norm_eps = f->norm_eps}};
     bt_import_result r;
     bt_status status = bt_import(&o, &r);
-    if (status == BT_OK && *f->out) status = bt_tower_write(&r.vit, r.store, r.family, f->out);
+    if (status == BT_OK && *f->out) status = bt_tower_write(&r, f->out);
     if (f->json && status == BT_OK) status = print_json(&r, f);
     else print_result(status == BT_OK ? stdout : stderr, &r, f, status == BT_OK);
     bt_import_result_free(&r);

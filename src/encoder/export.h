@@ -3,6 +3,7 @@
 #define BITTERN_ENCODER_EXPORT_H
 
 #include "encoder/model_open.h"
+#include "import/import.h"
 #include "import/names.h"
 
 typedef struct bt_export_result {
@@ -21,8 +22,7 @@ bt_status bt_model_export(const bt_model_source *source, bool adapters, bt_expor
 /** Writes what result->info describes: all tensors, or adapters and head; counts them into `result`. */
 bt_status bt_model_write(const bt_model *model, bool adapters, const char *out, bt_export_result *result) BT_MUST_CHECK;
 
-/** Writes a tower without a head, as bittern import makes them: all tensors in f32, kind "model", method "features". `name` is what it was
- *  recognised as. */
-bt_status bt_tower_write(const bt_vit *vit, bt_params *store, const char *name, const char *out) BT_MUST_CHECK;
+/** Writes a tower without a head, as bittern import makes them: all tensors in f32, kind "model", method "features". */
+bt_status bt_tower_write(const bt_import_result *tower, const char *out) BT_MUST_CHECK;
 
 #endif

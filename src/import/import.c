@@ -2,6 +2,7 @@
 #include "import/import.h"
 
 #include "base/memory.h"
+#include "import/pictures.h"
 #include "import/tower.h"
 
 #include <stdio.h>
@@ -225,7 +226,9 @@ static bt_status describe(work *k, const bt_weights *weights) {
     if (*r->prefix) bt_text_append(&r->notes, "prefix \"%s\" taken off\n", r->prefix);
     if (k->source.chunked) bt_text_append(&r->notes, "chunks of blocks laid straight\n");
     if (*file.path) bt_text_append(&r->notes, "read with %s\n", file.path);
-    return bt_import_tower(&k->source, &k->o->given, &file, &r->config, &r->notes);
+    if (!file.image) BT_TRY(bt_import_picture_size(k->o, &file.image));
+    BT_TRY(bt_import_tower(&k->source, &k->o->given, &file, &r->config, &r->notes));
+    return bt_import_pictures(k->o, &k->source, r);
 }
 
 static bt_status run(work *k, const bt_weights *weights) {

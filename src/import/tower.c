@@ -177,7 +177,7 @@ static void decide_image(const bt_import_hints *given, const bt_import_hints *fi
 }
 
 bt_status bt_import_tower(const bt_import_source *s, const bt_import_hints *given, const bt_import_hints *file, bt_vit_config *out, bt_text *notes) {
-    bt_vit_config c = {.mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}};
+    bt_vit_config c = {.image = 0};
     BT_TRY(refuse_variants(s));
     BT_TRY(from_patches(s, &c));
     BT_TRY(from_positions(s, &c));

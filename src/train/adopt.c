@@ -65,12 +65,58 @@ static bt_status adopt_tower(const adoption *a, const bt_vit_config *c) {
     return adopt_float(a, "model.norm_eps", c->norm_eps);
 }
 
-/** The tower of the description; *found false if the file has none. */
-static bt_status read_tower(const char *path, bt_vit_config *out, bool *found) {
+typedef struct pictures {
+    int64_t resize, crop;
+    const char *interpolation; /* of the document */
+    double mean[3], std[3];
+} pictures;
+
+static bt_status read_three(const bt_json_value *object, const char *key, double out[3]) {
+    const bt_json_value *list, *item;
+    BT_TRY(bt_json_get(object, key, BT_JSON_ARRAY, &list));
+    for (size_t k = 0; k < 3; k++) {
+        BT_TRY(bt_json_at(list, k, &item));
+        BT_TRY(bt_json_as_number(item, &out[k]));
+    }
+    return BT_OK;
+}
+
+static bt_status read_pictures(const bt_json_value *root, pictures *out) {
+    const bt_json_value *o;
+    BT_TRY(bt_json_get(root, "preprocess", BT_JSON_OBJECT, &o));
+    BT_TRY(bt_json_get_integer(o, "resize", 1, 8192, &out->resize));
+    BT_TRY(bt_json_get_integer(o, "crop", 1, 4096, &out->crop));
+    BT_TRY(bt_json_get_string(o, "interpolation", &out->interpolation));
+    BT_TRY(read_three(o, "mean", out->mean));
+    return read_three(o, "std", out->std);
+}
+
+/** Three numbers, where the configuration leaves its own. */
+static bt_status adopt_three(const adoption *a, const char *path, const double values[3]) {
+    char text[3][BT_NUMBER_BYTES];
+    const char *const items[] = {text[0], text[1], text[2]};
+    if (strcmp(bt_options_origin(a->options, bt_options_find(a->options, path)), "default") != 0) return BT_OK;
+    for (int k = 0; k < 3; k++) bt_number_write_double(values[k], text[k]);
+    return bt_options_set(a->options, path, (bt_option_text){items, 3}, a->file, a->file);
+}
+
+/** Sizes follow the image's, where that is another than the file's. */
+static bt_status adopt_pictures(const adoption *a, const pictures *p, int image) {
+    char resize[32];
+    snprintf(resize, sizeof resize, "%" PRId64, p->resize * image / p->crop);
+    BT_TRY(adopt(a, "data.resize", resize, true));
+    BT_TRY(adopt(a, "data.interpolation", p->interpolation, true));
+    BT_TRY(adopt_three(a, "model.mean", p->mean));
+    return adopt_three(a, "model.std", p->std);
+}
+
+/** The tower of the description, and its pictures; *found false if the file has none. */
+static bt_status adopt_file(const adoption *a, const bt_run_config *c, const char *path, bt_vit_config *out, bool *found) {
     char name[64];
     bt_safetensors *file;
     bt_json *json = NULL;
     const bt_json_value *tower;
+    pictures p = {.resize = 0};
     BT_TRY(bt_safetensors_open(path, &file));
     const char *text = bt_safetensors_metadata(file, "bittern");
     *found = text != NULL;
@@ -78,6 +124,10 @@ static bt_status read_tower(const char *path, bt_vit_config *out, bool *found) {
     if (json) {
         status = bt_json_get(bt_json_root(json), "tower", BT_JSON_OBJECT, &tower);
         if (status == BT_OK) status = bt_vit_read_json(tower, out, name, sizeof name);
+        if (status == BT_OK) status = read_pictures(bt_json_root(json), &p);
+        if (status != BT_OK) status = bt_error_prefix(status, "model.weights");
+        if (status == BT_OK) status = adopt_tower(a, out);
+        if (status == BT_OK) status = adopt_pictures(a, &p, c->model.image);
         bt_json_free(json);
     }
     bt_safetensors_close(file);
@@ -92,7 +142,5 @@ bt_status bt_run_config_adopt(bt_run_config *c, bt_options *o) {
     char file[1100];
     if (snprintf(file, sizeof file, "%s", c->model.weights) >= (int)sizeof file) return bt_options_error(o, "model.weights", "a path of over %zu bytes", sizeof file - 1);
     if (!bt_file_exists(file)) return BT_OK; /* plans and configurations need no weights; a run says later that they are missing */
-    bt_status status = read_tower(file, &vit, &found);
-    if (status != BT_OK) return bt_error_prefix(status, "model.weights");
-    return found ? adopt_tower(&(adoption){o, file}, &vit) : BT_OK;
+    return adopt_file(&(adoption){o, file}, c, file, &vit, &found);
 }

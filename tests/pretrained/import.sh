@@ -83,7 +83,13 @@ END
     answer "adapters without their tower" 2 "--base TOWER.safetensors --out" import peft_hf
     answer "merged" 0 "2 adapters merged" export adapted merged.safetensors
     answer "the run's tower under timm's names" 0 "merged_timm.safetensors" export adapted merged_timm.safetensors --names timm
-    answer "which is a file that import knows" 0 "recognised: timm" import merged_timm.safetensors --heads 3 --out again.safetensors --image 70
+    echo '{"pretrained_cfg": {"input_size": [3, 70, 70], "crop_pct": 0.875, "interpolation": "bicubic", "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}}' >pictures.json
+    answer "which is a file that import knows, with its pictures" 0 "pictures (pictures.json): shorter side to 80 (bicubic), centre 70 x 70" \
+        import merged_timm.safetensors --heads 3 --out again.safetensors --preprocess pictures.json
+    answer "without a word on pictures there is a warning" 0 "nothing says how pictures are made ready" import merged_timm.safetensors --heads 3
+    sed 's/"crop_pct": 0.875/"crop_pct": 0.875, "crop_mode": "squash"/' pictures.json >squash.json
+    answer "squashed pictures" 7 "pictures are squashed" import merged_timm.safetensors --heads 3 --preprocess squash.json
+    answer "which may be overruled" 0 "pictures (squash.json)" import merged_timm.safetensors --heads 3 --preprocess squash.json --shortest
     answer "embedded" 0 "width 24" embed again.safetensors pictures again.npy --threads 1
     if python_with numpy; then
         "$python" - <<'END'

@@ -150,7 +150,7 @@ static bool import(fixture *f) {
     if (!find_weights(f, path)) return false;
     bt_import_options o = {.path = path, .given = {.heads = heads_of(f), .activation = -1}};
     bt_status status = bt_import(&o, &r);
-    if (status == BT_OK) status = bt_tower_write(&r.vit, r.store, r.family, f->model);
+    if (status == BT_OK) status = bt_tower_write(&r, f->model);
     if (status == BT_OK) check_names(f, path, &r);
     if (status != BT_OK) printf("FAILED %s: %s\n%s", f->name, bt_error_message(), bt_text_get(&r.problems));
     bt_import_result_free(&r);

@@ -1,0 +1,100 @@
+/* Preprocessing of a published tower. */
+#include "import/pictures.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "data/preprocess.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { LIMIT = 16 << 20 }; /* bytes of a configuration */
+
+/** Reads one file; *found false for a config.json without preprocessing (of transformers). */
+static bt_status read_one(const char *path, bool asked, bt_preprocess *out, bool *found) {
+    char *text;
+    size_t bytes;
+    *found = false;
+    BT_TRY(bt_file_read(path, LIMIT, &text, &bytes));
+    bool has = asked || strstr(text, "pretrained_cfg") || strstr(text, "preprocess_cfg") || strstr(text, "image_mean");
+    bt_status status = has ? bt_preprocess_parse(text, bytes, path, out) : BT_OK;
+    bt_memory_free(text);
+    *found = has && status == BT_OK;
+    return status;
+}
+
+static bt_status read_any(const bt_import_options *o, bt_preprocess *out, char path[1100], bool *found) {
+    static const char *const names[] = {"preprocessor_config.json", "open_clip_config.json", "config.json"};
+    const char *slash = strrchr(o->path, '/');
+    *found = false;
+    if (o->preprocess) {
+        snprintf(path, 1100, "%s", o->preprocess);
+        return read_one(path, true, out, found);
+    }
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && !*found; i++) {
+        int written = snprintf(path, 1100, "%.*s%s", slash ? (int)(slash - o->path + 1) : 0, o->path, names[i]);
+        if (written > 0 && written < 1100 && bt_file_exists(path)) BT_TRY(read_one(path, false, out, found));
+    }
+    return BT_OK;
+}
+
+bt_status bt_import_picture_size(const bt_import_options *o, int *out) {
+    bt_preprocess p;
+    char path[1100];
+    bool found;
+    BT_TRY(read_any(o, &p, path, &found));
+    *out = found && p.height == p.width ? p.height : 0;
+    return BT_OK;
+}
+
+static bt_status check_mode(const bt_import_options *o, const bt_preprocess *p, const char *path) {
+    static const char *const modes[] = {[BT_RESIZE_SHORTEST] = "by the shorter side", [BT_RESIZE_LONGEST] = "by the longer side and padded", [BT_RESIZE_SQUASH] = "squashed",
+                                        [BT_RESIZE_NONE] = "not resized"};
+    if (o->shortest || (p->mode == BT_RESIZE_SHORTEST && p->height == p->width && p->resize_height == p->resize_width && p->resize_height >= p->height)) return BT_OK;
+    return bt_error(BT_ERR_UNSUPPORTED, "%s: pictures are %s to %d x %d, then %d x %d of them taken; this program resizes the shorter side and takes a square from the centre. --shortest "
+                                        "does that with the file's size, filter, mean and deviation", path, modes[p->mode], p->resize_width, p->resize_height, p->width, p->height);
+}
+
+static void take(const bt_preprocess *p, bt_import_result *r) {
+    int crop = p->height, resize = p->mode == BT_RESIZE_SHORTEST ? p->resize_height : crop;
+    if (resize < crop) resize = crop;
+    r->resize = (int)((int64_t)resize * r->config.image / crop);
+    r->filter = p->filter;
+    bt_preprocess_unit(p, r->config.mean, r->config.std);
+}
+
+/** Resize 256, crop 224 for DINOv2 (its evaluation) and torchvision's first weights; ImageNet's mean and deviation. */
+static void take_published(const bt_import_source *s, bt_import_result *r) {
+    static const float mean[3] = {0.485f, 0.456f, 0.406f}, std[3] = {0.229f, 0.224f, 0.225f};
+    bool hub = strstr(s->family->name, "hub") != NULL, torchvision = strstr(s->family->name, "torchvision") != NULL;
+    memcpy(r->config.mean, mean, sizeof mean);
+    memcpy(r->config.std, std, sizeof std);
+    r->resize = hub || torchvision ? (int)((int64_t)r->config.image * 256 / 224) : r->config.image;
+    r->filter = torchvision ? BT_FILTER_BILINEAR : BT_FILTER_BICUBIC;
+    if (hub || torchvision) {
+        bt_text_append(&r->notes, "pictures: shorter side to %d (%s), centre, ImageNet's mean and deviation: as published for this family\n", r->resize,
+                       torchvision ? "bilinear" : "bicubic");
+        return;
+    }
+    bt_text_append(&r->notes, "pictures: ImageNet's mean and deviation are assumed: no configuration says otherwise\n");
+    bt_log_warn("nothing says how pictures are made ready for this tower: ImageNet's mean and deviation are assumed. Bring preprocessor_config.json, open_clip_config.json or timm's "
+                "config.json (--preprocess FILE)");
+}
+
+bt_status bt_import_pictures(const bt_import_options *o, const bt_import_source *s, bt_import_result *r) {
+    bt_preprocess p;
+    char path[1100];
+    bool found;
+    BT_TRY(read_any(o, &p, path, &found));
+    if (!found) {
+        take_published(s, r);
+        return BT_OK;
+    }
+    BT_TRY(check_mode(o, &p, path));
+    take(&p, r);
+    bt_text_append(&r->notes, "pictures (%s): ", path);
+    BT_TRY(bt_preprocess_describe(&p, &r->notes));
+    bt_text_append(&r->notes, "\n");
+    return BT_OK;
+}
