@@ -36,6 +36,11 @@ static const struct {
 #else
     {"hdf5", false, "packs, embeddings in HDF5", "packs and embeddings in HDF5", "libhdf5-dev"},
 #endif
+#ifdef BITTERN_WITH_CURL
+    {"curl", true, "fetching weights", "fetching weights", "libcurl4-openssl-dev and libssl-dev"},
+#else
+    {"curl", false, "fetching weights", "fetching weights", "libcurl4-openssl-dev and libssl-dev"},
+#endif
 };
 enum { LIBRARIES = sizeof libraries / sizeof libraries[0] };
 
