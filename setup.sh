@@ -2,7 +2,7 @@
 # Installs what a Debian 12 lacks to build and test Bittern: once, quietly. Does nothing when all is there.
 set -euo pipefail
 packages=(gcc g++ cmake ninja-build pkg-config python3 libdnnl-dev libopenblas-serial-dev liblapacke-dev
-          libyaml-dev libpng-dev libjpeg62-turbo-dev libwebp-dev libtiff-dev libcairo2-dev libhdf5-dev zlib1g-dev libcmocka-dev libboost-context-dev "$@")
+          libyaml-dev libpng-dev libjpeg62-turbo-dev libwebp-dev libtiff-dev libcairo2-dev libhdf5-dev zlib1g-dev libcurl4-openssl-dev libssl-dev libcmocka-dev libboost-context-dev "$@")
 missing=()
 for package in "${packages[@]}"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")

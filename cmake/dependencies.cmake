@@ -99,12 +99,13 @@ endif()
 bittern_feature(LAPACK bittern_lapack "liblapacke-dev and libopenblas-serial-dev")
 
 if(NOT PkgConfig_FOUND)
-  message(STATUS "bittern: pkg-config was not found; libpng, libjpeg, libwebp, libtiff, libyaml, cairo, HDF5 and zlib are found by nothing else")
+  message(STATUS "bittern: pkg-config was not found; libpng, libjpeg, libwebp, libtiff, libyaml, cairo, HDF5, zlib and libcurl are found by nothing else")
 endif()
 # libtiff 4.5 is the first whose messages and limits belong to one open file: older ones share them between threads.
 foreach(row "PNG|libpng|libpng-dev" "JPEG|libjpeg|libjpeg62-turbo-dev" "WEBP|libwebp,libwebpdemux|libwebp-dev"
         "TIFF|libtiff-4>=4.5|libtiff-dev (4.5 or newer)" "YAML|yaml-0.1|libyaml-dev" "CAIRO|cairo|libcairo2-dev"
-        "HDF5|hdf5|libhdf5-dev" "ZLIB|zlib|zlib1g-dev")
+        "HDF5|hdf5|libhdf5-dev" "ZLIB|zlib|zlib1g-dev"
+        "CURL|libcurl,libcrypto|libcurl4-openssl-dev and libssl-dev")
   string(REPLACE "|" ";" row "${row}")
   list(GET row 0 name)
   list(GET row 1 modules)

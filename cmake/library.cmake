@@ -72,11 +72,26 @@ target_link_options(bittern PRIVATE LINKER:--version-script=${CMAKE_SOURCE_DIR}/
 set_target_properties(bittern PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0
   LINK_DEPENDS ${CMAKE_SOURCE_DIR}/src/exports.map)
 
+# Fetching weights is the command's alone: programs that link the library are not given libcurl with it. Without libcurl one file says so
+# in place of those that need it.
+file(GLOB fetch_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/fetch/*.c)
+if(BITTERN_WITH_CURL)
+  list(FILTER fetch_sources EXCLUDE REGEX "/transfer_absent\\.c$")
+else()
+  list(FILTER fetch_sources EXCLUDE REGEX "/(address|digest|headers|transfer)\\.c$")
+endif()
+add_library(bittern_fetch OBJECT ${fetch_sources})
+target_link_libraries(bittern_fetch PUBLIC bittern_flags)
+if(BITTERN_WITH_CURL)
+  target_compile_definitions(bittern_fetch PUBLIC BITTERN_WITH_CURL)
+  target_link_libraries(bittern_fetch PUBLIC PkgConfig::BITTERN_PC_CURL)
+endif()
+
 # The commands link the objects themselves: one file to copy, nothing to install.
 file(GLOB cli_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/cli/*.c)
 add_executable(bittern-cli ${cli_sources} ${cuda_objects})
 set_target_properties(bittern-cli PROPERTIES OUTPUT_NAME bittern)
-target_link_libraries(bittern-cli PRIVATE bittern_objects)
+target_link_libraries(bittern-cli PRIVATE bittern_objects bittern_fetch)
 file(GLOB bench_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/benchmarks/*.c)
 add_executable(bittern-bench ${bench_sources} ${cuda_objects})
 target_link_libraries(bittern-bench PRIVATE bittern_objects)

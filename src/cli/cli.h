@@ -23,7 +23,7 @@ typedef struct bt_command {
 
 extern const bt_command bt_command_train, bt_command_eval, bt_command_config, bt_command_inspect, bt_command_doctor,
     bt_command_demo, bt_command_hash, bt_command_fen, bt_command_embed, bt_command_export, bt_command_pack,
-    bt_command_report, bt_command_import;
+    bt_command_report, bt_command_import, bt_command_fetch;
 
 /** Parses `argv` (without the command's name) and runs the command. --flag value, --flag=value; a flag of a bool stands
  * alone. BT_ERR_USAGE names the argument that does not fit. */

@@ -51,6 +51,11 @@ static const struct {
 #else
     {"zlib", false, "compressed .npz", "reading compressed .npz", "zlib1g-dev"},
 #endif
+#ifdef BITTERN_WITH_CURL
+    {"curl", true, "fetching weights", "fetching weights", "libcurl4-openssl-dev and libssl-dev"},
+#else
+    {"curl", false, "fetching weights", "fetching weights", "libcurl4-openssl-dev and libssl-dev"},
+#endif
 };
 enum { LIBRARIES = sizeof libraries / sizeof libraries[0] };
 

@@ -11,7 +11,7 @@
 
 static const bt_command *const commands[] = {&bt_command_train,  &bt_command_eval,    &bt_command_report,
                                              &bt_command_embed,  &bt_command_export,  &bt_command_hash,    &bt_command_import,
-                                             &bt_command_pack,   &bt_command_fen,     &bt_command_config,
+                                             &bt_command_fetch,  &bt_command_pack,   &bt_command_fen,     &bt_command_config,
                                              &bt_command_inspect, &bt_command_doctor, &bt_command_demo};
 enum { COUNT = sizeof commands / sizeof commands[0] };
 

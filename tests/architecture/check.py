@@ -13,7 +13,7 @@ import pathlib, re, shutil, subprocess, sys, tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FLOOR = {"base": 0, "tensor": 1, "formats": 1, "pixels": 1, "cpu": 2, "cuda": 2, "program": 3, "nn": 4, "loss": 4, "data": 4, "retrieval": 4,
-         "report": 4, "fen": 4, "decision": 4, "method": 5, "train": 6, "import": 6, "encoder": 7, "cli": 8}
+         "report": 4, "fen": 4, "decision": 4, "fetch": 4, "method": 5, "train": 6, "import": 6, "encoder": 7, "cli": 8}
 # Modules of one floor that may use each other; all others are apart.
 FRIENDS = {frozenset(("nn", "loss")), frozenset(("tensor", "formats"))}
 PUBLIC = {"status": "base", "random": "base", "tensor": "tensor", "positions": "tensor", "safetensors": "formats", "image": "formats", "params": "program",
