@@ -53,7 +53,9 @@ static inline unsigned char *pil_pixels(const char *path, size_t bytes) {
              "'wb').write(Image.open('%s').convert('RGB').tobytes())\""
              " 2>/dev/null",
              out, path);
-    if (system("/usr/bin/python3 -c 'import PIL' 2>/dev/null") != 0) {
+    static int absent = -1; /* a Python takes long to start */
+    if (absent < 0) absent = system("/usr/bin/python3 -c 'import PIL' 2>/dev/null") != 0;
+    if (absent) {
         print_message("comparison with PIL skipped: /usr/bin/python3 has no PIL (python3-pil)\n");
         return NULL;
     }
