@@ -142,7 +142,9 @@ static void test_descriptions_that_do_not_fit(void **state) {
         const char *from, *to, *text;
         bt_status status;
     } cases[] = {
-        {"\"version\":1", "\"version\":2", "version 2 of the description; this program reads 1", BT_ERR_UNSUPPORTED},
+        {"\"version\":2", "\"version\":3", "version 3 of the description; this program reads 2", BT_ERR_UNSUPPORTED},
+        {"\"activation\":\"gelu\"", "\"activation\":\"tanh\"", "\"activation\" is \"tanh\", which this program does not know", BT_ERR_UNSUPPORTED},
+        {"\"qkv_bias\":true", "\"qkv_bias\":1", "qkv_bias", BT_ERR_FORMAT},
         {"\"kind\":\"adapter\"", "\"kind\":\"onnx\"", "kind \"onnx\"", BT_ERR_UNSUPPORTED},
         {"\"image\":8", "\"image\":9", "must be a multiple of model.patch", BT_ERR_CONFIG},
         {"\"image\":8", "\"image\":4097", "4097", BT_ERR_FORMAT},
