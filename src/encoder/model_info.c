@@ -30,7 +30,7 @@ static double adapter_elements(const bt_model_info *i) {
 
 double bt_model_info_elements(const bt_model_info *i) {
     const bt_vit_config *c = &i->vit;
-    double d = c->width, side = c->image / c->patch, block = 4 * d * d + 2 * d * (double)c->mlp;
+    double d = c->width, side = c->positions == BT_VIT_LEARNED ? bt_vit_grid(c) : 0, block = 4 * d * d + 2 * d * (double)c->mlp;
     double tower = (double)c->depth * block + 3.0 * c->patch * c->patch * d + side * side * d + c->registers * d;
     double hidden = !i->config.head ? d : d > 1024 ? 2 * d : 2048;
     double head = bt_model_bits(i) ? d * hidden + hidden * (i->config.head ? hidden : 0) + hidden * bt_model_bits(i) : d * i->config.classes;

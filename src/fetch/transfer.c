@@ -6,6 +6,7 @@
 #include "fetch/headers.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { LOCATION_BYTES = 8192, CONNECT_SECONDS = 30, ERROR_BODY_BYTES = 1 << 20 };
@@ -106,6 +107,9 @@ static bt_status add_line(struct curl_slist **list, const char *format, const ch
 
 static void set_options(bt_transfer *t, exchange *x, struct curl_slist *lines) {
     CURL *c = t->curl;
+    const char *authorities = getenv("CURL_CA_BUNDLE");
+    if (!authorities || !*authorities) authorities = getenv("SSL_CERT_FILE");
+    if (authorities && *authorities) curl_easy_setopt(c, CURLOPT_CAINFO, authorities); /* the curl command reads these, libcurl does not */
     curl_easy_setopt(c, CURLOPT_URL, x->here.url);
 #if LIBCURL_VERSION_NUM >= 0x075500
     curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "https,http");

@@ -12,7 +12,7 @@ check() { # what, condition's exit code
     if [ "$2" -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $1"; fi
 }
 export HOME=$scratch/home OMP_NUM_THREADS=1 NO_COLOR=1
-unset BITTERN_CACHE XDG_CACHE_HOME BITTERN_WEIGHTS_BASE BITTERN_WEIGHTS_TOKEN
+unset SSL_CERT_FILE CURL_CA_BUNDLE BITTERN_CACHE XDG_CACHE_HOME BITTERN_WEIGHTS_BASE BITTERN_WEIGHTS_TOKEN
 cache=$scratch/cache
 
 # ---- runs of the command, each read for its exit code and its message ----
@@ -82,10 +82,16 @@ if "$bittern" doctor | grep -q '^curl *no'; then
 fi
 
 # ---- the server ----
-python3 "$root/tests/fetch/server.py" "$scratch/port" "$scratch/log" &
+certificate=
+if command -v openssl >/dev/null && openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 \
+    -keyout "$scratch/key" -out "$scratch/certificate" 2>/dev/null; then
+    certificate=$scratch/both
+    cat "$scratch/certificate" "$scratch/key" >"$certificate"
+fi
+python3 "$root/tests/fetch/server.py" "$scratch/port" "$scratch/log" $certificate &
 server=$!
 for i in $(seq 100); do [ -s "$scratch/port" ] && break; sleep 0.1; done
-port=$(cat "$scratch/port") || { echo "FAILED: no server"; exit 1; }
+read -r port secure <"$scratch/port" || [ -n "$port" ] || { echo "FAILED: no server"; exit 1; }
 base=http://127.0.0.1:$port
 serve() { # JSON
     python3 -c 'import sys, urllib.request; urllib.request.build_opener(urllib.request.ProxyHandler({})).open(sys.argv[1] + "/set", sys.argv[2].encode()).read()' "$base" "$1"
@@ -308,6 +314,31 @@ case_of "a base of http elsewhere" 2 'is not fetched from' dinov2_vits14 --base 
 case_of "a base with a password" 2 'a user or password' dinov2_vits14 --base https://me:pw@mirror.invalid/
 case_of "a base with a query" 2 'no query' dinov2_vits14 --base "$base/?a=b"
 nothing_in_place "redirects"
+
+# TLS.
+fresh
+if [ -n "$certificate" ]; then
+    serve "{\"$plain\": {$big}}"
+    case_of "a certificate that nobody vouches for" 4 'certificate' dinov2_vits14 --base "https://127.0.0.1:$secure"
+    is "gets no request" "$(requests)" 0
+    export SSL_CERT_FILE=$scratch/certificate
+    case_of "SSL_CERT_FILE names who vouches" 0 'bytes' dinov2_vits14 --base "https://127.0.0.1:$secure"
+    same "TLS"
+    case_of "a certificate of another name" 4 'localhost' dinov2-small --base "https://localhost:$secure"
+    unset SSL_CERT_FILE
+else
+    echo "skipped: TLS (no openssl to make a certificate)"
+fi
+
+# On a terminal one line is redrawn, and nothing of it stays.
+fresh
+serve "{\"$plain\": {$big, $etag, \"slow\": 0.03}}"
+python3 "$root/tests/cli/terminal.py" "$scratch/terminal" 100 TERM=xterm NO_COLOR= BITTERN_CACHE="$cache" "$bittern" fetch dinov2_vits14 --base "$base"
+check "a fetch in a terminal" $?
+grep -Eq 'dinov2_vits14_pretrain.pth  [0-9.]+ [kM]B of 3.0 MB  [0-9]+ %  [0-9.]+ [kM]?B/s  [0-9]+:[0-9]+ left' "$scratch/terminal.drawn"
+check "the line tells bytes, share, rate, time left" $?
+! grep -q ' left' "$scratch/terminal.screen" && grep -q 'sha256' "$scratch/terminal.screen"
+check "nothing of the line is left behind" $?
 
 # Several at once, Ctrl-C, a full disk.
 fresh

@@ -1,8 +1,8 @@
 """A server of files for the tests of `bittern fetch`, on loopback, that misbehaves as it is told.
 
-    server.py PORT_FILE LOG [PORT]
+    server.py PORT_FILE LOG [CERTIFICATE]
 
-Listens on 127.0.0.1 and 127.0.0.2 on one port (written to PORT_FILE); each request is a line of LOG: "HOST PATH range=... if-range=... token=... at=SECONDS".
+Listens on 127.0.0.1 and 127.0.0.2 on one port, and with a certificate (PEM, with its key) on another one by TLS (both written to PORT_FILE); each request is a line of LOG: "HOST PATH range=... if-range=... token=... at=SECONDS".
 What is served lies in memory and is set by POST /set with a JSON object {"/path": {...}, ...}; {"/path": null} forgets one:
 
     body     the bytes, as text; or size and seed: so many bytes made from the seed
@@ -17,7 +17,7 @@ What is served lies in memory and is set by POST /set with a JSON object {"/path
     endless  sends until the other side closes
     extra    so many bytes behind the body
 """
-import http.server, json, os, random, sys, threading, time
+import http.server, json, os, random, ssl, sys, threading, time
 
 files, log_lock, counts = {}, threading.Lock(), {}
 
@@ -122,11 +122,17 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 LOG = sys.argv[2]
-first = Server(("127.0.0.1", int(sys.argv[3]) if len(sys.argv) > 3 else 0), Handler)
+first = Server(("127.0.0.1", 0), Handler)
 PORT = first.server_address[1]
-second = Server(("127.0.0.2", PORT), Handler)
-threading.Thread(target=second.serve_forever, daemon=True).start()
+others = [Server(("127.0.0.2", PORT), Handler)]
+if len(sys.argv) > 3:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[3])
+    others.append(Server(("127.0.0.1", 0), Handler))
+    others[1].socket = context.wrap_socket(others[1].socket, server_side=True)
+for other in others:
+    threading.Thread(target=other.serve_forever, daemon=True).start()
 with open(sys.argv[1] + ".new", "w") as out:
-    out.write(str(PORT))
+    out.write("%d %d" % (PORT, others[-1].server_address[1]))
 os.rename(sys.argv[1] + ".new", sys.argv[1])
 first.serve_forever()
