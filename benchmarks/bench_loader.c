@@ -1,9 +1,11 @@
-/* bittern-bench loader: seconds of a processor core for each picture, from its file to finished views, by the loader itself with one thread.
+/* bittern-bench loader: seconds of a processor core for each picture, from its file to finished views, by the loader
+ * itself with one thread.
  *
  *   train   two views of 224 with the whole augmentation of the papers (crop, flip, jitter, grey, blur, solarize)
  *   eval    shorter side to 256, bicubic, the centre of 224
  *
- * Files are read once before, so that the disk does not count. tools/loader_compare.sh puts PIL and torchvision beside it.
+ * Files are read once before, so that the disk does not count. tools/loader_compare.sh puts PIL and torchvision beside
+ * it.
  */
 #include "bench.h"
 
@@ -24,8 +26,18 @@ static double core_seconds(void) {
     return clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t) == 0 ? (double)t.tv_sec + 1e-9 * (double)t.tv_nsec : 0;
 }
 
-static const bt_augment papers = {.scale = {0.4, 1}, .ratio = {3.0 / 4, 4.0 / 3}, .flip = 0.5, .jitter = 0.8, .brightness = 0.4, .contrast = 0.4,
-                                  .saturation = 0.4, .hue = 0.2, .grey = 0.2, .blur = 0.1, .solarize = 0.1, .blur_radius = {0.1, 2},
+static const bt_augment papers = {.scale = {0.4, 1},
+                                  .ratio = {3.0 / 4, 4.0 / 3},
+                                  .flip = 0.5,
+                                  .jitter = 0.8,
+                                  .brightness = 0.4,
+                                  .contrast = 0.4,
+                                  .saturation = 0.4,
+                                  .hue = 0.2,
+                                  .grey = 0.2,
+                                  .blur = 0.1,
+                                  .solarize = 0.1,
+                                  .blur_radius = {0.1, 2},
                                   .solarize_threshold = 128};
 
 /** Core seconds of each epoch, in seconds[0..epochs-1]; *times adds up all. */
@@ -48,24 +60,39 @@ static bt_status measure(const bt_loader_options *options, double *seconds, bt_l
 }
 
 static bt_status measure_mode(const bt_bench_options *o, const bt_dataset *set, const int64_t *samples, bool training) {
-    /* The first epoch warms up: caches, the working memory of the thread. The last batch of an epoch is made while the next is waited for,
-     * so batches are small. */
-    bt_loader_options options = {.set = set, .samples = samples, .count = set->count, .seed = 1, .training = training, .batch = 1, .size = SIZE,
-                                 .views = training ? 2 : 1, .augment = papers, .resize = 256, .filter = BT_FILTER_BICUBIC, .threads = 1, .ahead = 2,
+    /* The first epoch warms up: caches, the working memory of the thread. The last batch of an epoch is made while the
+     * next is waited for, so batches are small. */
+    bt_loader_options options = {.set = set,
+                                 .samples = samples,
+                                 .count = set->count,
+                                 .seed = 1,
+                                 .training = training,
+                                 .batch = 1,
+                                 .size = SIZE,
+                                 .views = training ? 2 : 1,
+                                 .augment = papers,
+                                 .resize = 256,
+                                 .filter = BT_FILTER_BICUBIC,
+                                 .threads = 1,
+                                 .ahead = 2,
                                  .epochs = o->iterations + 1};
     double *seconds = calloc((size_t)options.epochs, sizeof *seconds);
     if (!seconds) return bt_error(BT_ERR_MEMORY, "out of memory for %d measurements", o->iterations);
     bt_loader_times times;
     bt_status status = measure(&options, seconds, &times);
     if (status == BT_OK) {
-        double core = bt_bench_median(seconds + 1, o->iterations) / (double)set->count, all = (double)(set->count * options.epochs);
+        double core = bt_bench_median(seconds + 1, o->iterations) / (double)set->count,
+               all = (double)(set->count * options.epochs);
         const char *mode = training ? "train" : "eval";
         if (o->json)
-            printf("{\"bench\":\"loader\",\"mode\":\"%s\",\"pictures\":%lld,\"core_ms\":%.4f,\"decode_ms\":%.4f,\"views_ms\":%.4f}\n", mode,
-                   (long long)set->count, core * 1e3, times.decode_seconds / all * 1e3, times.augment_seconds / all * 1e3);
+            printf("{\"bench\":\"loader\",\"mode\":\"%s\",\"pictures\":%lld,\"core_ms\":%.4f,\"decode_ms\":%.4f,"
+                   "\"views_ms\":%.4f}\n",
+                   mode, (long long)set->count, core * 1e3, times.decode_seconds / all * 1e3,
+                   times.augment_seconds / all * 1e3);
         else
-            printf("%-5s %8.3f ms of a core for a picture, %7.1f pictures/s; by the clock %.3f ms decoding, %.3f ms making views\n", mode, core * 1e3,
-                   1 / core, times.decode_seconds / all * 1e3, times.augment_seconds / all * 1e3);
+            printf("%-5s %8.3f ms of a core for a picture, %7.1f pictures/s; by the clock %.3f ms decoding, %.3f ms "
+                   "making views\n",
+                   mode, core * 1e3, 1 / core, times.decode_seconds / all * 1e3, times.augment_seconds / all * 1e3);
     }
     free(seconds);
     return status;

@@ -1,5 +1,6 @@
-/* Shuffled raw images from a pack into batch buffers: what a device that augments by itself needs of the loader. Beside it the bound: plain
- * copies of the same images in the same order by as many threads, which is what memory and page cache of this machine give. */
+/* Shuffled raw images from a pack into batch buffers: what a device that augments by itself needs of the loader. Beside
+ * it the bound: plain copies of the same images in the same order by as many threads, which is what memory and page
+ * cache of this machine give. */
 #include "bench.h"
 
 #include "base/memory.h"
@@ -43,8 +44,10 @@ static bt_status write_pack(const char *path, int64_t size) {
             for (int64_t k = 0; k < image; k++) pixels[k] = (uint8_t)(i * 31 + k * 7);
             status = bt_h5_fill(&w, offset + i * image, pixels, (size_t)image);
         }
-        if (status == BT_OK) status = bt_h5_commit(&w);
-        else bt_h5_abandon(&w);
+        if (status == BT_OK)
+            status = bt_h5_commit(&w);
+        else
+            bt_h5_abandon(&w);
     }
     bt_memory_free(pixels);
     return status;
@@ -63,11 +66,13 @@ typedef struct copier {
 
 static void *copy(void *context) {
     const copier *c = context;
-    for (int i = c->first; i < IMAGES; i += c->step) memcpy(c->to + (size_t)(i % (BATCH * AHEAD)) * c->image, bt_pack_image(c->set, c->order[i]), c->image);
+    for (int i = c->first; i < IMAGES; i += c->step)
+        memcpy(c->to + (size_t)(i % (BATCH * AHEAD)) * c->image, bt_pack_image(c->set, c->order[i]), c->image);
     return NULL;
 }
 
-static bt_status copy_all(const bt_dataset *set, const int64_t *order, uint8_t *to, size_t image, int threads, double *seconds) {
+static bt_status copy_all(const bt_dataset *set, const int64_t *order, uint8_t *to, size_t image, int threads,
+                          double *seconds) {
     copier all[64];
     double start = bt_clock_seconds();
     for (int t = 0; t < threads; t++) {
@@ -81,9 +86,19 @@ static bt_status copy_all(const bt_dataset *set, const int64_t *order, uint8_t *
 
 /* ---- the loader ---- */
 
-static bt_status load_all(const bt_dataset *set, const int64_t *order, bt_device *device, int64_t size, int threads, double *seconds) {
-    bt_loader_options o = {.set = set, .samples = order, .count = IMAGES, .batch = BATCH, .size = size, .resize = size, .views = 1,
-                           .threads = threads, .ahead = AHEAD, .epochs = 2, .device = device};
+static bt_status load_all(const bt_dataset *set, const int64_t *order, bt_device *device, int64_t size, int threads,
+                          double *seconds) {
+    bt_loader_options o = {.set = set,
+                           .samples = order,
+                           .count = IMAGES,
+                           .batch = BATCH,
+                           .size = size,
+                           .resize = size,
+                           .views = 1,
+                           .threads = threads,
+                           .ahead = AHEAD,
+                           .epochs = 2,
+                           .device = device};
     bt_loader *loader;
     bt_batch batch = {.end = false};
     BT_TRY(bt_loader_new(&o, &loader));
@@ -91,7 +106,8 @@ static bt_status load_all(const bt_dataset *set, const int64_t *order, bt_device
     bt_status status = BT_OK;
     while (status == BT_OK && !batch.end) {
         status = bt_loader_next(loader, &batch);
-        if (batch.epoch == 1 && batch.index == 0 && !batch.end) start = bt_clock_seconds(); /* the first epoch touches the buffers */
+        if (batch.epoch == 1 && batch.index == 0 && !batch.end)
+            start = bt_clock_seconds(); /* the first epoch touches the buffers */
     }
     *seconds = (bt_clock_seconds() - start) * IMAGES / (IMAGES - BATCH);
     bt_loader_free(loader);
@@ -100,16 +116,20 @@ static bt_status load_all(const bt_dataset *set, const int64_t *order, bt_device
 
 static void print(const bt_bench_options *o, int threads, double loader, double bound, double image) {
     if (o->json)
-        printf("{\"bench\": \"pack\", \"device\": \"%s\", \"threads\": %d, \"size\": %d, \"images_per_s\": %.0f, \"bound_images_per_s\": %.0f, "
+        printf("{\"bench\": \"pack\", \"device\": \"%s\", \"threads\": %d, \"size\": %d, \"images_per_s\": %.0f, "
+               "\"bound_images_per_s\": %.0f, "
                "\"bytes_per_s\": %.4g}\n",
                o->device, threads, o->image, IMAGES / loader, IMAGES / bound, IMAGES * image / loader);
     else
-        printf("pack: %.0f images/s of %d x %d into batches for %s by %d threads (%.2f GB/s); bare copies %.0f images/s, %.0f %% of them\n",
-               IMAGES / loader, o->image, o->image, o->device, threads, IMAGES * image / loader / 1e9, IMAGES / bound, 100 * bound / loader);
+        printf("pack: %.0f images/s of %d x %d into batches for %s by %d threads (%.2f GB/s); bare copies %.0f "
+               "images/s, %.0f %% of them\n",
+               IMAGES / loader, o->image, o->image, o->device, threads, IMAGES * image / loader / 1e9, IMAGES / bound,
+               100 * bound / loader);
 }
 
 /* Loader and bound by turns, medians: other work on the machine hits both. */
-static bt_status measure(const bt_bench_options *o, const bt_dataset *set, bt_device *device, int threads, uint8_t *to) {
+static bt_status measure(const bt_bench_options *o, const bt_dataset *set, bt_device *device, int threads,
+                         uint8_t *to) {
     static int64_t order[IMAGES];
     double loader[64], bound[64];
     size_t image = (size_t)o->image * (size_t)o->image * 3;
@@ -118,7 +138,8 @@ static bt_status measure(const bt_bench_options *o, const bt_dataset *set, bt_de
     bt_draw_shuffle(order, IMAGES, 1, 0, BT_STREAM_SHUFFLE, 0);
     for (int i = -1; i < iterations; i++) { /* once to warm up */
         int k = i < 0 ? 0 : i;
-        for (int pass = 0; pass < 2; pass++) BT_TRY(copy_all(set, order, to, image, threads, &bound[k])); /* the second counts, as of the loader */
+        for (int pass = 0; pass < 2; pass++)
+            BT_TRY(copy_all(set, order, to, image, threads, &bound[k])); /* the second counts, as of the loader */
         BT_TRY(load_all(set, order, device, o->image, threads, &loader[k]));
     }
     print(o, threads, bt_bench_median(loader, iterations), bt_bench_median(bound, iterations), (double)image);
@@ -147,7 +168,8 @@ static bt_status with_pack(const bt_bench_options *o, const char *path) {
 bt_status bt_bench_pack(const bt_bench_options *o) {
     const char *folder = getenv("TMPDIR");
     char path[512];
-    if (snprintf(path, sizeof path, "%s/bittern_bench_%ld.h5", folder ? folder : "/tmp", (long)getpid()) >= (int)sizeof path)
+    if (snprintf(path, sizeof path, "%s/bittern_bench_%ld.h5", folder ? folder : "/tmp", (long)getpid()) >=
+        (int)sizeof path)
         return bt_error(BT_ERR_USAGE, "TMPDIR is too long");
     bt_status status = with_pack(o, path);
     unlink(path);

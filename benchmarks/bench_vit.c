@@ -1,9 +1,10 @@
 /* bittern-bench vit: what a user waits for, beside what this machine could do.
  *
- * The step is CroVCA's: two views of batch/2 images through one adapted ViT, HashCoder small, code alignment + 0.1 coding rate,
- * AdamW. Images/s count encoder inputs. The bound is the time that the plan's products take at the rate this machine reaches
- * on the same shapes by themselves (y = x w^T, packed weights, measured in this run). Products of attention and of the adapters
- * are too small to be measured alone; they are counted at the mean rate of the others, which is more than they can reach.
+ * The step is CroVCA's: two views of batch/2 images through one adapted ViT, HashCoder small, code alignment + 0.1
+ * coding rate, AdamW. Images/s count encoder inputs. The bound is the time that the plan's products take at the rate
+ * this machine reaches on the same shapes by themselves (y = x w^T, packed weights, measured in this run). Products of
+ * attention and of the adapters are too small to be measured alone; they are counted at the mean rate of the others,
+ * which is more than they can reach.
  */
 #include "bench.h"
 
@@ -79,7 +80,8 @@ static bt_status median_step(bt_session *s, const bt_step_batch *batch, int iter
 
 static bt_status median_forward(bt_session *s, const void *images, int iterations, double *seconds) {
     double *times = calloc((size_t)iterations, sizeof *times);
-    float *embedding = malloc((size_t)s->options.embed_batch * (size_t)bt_vit_output(&s->model->vit.config) * sizeof(float));
+    float *embedding =
+        malloc((size_t)s->options.embed_batch * (size_t)bt_vit_output(&s->model->vit.config) * sizeof(float));
     BT_ASSERT(times && embedding);
     bt_status status = BT_OK;
     for (int i = -2; i < iterations && status == BT_OK; i++) {
@@ -99,7 +101,8 @@ static bt_status print_profile(bt_session *s, const bt_step_batch *batch) {
     int count = bt_plan_summarize(plan).instructions;
     double *seconds = calloc((size_t)count, sizeof *seconds);
     BT_ASSERT(seconds);
-    size_t bytes = (size_t)s->options.batch * 2 * 3 * (size_t)s->model->vit.config.image * (size_t)s->model->vit.config.image * sizeof(float);
+    size_t bytes = (size_t)s->options.batch * 2 * 3 * (size_t)s->model->vit.config.image *
+                   (size_t)s->model->vit.config.image * sizeof(float);
     bt_status status = bt_plan_set(plan, "images", batch->images, bytes);
     if (status == BT_OK) status = bt_plan_run_timed(plan, seconds);
     bt_instruction_cost c, other;
@@ -115,7 +118,9 @@ static bt_status print_profile(bt_session *s, const bt_step_batch *batch) {
             moved += other.bytes;
             calls++;
         }
-        if (first) printf("  %-18s %4d calls %9.2f ms %8.1f GFLOP/s %7.2f GB/s\n", c.op, calls, sum * 1e3, flops / sum / 1e9, moved / sum / 1e9);
+        if (first)
+            printf("  %-18s %4d calls %9.2f ms %8.1f GFLOP/s %7.2f GB/s\n", c.op, calls, sum * 1e3, flops / sum / 1e9,
+                   moved / sum / 1e9);
     }
     free(seconds);
     return status;
@@ -133,10 +138,13 @@ static void print_figures(const bt_bench_options *o, bt_device *device, const fi
     double n = o->batch;
     if (!o->json) {
         printf("%s, image %d, batch %d, %s on %s: %s\n", o->model, o->image, o->batch, o->dtype, o->device, text);
-        printf("forward   %8.2f images/s  %.2f of the bound %.2f\n", n / f->forward, f->forward_bound / f->forward, n / f->forward_bound);
-        printf("LoRA step %8.2f images/s  %.2f of the bound %.2f\n", n / f->step, f->step_bound / f->step, n / f->step_bound);
-        printf("memory    %8.1f MB above start; block %.1f MB, liveness bound %.1f MB\n", (double)(f->peak_bytes - f->start_bytes) / 1e6,
-               (double)f->summary.block_bytes / 1e6, (double)f->summary.lower_bound_bytes / 1e6);
+        printf("forward   %8.2f images/s  %.2f of the bound %.2f\n", n / f->forward, f->forward_bound / f->forward,
+               n / f->forward_bound);
+        printf("LoRA step %8.2f images/s  %.2f of the bound %.2f\n", n / f->step, f->step_bound / f->step,
+               n / f->step_bound);
+        printf("memory    %8.1f MB above start; block %.1f MB, liveness bound %.1f MB\n",
+               (double)(f->peak_bytes - f->start_bytes) / 1e6, (double)f->summary.block_bytes / 1e6,
+               (double)f->summary.lower_bound_bytes / 1e6);
         return;
     }
     bt_text line = {0};
@@ -166,7 +174,8 @@ static void print_figures(const bt_bench_options *o, bt_device *device, const fi
 }
 
 /** Forward first, in a session of its own, as the yardstick does; then the step, whose peak memory counts. */
-static bt_status measure(const bt_bench_options *o, bt_model *model, bt_device *device, bt_dtype dtype, const float *images, figures *f) {
+static bt_status measure(const bt_bench_options *o, bt_model *model, bt_device *device, bt_dtype dtype,
+                         const float *images, figures *f) {
     bt_session forward, step;
     bt_session_options so = bt_bench_session(o, dtype, false);
     size_t now;

@@ -85,7 +85,8 @@ static void cuda_free(bt_device *, void *memory) {
     cudaFree(memory); /* waits for the kernels that use it */
 }
 
-/* Pinned: the copy engine reads it directly, where the driver would stage ordinary memory through a buffer of its own. */
+/* Pinned: the copy engine reads it directly, where the driver would stage ordinary memory through a buffer of its own.
+ */
 static bt_status cuda_alloc_host(bt_device *, size_t bytes, void **out) {
     return bt_cuda_check(cudaHostAlloc(out, bytes ? bytes : 1, cudaHostAllocPortable), "pinned host memory");
 }
@@ -249,6 +250,7 @@ static const bt_kernels kernels = {
 #undef BT_OP
 };
 
-const bt_backend bt_cuda_backend = {"cuda",        &kernels,        cuda_open,         cuda_close,    cuda_alloc,
-                                    cuda_free,     cuda_upload,     cuda_download,     cuda_set_step, cuda_synchronize,
-                                    cuda_describe, cuda_fast_dtype, cuda_set_candidate, cuda_alloc_host, cuda_free_host};
+const bt_backend bt_cuda_backend = {
+    "cuda",        &kernels,        cuda_open,          cuda_close,      cuda_alloc,
+    cuda_free,     cuda_upload,     cuda_download,      cuda_set_step,   cuda_synchronize,
+    cuda_describe, cuda_fast_dtype, cuda_set_candidate, cuda_alloc_host, cuda_free_host};

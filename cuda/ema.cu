@@ -1,5 +1,5 @@
-/* Exponential moving average: average += weight (param - average), the weight from the step block. One thread, one pack of W
- * columns; 12 bytes a parameter. */
+/* Exponential moving average: average += weight (param - average), the weight from the step block. One thread, one pack
+ * of W columns; 12 bytes a parameter. */
 #include "operands.cuh"
 
 namespace {

@@ -6,8 +6,8 @@
  *   colour     one block per view walks the steps; a thread meets the same pixels in every pointwise step, so only
  *              contrast (a sum over the view) and blur (neighbours) wait for the block
  *
- * Weights are computed in float64 per tile: 40 sums, then at most CACHED weights each; those of taps behind (pictures more
- * than 16 times as large as the view) are computed when they are used.
+ * Weights are computed in float64 per tile: 40 sums, then at most CACHED weights each; those of taps behind (pictures
+ * more than 16 times as large as the view) are computed when they are used.
  */
 #include "operands.cuh"
 
@@ -131,7 +131,8 @@ BT_DEVICE void box_pass(uint8_t *out, const uint8_t *in, const bt_colour_step &s
             inner += line[from * step];
         }
         const int before = at - s.value - 1, behind = at + s.value + 1;
-        const unsigned outer = (unsigned)line[(before < 0 ? 0 : before) * step] + line[(behind > last ? last : behind) * step];
+        const unsigned outer =
+            (unsigned)line[(before < 0 ? 0 : before) * step] + line[(behind > last ? last : behind) * step];
         out[i] = bt_box_byte(inner, outer, s.whole, s.part);
     }
     __syncthreads();

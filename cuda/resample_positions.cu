@@ -1,9 +1,9 @@
 /* Position embeddings of another grid (bittern/positions.h), and their gradient: the same with the transposed taps.
  *
- * One thread does a pack of columns of one row of the result and sums over the taps of both axes in their order, columns inside.
- * That is the product of the axes' taps where two passes would cost their sum (at 37 x 37 to 16 x 16 with antialiasing 100 reads
- * from the second cache); it happens once a step for one sample, where a launch counts more. The taps lie in device memory
- * from `prepare` on.
+ * One thread does a pack of columns of one row of the result and sums over the taps of both axes in their order,
+ * columns inside. That is the product of the axes' taps where two passes would cost their sum (at 37 x 37 to 16 x 16
+ * with antialiasing 100 reads from the second cache); it happens once a step for one sample, where a launch counts
+ * more. The taps lie in device memory from `prepare` on.
  */
 #include "operands.cuh"
 #include "tensor/position_taps.h"
@@ -34,12 +34,13 @@ void move(bt_position_axis *axis, const int32_t *from, const int32_t *to) {
     axis->weight = reinterpret_cast<const float *>(to) + (axis->weight - reinterpret_cast<const float *>(from));
 }
 
-bt_status prepare_taps(bt_device *device, const char *operation, bt_positions rule, const int *from, const int *to, bool transposed,
-                       bt_prepared *out) {
+bt_status prepare_taps(bt_device *device, const char *operation, bt_positions rule, const int *from, const int *to,
+                       bool transposed, bt_prepared *out) {
     bt_position_taps taps;
     BT_TRY(bt_position_taps_make(&taps, rule, from, to, transposed));
     tap_state *state = static_cast<tap_state *>(calloc(1, sizeof *state));
-    bt_status status = state == NULL ? bt_error(BT_ERR_MEMORY, "%s on " BT_CUDA_BACKEND ": no memory for its plan", operation) : BT_OK;
+    bt_status status =
+        state == NULL ? bt_error(BT_ERR_MEMORY, "%s on " BT_CUDA_BACKEND ": no memory for its plan", operation) : BT_OK;
     if (status == BT_OK) {
         state->device = device;
         status = device->backend->alloc(device, taps.bytes, &state->memory);
@@ -69,7 +70,8 @@ struct resampling {
 };
 
 template <int W> __global__ void __launch_bounds__(THREADS) resample(const resampling a) {
-    const int64_t at = (int64_t)blockIdx.x * THREADS + threadIdx.x, place = at / a.packs, column = (at - place * a.packs) * W;
+    const int64_t at = (int64_t)blockIdx.x * THREADS + threadIdx.x, place = at / a.packs,
+                  column = (at - place * a.packs) * W;
     const int64_t patch = place - a.prefix;
     if (patch >= (int64_t)a.rows.outputs * a.columns.outputs) return;
     float sum[W] = {};
@@ -97,13 +99,21 @@ template <int W> __global__ void __launch_bounds__(THREADS) resample(const resam
     bt_store(out, sum);
 }
 
-bt_status run_taps(bt_device *device, const bt_tensor &out, const bt_tensor &in, const bt_prepared *prepared, int64_t prefix,
-                   int64_t in_columns, int accumulate) {
+bt_status run_taps(bt_device *device, const bt_tensor &out, const bt_tensor &in, const bt_prepared *prepared,
+                   int64_t prefix, int64_t in_columns, int accumulate) {
     const tap_state *state = static_cast<const tap_state *>(prepared->state);
     const int W = bt_packable(out, 4) && bt_packable(in, 4) ? 4 : 1;
     const int64_t packs = bt_shape_cols(out.shape) / W;
-    const resampling a = {bt_data<float>(out), bt_data<float>(in), state->taps.rows, state->taps.columns, prefix, in_columns, packs,
-                          out.ld, in.ld, accumulate};
+    const resampling a = {bt_data<float>(out),
+                          bt_data<float>(in),
+                          state->taps.rows,
+                          state->taps.columns,
+                          prefix,
+                          in_columns,
+                          packs,
+                          out.ld,
+                          in.ld,
+                          accumulate};
     const unsigned blocks = bt_blocks(bt_shape_rows(out.shape) * packs, THREADS);
     return W == 4 ? BT_LAUNCH((resample<4>), blocks, THREADS, 0, bt_cuda_stream(device), a)
                   : BT_LAUNCH((resample<1>), blocks, THREADS, 0, bt_cuda_stream(device), a);

@@ -1,10 +1,11 @@
-/* Rotary positions on the packed input of attention: x (N,T,P*C), heads of size d, table (T-prefix,d) f32 = [cos | sin].
+/* Rotary positions on the packed input of attention: x (N,T,P*C), heads of size d, table (T-prefix,d) f32 = [cos |
+ * sin].
  *
- *   y = [a c - b s | b c + a s] of the halves a, b of each head of the first `rotated` parts, rows t >= prefix; else y = x
- *   backward   the rotation by the opposite angles: the same kernel with the sign of s turned
+ *   y = [a c - b s | b c + a s] of the halves a, b of each head of the first `rotated` parts, rows t >= prefix; else y
+ * = x backward   the rotation by the opposite angles: the same kernel with the sign of s turned
  *
- * One warp per row. A lane takes a pack of the first half of a head and the same pack of its second half, reading both before
- * it writes: y may be x. In place, what is copied is left out: neither read nor written.
+ * One warp per row. A lane takes a pack of the first half of a head and the same pack of its second half, reading both
+ * before it writes: y may be x. In place, what is copied is left out: neither read nor written.
  */
 #include "operands.cuh"
 
@@ -57,8 +58,19 @@ template <typename T, int W>
 bt_status launch(bt_device *device, const bt_tensor &y, const bt_tensor &x, const bt_tensor &table, const shape &s) {
     const int64_t rows = bt_shape_rows(x.shape);
     const int packs = (int)(bt_shape_cols(table.shape) / 2 / W);
-    const turn<T> a = {bt_data<T>(y), bt_data<T>(x), bt_data<float>(table), rows, x.shape.dim[1], s.prefix, y.ld, x.ld, table.ld,
-                       s.rotated * s.heads * packs, s.parts * s.heads * packs, packs, s.sign};
+    const turn<T> a = {bt_data<T>(y),
+                       bt_data<T>(x),
+                       bt_data<float>(table),
+                       rows,
+                       x.shape.dim[1],
+                       s.prefix,
+                       y.ld,
+                       x.ld,
+                       table.ld,
+                       s.rotated * s.heads * packs,
+                       s.parts * s.heads * packs,
+                       packs,
+                       s.sign};
     return BT_LAUNCH((rope_rows<T, W>), bt_blocks(rows, BT_ROW_WARPS), BT_ROW_THREADS, 0, bt_cuda_stream(device), a);
 }
 

@@ -4,7 +4,8 @@
 
 #include "kernel.cuh"
 
-/** s(x) = 1 / (1 + e^-x) and s (1 - s), which is e^-|x| / (1 + e^-|x|)^2: written so, neither cancels on either side. */
+/** s(x) = 1 / (1 + e^-x) and s (1 - s), which is e^-|x| / (1 + e^-|x|)^2: written so, neither cancels on either side.
+ */
 struct bt_sigmoid {
     float value, slope;
 };

@@ -25,7 +25,8 @@ bt_tensor half_of(const bt_tensor &x, int half) {
 /* One thread: W columns of one row, in dy and in both halves of x and dx. */
 template <typename T, int W>
 __global__ void __launch_bounds__(BT_MAP_THREADS)
-    swiglu_gradient(T *dx, const T *dy, const T *x, int64_t rows, int64_t packs, int64_t lddx, int64_t lddy, int64_t ldx) {
+    swiglu_gradient(T *dx, const T *dy, const T *x, int64_t rows, int64_t packs, int64_t lddx, int64_t lddy,
+                    int64_t ldx) {
     const int64_t at = (int64_t)blockIdx.x * BT_MAP_THREADS + threadIdx.x;
     if (at >= rows * packs) return;
     const int64_t row = at / packs, column = (at - row * packs) * W, h = packs * W;
@@ -45,8 +46,9 @@ __global__ void __launch_bounds__(BT_MAP_THREADS)
 
 template <typename T, int W> bt_status launch_dx(bt_device *device, const bt_swiglu_dx_args *a) {
     const int64_t rows = bt_shape_rows(a->dy.shape), packs = bt_shape_cols(a->dy.shape) / W;
-    return BT_LAUNCH((swiglu_gradient<T, W>), bt_blocks(rows * packs, BT_MAP_THREADS), BT_MAP_THREADS, 0, bt_cuda_stream(device),
-                     bt_data<T>(a->dx), bt_data<T>(a->dy), bt_data<T>(a->x), rows, packs, a->dx.ld, a->dy.ld, a->x.ld);
+    return BT_LAUNCH((swiglu_gradient<T, W>), bt_blocks(rows * packs, BT_MAP_THREADS), BT_MAP_THREADS, 0,
+                     bt_cuda_stream(device), bt_data<T>(a->dx), bt_data<T>(a->dy), bt_data<T>(a->x), rows, packs,
+                     a->dx.ld, a->dy.ld, a->x.ld);
 }
 
 template <typename T> bt_status choose_dx(bt_device *device, const bt_swiglu_dx_args *a) {

@@ -2,8 +2,8 @@
  *
  *   x (N,1+R+S,D): row 0 = cls + pos[0], rows 1..R = reg, then patches[s] + pos[1+s]; T = 1+R+S
  *                  (without positions where pos is absent)
- *   backward       dpatches = the patch rows of dx; dcls, dpos, dreg = sums over samples of the rows of dx, f32; dvalue is dpos
- *                  where positions are no parameter
+ *   backward       dpatches = the patch rows of dx; dcls, dpos, dreg = sums over samples of the rows of dx, f32; dvalue
+ * is dpos where positions are no parameter
  *
  * Forward and dpatches give a warp to each row. The sums give a pack of columns of one token to a thread, which walks
  * the samples in order: T*D/W threads with independent loads, no second stage.
@@ -121,15 +121,14 @@ template <typename T, int W> bt_status launch_dw(bt_device *device, const bt_tok
     const bt_tensor &dpos = is_value ? a->dvalue : a->dpos;
     return BT_LAUNCH((tokens_dw_sums<T, W>), dim3(bt_blocks(cols, 64 * W), (unsigned)tokens), 64, 0,
                      bt_cuda_stream(device), bt_data<float>(a->dcls), bt_data<float>(dpos), bt_data<float>(a->dreg),
-                     bt_data<T>(a->dx), a->dx.shape.dim[0], tokens, register_rows(a->dreg, tokens, dpos), cols, a->dx.ld,
-                     dpos.ld, a->dreg.ld, a->accumulate, is_value ? 0 : a->accumulate);
+                     bt_data<T>(a->dx), a->dx.shape.dim[0], tokens, register_rows(a->dreg, tokens, dpos), cols,
+                     a->dx.ld, dpos.ld, a->dreg.ld, a->accumulate, is_value ? 0 : a->accumulate);
 }
 
 template <typename T> bt_status choose_dw(bt_device *device, const bt_tokens_dw_args *a) {
     constexpr int W = bt_pack_width<T>;
-    const bool packable =
-        bt_packable(a->dx, W) && bt_packable(a->dcls, W) && bt_packable(a->dpos, W) && bt_packable(a->dreg, W) &&
-        bt_packable(a->dvalue, W);
+    const bool packable = bt_packable(a->dx, W) && bt_packable(a->dcls, W) && bt_packable(a->dpos, W) &&
+                          bt_packable(a->dreg, W) && bt_packable(a->dvalue, W);
     return packable ? launch_dw<T, W>(device, a) : launch_dw<T, 1>(device, a);
 }
 

@@ -6,10 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void print_picture(const bt_encoder_info *info, const char *path, const float *embedding, const uint8_t *code, int numbers) {
+static void print_picture(const bt_encoder_info *info, const char *path, const float *embedding, const uint8_t *code,
+                          int numbers) {
     printf("%s ", path);
     for (int i = 0; i < info->code_bytes && !numbers; i++) printf("%02x", code[i]);
-    for (int i = 0; i < info->width && (numbers || !info->bits); i++) printf(" %.9g", embedding[i]); /* nine digits keep every bit */
+    for (int i = 0; i < info->width && (numbers || !info->bits); i++)
+        printf(" %.9g", embedding[i]); /* nine digits keep every bit */
     printf("\n");
 }
 
@@ -27,7 +29,8 @@ int main(int argc, char **argv) {
         float *embedding = malloc((size_t)info.width * sizeof *embedding);
         uint8_t *code = info.bits ? malloc((size_t)info.code_bytes) : NULL;
         for (int i = 2 + numbers; i < argc && status == BT_OK; i++) {
-            status = embedding && (code || !info.bits) ? bt_encoder_encode_file(encoder, argv[i], embedding, NULL, code) : BT_ERR_MEMORY;
+            status = embedding && (code || !info.bits) ? bt_encoder_encode_file(encoder, argv[i], embedding, NULL, code)
+                                                       : BT_ERR_MEMORY;
             if (status == BT_OK) print_picture(&info, argv[i], embedding, code, numbers);
         }
         free(code);

@@ -9,15 +9,17 @@
  *     if (bt_encoder_encode_file(encoder, "wren.jpg", embedding, NULL, code) != BT_OK) ...
  *     bt_encoder_close(encoder);
  *
- * Errors: every function that can fail returns a bt_status and leaves one line of text in the calling thread (bt_error_message,
- * <bittern/status.h>); outputs are then undefined. Nothing is printed, nothing aborts because of input.
+ * Errors: every function that can fail returns a bt_status and leaves one line of text in the calling thread
+ * (bt_error_message, <bittern/status.h>); outputs are then undefined. Nothing is printed, nothing aborts because of
+ * input.
  *
- * Threads: an encoder does its work in a thread of its own and leaves the caller's OpenMP settings alone. Any thread may call; calls on
- * one encoder run one after the other. Encoders are independent of each other. An encoder does not survive fork().
+ * Threads: an encoder does its work in a thread of its own and leaves the caller's OpenMP settings alone. Any thread
+ * may call; calls on one encoder run one after the other. Encoders are independent of each other. An encoder does not
+ * survive fork().
  *
- * Same bits: with `batch` 1 a result depends on the model, the picture, device, dtype and threads alone. With a larger batch the last bits
- * also depend on the picture's place in it (a float's last bit; a code's bit where its logit is within that of 0). `bittern embed` with
- * the same settings and the same order writes the same bits.
+ * Same bits: with `batch` 1 a result depends on the model, the picture, device, dtype and threads alone. With a larger
+ * batch the last bits also depend on the picture's place in it (a float's last bit; a code's bit where its logit is
+ * within that of 0). `bittern embed` with the same settings and the same order writes the same bits.
  */
 #ifndef BITTERN_ENCODER_H
 #define BITTERN_ENCODER_H
@@ -39,7 +41,7 @@ typedef struct bt_encoder_options {
     const char *checkpoint; /**< of a run's folder: "last", "best", or a step's number; NULL: "last" */
     const char *base;       /**< of an adapter file: a run's folder or a .safetensors file with the tower; NULL: none */
     int32_t threads;        /**< of the kernels; 0: all cores */
-    int32_t batch;          /**< images that run together, 0: 1. 1 answers soonest; 16 to 64 give the most images a second */
+    int32_t batch; /**< images that run together, 0: 1. 1 answers soonest; 16 to 64 give the most images a second */
 } bt_encoder_options;
 
 typedef struct bt_encoder_info {
@@ -54,8 +56,8 @@ typedef struct bt_encoder_info {
     int64_t step;           /**< of the training that the model comes from */
 } bt_encoder_info;
 
-/** Opens a file of `bittern export` or a run's folder (which takes a build with libyaml). `options` may be NULL. BT_ERR_IO,
- *  BT_ERR_FORMAT, BT_ERR_USAGE, BT_ERR_UNSUPPORTED, BT_ERR_MEMORY, BT_ERR_DEVICE. */
+/** Opens a file of `bittern export` or a run's folder (which takes a build with libyaml). `options` may be NULL.
+ * BT_ERR_IO, BT_ERR_FORMAT, BT_ERR_USAGE, BT_ERR_UNSUPPORTED, BT_ERR_MEMORY, BT_ERR_DEVICE. */
 bt_status bt_encoder_open(const char *path, const bt_encoder_options *options, bt_encoder **out) BT_MUST_CHECK;
 
 /** Waits for calls of other threads. NULL does nothing. */
@@ -63,22 +65,27 @@ void bt_encoder_close(bt_encoder *encoder);
 
 void bt_encoder_describe(const bt_encoder *encoder, bt_encoder_info *out);
 
-/** Encodes images that have the model's size: images (count, S, S, 3), red, green, blue, row-major; count at least 0. Outputs are the
- *  caller's, any may be NULL: embeddings (count, width); logits (count, logits), a bit is 1 where its logit is above 0; codes (count,
- *  code_bytes), 8 bits a byte, low bit first, as FAISS and numpy.packbits(bitorder="little") have them. Embeddings are as the model
- *  gives them, not normalised. BT_ERR_USAGE, BT_ERR_UNSUPPORTED (codes of a method without), BT_ERR_DEVICE. */
+/** Encodes images that have the model's size: images (count, S, S, 3), red, green, blue, row-major; count at least 0.
+ * Outputs are the caller's, any may be NULL: embeddings (count, width); logits (count, logits), a bit is 1 where its
+ * logit is above 0; codes (count, code_bytes), 8 bits a byte, low bit first, as FAISS and
+ * numpy.packbits(bitorder="little") have them. Embeddings are as the model gives them, not normalised. BT_ERR_USAGE,
+ * BT_ERR_UNSUPPORTED (codes of a method without), BT_ERR_DEVICE. */
 bt_status bt_encoder_encode(bt_encoder *encoder, const uint8_t *images, int64_t count, float *embeddings, float *logits,
                             uint8_t *codes) BT_MUST_CHECK;
 
-/** One picture of any size to the model's: pixels (height, width, 3) to out (S, S, 3). As the model's evaluation had it, and as PIL
- *  resizes: shorter side to `resize`, bilinear or bicubic with a filter that widens when shrinking, then the centre. BT_ERR_USAGE, BT_ERR_MEMORY. */
-bt_status bt_encoder_prepare(const bt_encoder *encoder, const uint8_t *pixels, int64_t height, int64_t width, uint8_t *out) BT_MUST_CHECK;
+/** One picture of any size to the model's: pixels (height, width, 3) to out (S, S, 3). As the model's evaluation had
+ * it, and as PIL resizes: shorter side to `resize`, bilinear or bicubic with a filter that widens when shrinking, then
+ * the centre. BT_ERR_USAGE, BT_ERR_MEMORY. */
+bt_status bt_encoder_prepare(const bt_encoder *encoder, const uint8_t *pixels, int64_t height, int64_t width,
+                             uint8_t *out) BT_MUST_CHECK;
 
-/** One file (PNG, JPEG, PPM) decoded to the model's size: out (S, S, 3). BT_ERR_IO, BT_ERR_FORMAT, BT_ERR_UNSUPPORTED, BT_ERR_MEMORY. */
+/** One file (PNG, JPEG, PPM) decoded to the model's size: out (S, S, 3). BT_ERR_IO, BT_ERR_FORMAT, BT_ERR_UNSUPPORTED,
+ * BT_ERR_MEMORY. */
 bt_status bt_encoder_prepare_file(const bt_encoder *encoder, const char *path, uint8_t *out) BT_MUST_CHECK;
 
 /** bt_encoder_prepare_file and bt_encoder_encode of one picture. */
-bt_status bt_encoder_encode_file(bt_encoder *encoder, const char *path, float *embedding, float *logits, uint8_t *code) BT_MUST_CHECK;
+bt_status bt_encoder_encode_file(bt_encoder *encoder, const char *path, float *embedding, float *logits,
+                                 uint8_t *code) BT_MUST_CHECK;
 
 /** Version of the library: "0.1.0". */
 const char *bt_encoder_version(void);

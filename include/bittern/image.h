@@ -1,14 +1,12 @@
 /* Pictures: files to 8-bit RGB and back.
  *
  * The format is told by the first bytes, not by the name: PNG (libpng), JPEG (libjpeg), WebP (libwebp), TIFF (libtiff),
- * PPM (P6, maxval 255, no library). Whatever the file holds becomes RGB as PIL's Image.open(f).convert("RGB") has it, so
- * that features agree with PyTorch pipelines; docs/pictures.md has the rules, and what is refused:
- *   grey              the value three times; 1, 2 and 4 bits are stretched to 0..255
- *   palette           looked up
- *   alpha             dropped, colours under it kept; a transparent colour or palette entry is an ordinary colour. Only
- *                     TIFF's premultiplied colours are divided by their alpha
- *   16 bits           colour: the upper 8. Grey: PIL clips at 255, so a file with larger values is refused
- *   CMYK, YCCK        R = C K / 255, and so on; JPEG's values are taken as Adobe writes them (0 = full ink)
+ * PPM (P6, maxval 255, no library). Whatever the file holds becomes RGB as PIL's Image.open(f).convert("RGB") has it,
+ * so that features agree with PyTorch pipelines; docs/pictures.md has the rules, and what is refused: grey the value
+ * three times; 1, 2 and 4 bits are stretched to 0..255 palette           looked up alpha             dropped, colours
+ * under it kept; a transparent colour or palette entry is an ordinary colour. Only TIFF's premultiplied colours are
+ * divided by their alpha 16 bits           colour: the upper 8. Grey: PIL clips at 255, so a file with larger values is
+ * refused CMYK, YCCK        R = C K / 255, and so on; JPEG's values are taken as Adobe writes them (0 = full ink)
  *   animated WebP     the first frame, black around it; TIFF of several pages: the first
  *   orientation       of EXIF or XMP: not applied unless asked for; TIFF's own tag always is, as PIL does
  * Gamma and colour profiles are not applied.

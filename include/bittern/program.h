@@ -4,15 +4,16 @@
  *   bt_value x = bt_input(p, "images", BT_U8, bt_shape4(n, 224, 224, 3));
  *   bt_value w = bt_param(p, store, index), y = bt_linear(p, x, w, b, none);       // record: shapes only, no memory
  *   bt_root root = {.value = loss, .weight = 1};
- *   bt_differentiate(p, &root, 1, groups);                                              // appends the backward instructions
- *   BT_TRY(bt_plan_new(p, device, &plan));                                         // offsets in one block, kernels chosen
- *   BT_TRY(bt_plan_bind(plan, block));  BT_TRY(bt_plan_run(plan));                     // many times
+ *   bt_differentiate(p, &root, 1, groups);                                              // appends the backward
+ * instructions BT_TRY(bt_plan_new(p, device, &plan));                                         // offsets in one block,
+ * kernels chosen BT_TRY(bt_plan_bind(plan, block));  BT_TRY(bt_plan_run(plan));                     // many times
  *
- * Errors while recording are sticky: the program keeps the first one with operation, shapes and the caller's file and line;
- * later calls do nothing and return 0; bt_program_check and bt_plan report it. So model code has no error handling.
+ * Errors while recording are sticky: the program keeps the first one with operation, shapes and the caller's file and
+ * line; later calls do nothing and return 0; bt_program_check and bt_plan report it. So model code has no error
+ * handling.
  *
- * A value is written once (SSA) and has no memory until the program is planned. Work that no output, root or side effect
- * needs is not planned. Gradients that nothing trainable needs are not recorded.
+ * A value is written once (SSA) and has no memory until the program is planned. Work that no output, root or side
+ * effect needs is not planned. Gradients that nothing trainable needs are not recorded.
  */
 #ifndef BITTERN_PROGRAM_H
 #define BITTERN_PROGRAM_H
@@ -27,7 +28,8 @@ extern "C" {
 
 typedef struct bt_program bt_program;
 
-/** Index of a value in its program; 0 is "none" (an absent optional operand, or the result of a call after an error). */
+/** Index of a value in its program; 0 is "none" (an absent optional operand, or the result of a call after an error).
+ */
 typedef int32_t bt_value;
 
 /** What the backward may compute again instead of keeping. */
@@ -38,10 +40,10 @@ typedef enum bt_recompute {
 } bt_recompute;
 
 typedef struct bt_program_options {
-    bt_dtype compute;      /**< BT_F32 or BT_BF16: dtype of activations and of product weights */
+    bt_dtype compute; /**< BT_F32 or BT_BF16: dtype of activations and of product weights */
     bt_recompute recompute;
-    bool training;         /**< dropout and batch statistics on */
-    bool accumulate;       /**< parameter gradients are added to what the store holds (chunks of a larger batch) */
+    bool training;   /**< dropout and batch statistics on */
+    bool accumulate; /**< parameter gradients are added to what the store holds (chunks of a larger batch) */
 } bt_program_options;
 
 bt_program *bt_program_new(const bt_program_options *options);
@@ -62,7 +64,8 @@ bt_value bt_input(bt_program *p, const char *name, bt_dtype dtype, bt_shape shap
 /** As bt_input; the gradient of a root reaches it and can be read as output "d<name>" (cached embeddings). */
 bt_value bt_input_with_gradient(bt_program *p, const char *name, bt_dtype dtype, bt_shape shape);
 
-/** A tensor of the store: product weights in the compute dtype, everything else f32. The store must outlive the program. */
+/** A tensor of the store: product weights in the compute dtype, everything else f32. The store must outlive the
+ * program. */
 bt_value bt_param(bt_program *p, bt_params *store, int index);
 
 /** Rows [first, first+count) of a parameter of rank 2 (q, k or v of a fused qkv), or of its bias (rank 1). */
@@ -88,23 +91,26 @@ bt_program *bt_here(bt_program *p, const char *file, int line);
 
 /** A LoRA adapter of a linear layer as values; all zero for none. */
 typedef struct bt_lora_values {
-    bt_value a;             /**< (P*R, I) */
-    bt_value b;             /**< (P*W, R) */
+    bt_value a; /**< (P*R, I) */
+    bt_value b; /**< (P*W, R) */
     float scale, dropout;
-    int stream;             /**< random stream of the dropout, one per adapted layer */
+    int stream; /**< random stream of the dropout, one per adapted layer */
     int parts, rank;
     int64_t part_column[3]; /**< first column of y of each part */
     int64_t part_width;     /**< W */
 } bt_lora_values;
 
 bt_value bt_linear(bt_program *p, bt_value x, bt_value w, bt_value b, bt_value add);
-bt_value bt_lora_linear(bt_program *p, bt_value x, bt_value w, bt_value b, const bt_lora_values *lora, bt_value add, bt_value ids);
+bt_value bt_lora_linear(bt_program *p, bt_value x, bt_value w, bt_value b, const bt_lora_values *lora, bt_value add,
+                        bt_value ids);
 bt_value bt_attention(bt_program *p, bt_value qkv, bt_value q, int heads);
-/** Rotates the first `rotated` of `parts` equal parts of x (N, T, parts*C): q and k of q, k, v; k of k, v. The first `prefix` tokens
- *  (class, registers) have no position; table (T - prefix, C/heads) f32 = [cos | sin] of half a head's angles, not trained. */
+/** Rotates the first `rotated` of `parts` equal parts of x (N, T, parts*C): q and k of q, k, v; k of k, v. The first
+ * `prefix` tokens (class, registers) have no position; table (T - prefix, C/heads) f32 = [cos | sin] of half a head's
+ * angles, not trained. */
 bt_value bt_rope(bt_program *p, bt_value x, bt_value table, int parts, int rotated, int heads, int prefix);
 bt_value bt_layer_norm(bt_program *p, bt_value x, bt_value w, bt_value b, float eps);
-/** Training programs use batch statistics of each of `groups` views and update the running ones; others use the running ones. */
+/** Training programs use batch statistics of each of `groups` views and update the running ones; others use the running
+ * ones. */
 bt_value bt_batch_norm(bt_program *p, bt_value z, bt_value w, bt_value b, bt_value running_mean, bt_value running_var,
                        int groups, float eps, float momentum);
 bt_value bt_gelu(bt_program *p, bt_value x);
@@ -114,13 +120,17 @@ bt_value bt_swiglu(bt_program *p, bt_value x);
 bt_value bt_relu(bt_program *p, bt_value x);
 bt_value bt_add(bt_program *p, bt_value x, bt_value f, bt_value scale);
 bt_value bt_cast(bt_program *p, bt_value x, bt_dtype dtype);
-/** Views of pictures: pixels u8 holds them, views u8 (M, bytes of a bt_view_record) says which and how; (M, size, size, 3) u8. */
+/** Views of pictures: pixels u8 holds them, views u8 (M, bytes of a bt_view_record) says which and how; (M, size, size,
+ * 3) u8. */
 bt_value bt_make_views(bt_program *p, bt_value pixels, bt_value views, int64_t size);
-bt_value bt_patchify(bt_program *p, bt_value images, int patch, int64_t columns, const float mean[3], const float std[3]);
+bt_value bt_patchify(bt_program *p, bt_value images, int patch, int64_t columns, const float mean[3],
+                     const float std[3]);
 bt_value bt_tokens(bt_program *p, bt_value patches, bt_value cls, bt_value pos, bt_value reg);
-/** Position embeddings for a grid of to[0] x to[1] patches from pos (prefix + from[0]*from[1], D) f32, made for another grid; the first
- *  `prefix` rows (class token) are copied. The same value where the grid is the same. Trained positions must be a parameter. */
-bt_value bt_resample_positions(bt_program *p, bt_value pos, int prefix, const int from[2], const int to[2], bt_positions rule);
+/** Position embeddings for a grid of to[0] x to[1] patches from pos (prefix + from[0]*from[1], D) f32, made for another
+ * grid; the first `prefix` rows (class token) are copied. The same value where the grid is the same. Trained positions
+ * must be a parameter. */
+bt_value bt_resample_positions(bt_program *p, bt_value pos, int prefix, const int from[2], const int to[2],
+                               bt_positions rule);
 bt_value bt_class_row(bt_program *p, bt_value x);
 bt_value bt_l2_normalize(bt_program *p, bt_value x, float eps);
 bt_value bt_code_align(bt_program *p, bt_value z, bt_value targets, int views);
@@ -164,12 +174,12 @@ typedef struct bt_root {
     float weight;
 } bt_root;
 
-/** Appends the backward of all roots. Gradients of trainable parameters (groups in the mask `groups`, bit g for group g) go
- *  into the store's gradient vector. Call once. */
+/** Appends the backward of all roots. Gradients of trainable parameters (groups in the mask `groups`, bit g for group
+ * g) go into the store's gradient vector. Call once. */
 void bt_differentiate(bt_program *p, const bt_root *roots, int count, uint32_t groups);
 
-/** Appends, for the groups in the mask: the squared norm if max_norm > 0, the AdamW update, and the refresh of the compute
- *  copies. Call after bt_differentiate. */
+/** Appends, for the groups in the mask: the squared norm if max_norm > 0, the AdamW update, and the refresh of the
+ * compute copies. Call after bt_differentiate. */
 typedef struct bt_adamw_options {
     double beta1, beta2, eps;
     float max_norm; /**< 0: no clipping */
@@ -203,8 +213,8 @@ bt_status bt_plan_set(bt_plan *plan, const char *input, const void *host, size_t
 /** Runs all instructions. Asynchronous on devices that are. */
 bt_status bt_plan_run(bt_plan *plan) BT_MUST_CHECK;
 
-/** Copies an output to the host, waiting for it. `bytes` must be its exact size. Reports a kernel's fault (a pivot, a label)
- *  as BT_ERR_NUMERIC. */
+/** Copies an output to the host, waiting for it. `bytes` must be its exact size. Reports a kernel's fault (a pivot, a
+ * label) as BT_ERR_NUMERIC. */
 bt_status bt_plan_get(bt_plan *plan, const char *output, void *host, size_t bytes) BT_MUST_CHECK;
 
 /** Shape and dtype of an input or output by name; false if there is none. */
@@ -213,12 +223,12 @@ bool bt_plan_find(const bt_plan *plan, const char *name, bt_dtype *dtype, bt_sha
 /** Totals of the plan. */
 typedef struct bt_plan_summary {
     int instructions;
-    double flops;        /**< of products (2 x multiply-add) and nothing else */
-    double bytes;        /**< read and written by all instructions, each operand once */
+    double flops; /**< of products (2 x multiply-add) and nothing else */
+    double bytes; /**< read and written by all instructions, each operand once */
     size_t block_bytes;
     size_t lower_bound_bytes; /**< largest sum of live values over all instructions: no plan can be smaller */
-    size_t saved_bytes;  /**< values written by the forward and read by the backward */
-    int cuda_launches;   /**< kernels and library calls on CUDA */
+    size_t saved_bytes;       /**< values written by the forward and read by the backward */
+    int cuda_launches;        /**< kernels and library calls on CUDA */
 } bt_plan_summary;
 bt_plan_summary bt_plan_summarize(const bt_plan *plan);
 

@@ -45,13 +45,16 @@ static inline BT_HOST_DEVICE bt_philox bt_philox4x32(uint32_t c0, uint32_t c1, u
 }
 
 /** The block of four draws that element 4*block belongs to; `id` = sample | view << 32 as in the tensor `ids`. */
-static inline BT_HOST_DEVICE bt_philox bt_random_block(uint64_t seed, int64_t step, uint32_t stream, int64_t id, uint32_t block) {
+static inline BT_HOST_DEVICE bt_philox bt_random_block(uint64_t seed, int64_t step, uint32_t stream, int64_t id,
+                                                       uint32_t block) {
     uint32_t view = (uint32_t)((uint64_t)id >> 32) & 255u;
     return bt_philox4x32(block, (uint32_t)(uint64_t)id, (uint32_t)(uint64_t)step, stream << 8 | view, seed);
 }
 
 /** Uniform in [0, 1) with 24 bits: exact in f32, equal on every device. */
-static inline BT_HOST_DEVICE float bt_random_unit(uint32_t word) { return (float)(word >> 8) * 0x1p-24f; }
+static inline BT_HOST_DEVICE float bt_random_unit(uint32_t word) {
+    return (float)(word >> 8) * 0x1p-24f;
+}
 
 #ifdef __cplusplus
 }

@@ -1,8 +1,8 @@
 /* Status codes and the thread's last error message.
  *
  * Functions that can fail because of a user's input, a file, the machine or memory return a bt_status. On failure they
- * also leave one line of text in the calling thread: what happened, where, what is allowed, how to mend it. The message is
- * set where the fault is found; a module that passes it on may put a prefix before it. Mistakes of ours abort.
+ * also leave one line of text in the calling thread: what happened, where, what is allowed, how to mend it. The message
+ * is set where the fault is found; a module that passes it on may put a prefix before it. Mistakes of ours abort.
  */
 #ifndef BITTERN_STATUS_H
 #define BITTERN_STATUS_H
@@ -68,8 +68,7 @@ __attribute__((noreturn))
 void bt_panic(const char *file, int line, const char *format, ...) BT_PRINTF(3, 4);
 
 /** An assertion that stays on in release builds. */
-#define BT_ASSERT(condition)                                                                                           \
-    ((condition) ? (void)0 : bt_panic(__FILE__, __LINE__, "assertion failed: %s", #condition))
+#define BT_ASSERT(condition) ((condition) ? (void)0 : bt_panic(__FILE__, __LINE__, "assertion failed: %s", #condition))
 
 #ifdef __cplusplus
 }

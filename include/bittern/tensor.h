@@ -1,7 +1,7 @@
 /* Element types, shapes and tensors.
  *
- * A bt_tensor describes memory that it does not own: row-major in the papers' axis order, contiguous but for one row stride
- * `ld` (in elements). All axes but the last are the rows.
+ * A bt_tensor describes memory that it does not own: row-major in the papers' axis order, contiguous but for one row
+ * stride `ld` (in elements). All axes but the last are the rows.
  */
 #ifndef BITTERN_TENSOR_H
 #define BITTERN_TENSOR_H
@@ -22,7 +22,8 @@ typedef enum bt_dtype {
     BT_U8,
     BT_I32,
     BT_I64,
-    BT_BITS, /**< binary codes: a row of D bits is ceil(D/64) little-endian uint64_t, bit k of word k/64; the rest is 0 */
+    BT_BITS, /**< binary codes: a row of D bits is ceil(D/64) little-endian uint64_t, bit k of word k/64; the rest is 0
+              */
     BT_DTYPE_COUNT
 } bt_dtype;
 
@@ -52,9 +53,18 @@ const char *bt_dtype_name(bt_dtype dtype);
 
 /** Builds a shape; at most BT_MAX_RANK axes, each at least 0. */
 bt_shape bt_shape_of(int rank, const int64_t *dim);
-static inline bt_shape bt_shape1(int64_t a) { int64_t d[1] = {a}; return bt_shape_of(1, d); }
-static inline bt_shape bt_shape2(int64_t a, int64_t b) { int64_t d[2] = {a, b}; return bt_shape_of(2, d); }
-static inline bt_shape bt_shape3(int64_t a, int64_t b, int64_t c) { int64_t d[3] = {a, b, c}; return bt_shape_of(3, d); }
+static inline bt_shape bt_shape1(int64_t a) {
+    int64_t d[1] = {a};
+    return bt_shape_of(1, d);
+}
+static inline bt_shape bt_shape2(int64_t a, int64_t b) {
+    int64_t d[2] = {a, b};
+    return bt_shape_of(2, d);
+}
+static inline bt_shape bt_shape3(int64_t a, int64_t b, int64_t c) {
+    int64_t d[3] = {a, b, c};
+    return bt_shape_of(3, d);
+}
 static inline bt_shape bt_shape4(int64_t a, int64_t b, int64_t c, int64_t e) {
     int64_t d[4] = {a, b, c, e};
     return bt_shape_of(4, d);
@@ -80,7 +90,9 @@ size_t bt_row_bytes(bt_dtype dtype, int64_t cols);
 /** A contiguous tensor over `data`. */
 bt_tensor bt_tensor_of(void *data, bt_dtype dtype, bt_shape shape);
 
-static inline bool bt_present(const bt_tensor *t) { return t->dtype != BT_NONE; }
+static inline bool bt_present(const bt_tensor *t) {
+    return t->dtype != BT_NONE;
+}
 
 /** Bytes from the first to the last element, row padding included. */
 size_t bt_tensor_bytes(const bt_tensor *t);

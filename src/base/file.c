@@ -103,7 +103,8 @@ void bt_file_map_forget(const void *data, size_t bytes) {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)data, end = begin + bytes;
     begin = (begin + page - 1) / page * page;
     end = end / page * page;
-    if (begin < end) (void)madvise((void *)begin, end - begin, MADV_DONTNEED); /* only a hint: a refusal changes nothing */
+    if (begin < end)
+        (void)madvise((void *)begin, end - begin, MADV_DONTNEED); /* only a hint: a refusal changes nothing */
 }
 
 bool bt_file_exists(const char *path) {

@@ -19,7 +19,8 @@ typedef struct bt_file_map {
 bt_status bt_file_map_open(const char *path, bt_file_map *out) BT_MUST_CHECK;
 void bt_file_map_close(bt_file_map *map);
 
-/** Lets the system take back the memory of the pages that lie wholly within this part of a map; they are read again when they are used. */
+/** Lets the system take back the memory of the pages that lie wholly within this part of a map; they are read again
+ * when they are used. */
 void bt_file_map_forget(const void *data, size_t bytes);
 
 /** A file being written under a temporary name (PATH.partial-PID-N) in the folder of its path. Nothing exists under the

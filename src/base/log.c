@@ -18,7 +18,9 @@ static bt_log_level log_least = BT_LOG_INFO;
 static char status_text[STATUS_BYTES];
 static volatile sig_atomic_t status_shown;
 
-static FILE *out(void) { return log_stream ? log_stream : stderr; }
+static FILE *out(void) {
+    return log_stream ? log_stream : stderr;
+}
 
 /* ---- the status line ---- */
 
@@ -30,7 +32,8 @@ int bt_log_status_width(void) {
     return size.ws_col > 1 ? size.ws_col : 80; /* a terminal that does not know its size says 0 */
 }
 
-/** Takes the line from the screen. A terminal that became narrower has broken it into several rows: back to the first of them. */
+/** Takes the line from the screen. A terminal that became narrower has broken it into several rows: back to the first
+ * of them. */
 static void erase(void) {
     int width = bt_log_status_width(), rows = width ? (int)(strlen(status_text) - 1) / width : 0;
     fputc('\r', out());

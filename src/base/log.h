@@ -17,14 +17,15 @@ void bt_log_info(const char *format, ...) BT_PRINTF(1, 2);
 void bt_log_warn(const char *format, ...) BT_PRINTF(1, 2);
 void bt_log_error(const char *format, ...) BT_PRINTF(1, 2);
 
-/* One line below the log on a terminal, which is redrawn in place: progress. Log lines go above it, so neither tears the other. */
+/* One line below the log on a terminal, which is redrawn in place: progress. Log lines go above it, so neither tears
+ * the other. */
 
-/** Columns of the terminal that log lines go to, read anew each time; 0 where a line cannot be redrawn: no terminal, TERM unset or
- *  "dumb", or NO_COLOR set, with which users of screen readers and recorders ask for plain lines. */
+/** Columns of the terminal that log lines go to, read anew each time; 0 where a line cannot be redrawn: no terminal,
+ * TERM unset or "dumb", or NO_COLOR set, with which users of screen readers and recorders ask for plain lines. */
 int bt_log_status_width(void);
 
-/** Draws `text` (ASCII, cut to the width) in place of the last one; NULL takes it away and leaves nothing. Does nothing where the
- *  width is 0. */
+/** Draws `text` (ASCII, cut to the width) in place of the last one; NULL takes it away and leaves nothing. Does nothing
+ * where the width is 0. */
 void bt_log_status(const char *text);
 
 /** From a signal handler that ends the process: takes the line away. */

@@ -132,8 +132,8 @@ bt_status bt_options_set(bt_options *options, const char *path, bt_option_text t
 bt_status bt_options_set_text(bt_options *options, const char *path, const char *text,
                               const char *origin) BT_MUST_CHECK;
 
-/** The same for a flag of a command: `--per-class` sets per_class, lists are split at commas. BT_ERR_USAGE for what no flag
- * is called, with the nearest, or a value that does not fit. */
+/** The same for a flag of a command: `--per-class` sets per_class, lists are split at commas. BT_ERR_USAGE for what no
+ * flag is called, with the nearest, or a value that does not fit. */
 bt_status bt_options_set_flag(bt_options *options, const char *flag, const char *text) BT_MUST_CHECK;
 
 /** BT_ERR_CONFIG if a required option was not set; names all that are missing. */

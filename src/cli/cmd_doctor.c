@@ -82,7 +82,8 @@ static device_answer ask_device(const char *name) {
 static void print_device(const char *name) {
     device_answer a = ask_device(name);
     printf("%-6s %s: %s\n", name, a.present ? "yes" : "no", a.text);
-    if (a.present) printf("%-6s bf16: %s\n", "", a.fast_bf16 ? "at its own speed" : "emulated (right, but slower than f32)");
+    if (a.present)
+        printf("%-6s bf16: %s\n", "", a.fast_bf16 ? "at its own speed" : "emulated (right, but slower than f32)");
 }
 
 static void device_json(bt_json_writer *w, const char *name) {
@@ -136,10 +137,11 @@ static bt_status doctor(const bt_arguments *a) {
         if (libraries[i].present)
             printf("%-6s yes: %s\n", libraries[i].name, libraries[i].use);
         else
-            printf("%-6s no: %s needs %s at build time\n", libraries[i].name, libraries[i].absent, libraries[i].package);
+            printf("%-6s no: %s needs %s at build time\n", libraries[i].name, libraries[i].absent,
+                   libraries[i].package);
     }
     return BT_OK;
 }
 
-const bt_command bt_command_doctor = {"doctor", "", "what this machine and this build can do", 0, 0, &doctor_table, sizeof(doctor_flags),
-                                      false,    doctor};
+const bt_command bt_command_doctor = {
+    "doctor", "", "what this machine and this build can do", 0, 0, &doctor_table, sizeof(doctor_flags), false, doctor};

@@ -19,11 +19,14 @@ typedef struct embed_flags {
 static const char *const damaged[] = {"fatal", "skip", NULL};
 static const char *const dtypes[] = {"f32", "bf16", NULL};
 static const bt_option embed_options[] = {
-    BT_OPTION_BOOL(embed_flags, codes, "false", "OUT.codes.npy too: u8, 8 bits a byte, low bit first (as FAISS). With OUT.h5 all is in that file: embeddings, codes, ..."),
+    BT_OPTION_BOOL(embed_flags, codes, "false",
+                   "OUT.codes.npy too: u8, 8 bits a byte, low bit first (as FAISS). With OUT.h5 all is in that file: "
+                   "embeddings, codes, ..."),
     BT_OPTION_BOOL(embed_flags, logits, "false", "OUT.logits.npy too: a bit is 1 where its logit is above 0"),
     BT_OPTION_BOOL(embed_flags, skip_embeddings, "false", "no OUT.npy: codes or logits alone"),
     BT_OPTION_BOOL(embed_flags, resume, "false", "goes on where interrupted work stands, to the same bits"),
-    BT_OPTION_ENUM(embed_flags, damaged, "fatal", damaged, "what a damaged picture does; skipped ones are listed in OUT.damaged.txt"),
+    BT_OPTION_ENUM(embed_flags, damaged, "fatal", damaged,
+                   "what a damaged picture does; skipped ones are listed in OUT.damaged.txt"),
     BT_OPTION_STRING(embed_flags, device, "cpu", "cpu or cuda"),
     BT_OPTION_ENUM(embed_flags, dtype, "f32", dtypes, "of activations and product weights"),
     BT_OPTION_INT(embed_flags, threads, "0", 0, 1024, "processor threads of the kernels; 0: all cores"),
@@ -31,8 +34,10 @@ static const bt_option embed_options[] = {
     BT_OPTION_INT(embed_flags, loader_threads, "2", 1, 256, "that read and decode"),
     BT_OPTION_STRING(embed_flags, checkpoint, "last", "of a run: last, best, or the number of a step"),
     BT_OPTION_STRING(embed_flags, base, "", "of an adapter file: the run or .safetensors file that has the tower"),
-    BT_OPTION_STRING(embed_flags, images, "", "of a table or DeepHash's lists: the folder that its paths are relative to; without: its own"),
-    BT_OPTION_STRING(embed_flags, path, "", "of a table: the column of paths, if it has none of the usual names (docs/data.md)"),
+    BT_OPTION_STRING(embed_flags, images, "",
+                     "of a table or DeepHash's lists: the folder that its paths are relative to; without: its own"),
+    BT_OPTION_STRING(embed_flags, path, "",
+                     "of a table: the column of paths, if it has none of the usual names (docs/data.md)"),
     BT_OPTION_STRING(embed_flags, label, "", "of a table: its columns of labels"),
     BT_OPTION_DOUBLE(embed_flags, save_seconds, "10", 0, 1e6, "between saves of how far it is; 0: behind every batch"),
     BT_OPTION_BOOL(embed_flags, json, "false", "prints one JSON object"),
@@ -89,5 +94,12 @@ static bt_status embed(const bt_arguments *a) {
     return BT_OK;
 }
 
-const bt_command bt_command_embed = {"embed", "MODEL PICTURES OUT.npy|OUT.h5", "embeddings and codes of any pictures, by a run or an exported file",
-                                     3, 3, &embed_table, sizeof(embed_flags), false, embed};
+const bt_command bt_command_embed = {"embed",
+                                     "MODEL PICTURES OUT.npy|OUT.h5",
+                                     "embeddings and codes of any pictures, by a run or an exported file",
+                                     3,
+                                     3,
+                                     &embed_table,
+                                     sizeof(embed_flags),
+                                     false,
+                                     embed};

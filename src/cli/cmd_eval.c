@@ -13,7 +13,8 @@ typedef struct eval_flags {
 
 static const bt_option eval_options[] = {
     BT_OPTION_STRING(eval_flags, checkpoint, "last", "last, best or a step's number"),
-    BT_OPTION_BOOL(eval_flags, full, "false", "eval.full: also shuffles of ties, kNN, linear probe, effective rank, ITQ"),
+    BT_OPTION_BOOL(eval_flags, full, "false",
+                   "eval.full: also shuffles of ties, kNN, linear probe, effective rank, ITQ"),
     BT_OPTION_BOOL(eval_flags, untrained, "false", "scores the weights that the run began with, and writes no files"),
     BT_OPTION_BOOL(eval_flags, raw, "false", "scores the weights themselves, not their moving averages (train.ema)"),
     BT_OPTION_BOOL(eval_flags, json, "false", "prints one JSON object, what RUN/evaluation.json holds"),

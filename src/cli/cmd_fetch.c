@@ -19,8 +19,10 @@ typedef struct fetch_flags {
 static const bt_option fetch_options[] = {
     BT_OPTION_BOOL(fetch_flags, list, "false", "prints the table: name, files in the cache, licence, what it is"),
     BT_OPTION_STRING(fetch_flags, base, "",
-                     "a mirror's address in place of the publisher's; without: the environment's BITTERN_WEIGHTS_BASE, if it is set"),
-    BT_OPTION_STRING(fetch_flags, sha256, "", "what the weights must have, 64 hexadecimal digits; goes before the table and the server"),
+                     "a mirror's address in place of the publisher's; without: the environment's BITTERN_WEIGHTS_BASE, "
+                     "if it is set"),
+    BT_OPTION_STRING(fetch_flags, sha256, "",
+                     "what the weights must have, 64 hexadecimal digits; goes before the table and the server"),
     BT_OPTION_BOOL(fetch_flags, verify, "false", "computes the sha256 of files in the cache again"),
     BT_OPTION_BOOL(fetch_flags, resume, "true", "goes on with a download that was cut; --resume=false begins anew"),
     BT_OPTION_INT(fetch_flags, tries, "5", 1, 100, "of a request that times out, is cut, or is answered 429 or 5xx"),
@@ -29,7 +31,9 @@ static const bt_option fetch_options[] = {
 };
 static const bt_option_table fetch_table = BT_OPTION_TABLE("bittern fetch", fetch_options);
 
-static bool interrupted(void) { return bt_interrupt_seen() != 0; }
+static bool interrupted(void) {
+    return bt_interrupt_seen() != 0;
+}
 
 /* ---- the table ---- */
 
@@ -96,8 +100,10 @@ static bt_status list(const bt_fetch_options *o, bool json) {
         const bt_fetch_model *m = &models[i];
         int there = bt_fetch_cached(o, m);
         char cached[32] = "no";
-        if (there == m->file_count) snprintf(cached, sizeof cached, "yes");
-        else if (there) snprintf(cached, sizeof cached, "%d/%d", there, m->file_count);
+        if (there == m->file_count)
+            snprintf(cached, sizeof cached, "yes");
+        else if (there)
+            snprintf(cached, sizeof cached, "%d/%d", there, m->file_count);
         printf("%-42s  %-6s  %-24s  %s\n", m->name, cached, m->licence, m->what);
     }
     printf("cache: %s/weights\n", o->cache);
@@ -153,18 +159,28 @@ static bt_status fetch_model(const bt_fetch_options *o, const char *name, bool j
 /** It becomes a line of the request: whatever could begin another is refused, and never shown. */
 static bt_status check_token(const char *token) {
     for (const char *c = token ? token : ""; *c; c++)
-        if (*c <= ' ' || *c > '~') return bt_error(BT_ERR_USAGE, "BITTERN_WEIGHTS_TOKEN has a space, a line break or another character that no token has");
+        if (*c <= ' ' || *c > '~')
+            return bt_error(BT_ERR_USAGE,
+                            "BITTERN_WEIGHTS_TOKEN has a space, a line break or another character that no token has");
     return BT_OK;
 }
 
 static bt_status fetch(const bt_arguments *a) {
     const fetch_flags *f = a->flags;
     const char *base = f->base[0] ? f->base : getenv("BITTERN_WEIGHTS_BASE");
-    bt_fetch_options o = {.base = base ? base : "", .sha256 = f->sha256, .token = getenv("BITTERN_WEIGHTS_TOKEN"), .tries = f->tries,
-                          .timeout_seconds = f->timeout, .resume = f->resume, .verify = f->verify, .stop = interrupted};
-    if (!a->count && !f->list) return bt_error(BT_ERR_USAGE, "which model? bittern fetch NAME, or bittern fetch --list");
+    bt_fetch_options o = {.base = base ? base : "",
+                          .sha256 = f->sha256,
+                          .token = getenv("BITTERN_WEIGHTS_TOKEN"),
+                          .tries = f->tries,
+                          .timeout_seconds = f->timeout,
+                          .resume = f->resume,
+                          .verify = f->verify,
+                          .stop = interrupted};
+    if (!a->count && !f->list)
+        return bt_error(BT_ERR_USAGE, "which model? bittern fetch NAME, or bittern fetch --list");
     if (a->count && f->list) return bt_error(BT_ERR_USAGE, "--list shows the whole table: leave out %s", a->operand[0]);
-    if (f->sha256[0] && !bt_sha256_is(f->sha256, 64)) return bt_error(BT_ERR_USAGE, "--sha256: found \"%s\", expected 64 hexadecimal digits", f->sha256);
+    if (f->sha256[0] && !bt_sha256_is(f->sha256, 64))
+        return bt_error(BT_ERR_USAGE, "--sha256: found \"%s\", expected 64 hexadecimal digits", f->sha256);
     BT_TRY(check_token(o.token));
     bt_text cache = {0};
     bt_status status = bt_cache_folder(&cache);
@@ -174,5 +190,12 @@ static bt_status fetch(const bt_arguments *a) {
     return status;
 }
 
-const bt_command bt_command_fetch = {"fetch", "NAME | --list", "published weights of a pretrained model, verified, into the cache", 0, 1, &fetch_table,
-                                     sizeof(fetch_flags), false, fetch};
+const bt_command bt_command_fetch = {"fetch",
+                                     "NAME | --list",
+                                     "published weights of a pretrained model, verified, into the cache",
+                                     0,
+                                     1,
+                                     &fetch_table,
+                                     sizeof(fetch_flags),
+                                     false,
+                                     fetch};

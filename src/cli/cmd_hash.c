@@ -22,10 +22,11 @@ typedef struct hash_flags {
 } hash_flags;
 
 static const bt_option hash_options[] = {
-    BT_OPTION_STRING(
-        hash_flags, labels, "",
-        ".npy or HDF5 (FILE.h5:NAME): class numbers (items), or rows of 0 and 1 (items, labels); without: codes and bit statistics only"),
-    BT_OPTION_STRING(hash_flags, query, "", ".npy or HDF5 of the queries' embeddings; without: every item against all others"),
+    BT_OPTION_STRING(hash_flags, labels, "",
+                     ".npy or HDF5 (FILE.h5:NAME): class numbers (items), or rows of 0 and 1 (items, labels); without: "
+                     "codes and bit statistics only"),
+    BT_OPTION_STRING(hash_flags, query, "",
+                     ".npy or HDF5 of the queries' embeddings; without: every item against all others"),
     BT_OPTION_STRING(hash_flags, query_labels, "", "as --labels"),
     BT_OPTION_STRING(hash_flags, train, "",
                      ".npy or HDF5 of embeddings that components and rotations are learned from; without: EMBEDDINGS"),

@@ -1,6 +1,6 @@
 /* bittern import. */
-#include "cli/cli.h"
 #include "base/file.h"
+#include "cli/cli.h"
 #include "encoder/adapters.h"
 #include "formats/json.h"
 #include "import/import.h"
@@ -18,14 +18,23 @@ typedef struct import_flags {
 
 static const char *const activations[] = {"auto", "gelu", "quick_gelu", NULL};
 static const bt_option import_options[] = {
-    BT_OPTION_STRING(import_flags, out, "", "the file that is written, .safetensors; without: the weights are only looked at"),
-    BT_OPTION_STRING(import_flags, config, "", "config.json or open_clip_config.json of the model; without: the one beside the weights"),
-    BT_OPTION_STRING(import_flags, preprocess, "", "how pictures are made ready: preprocessor_config.json, open_clip_config.json, timm's config.json; without: the one beside the weights"),
-    BT_OPTION_BOOL(import_flags, shortest, "false", "pictures are resized by their shorter side and cropped, where the configuration squashes or pads them"),
-    BT_OPTION_STRING(import_flags, prefix, "", "of the tower's names, where a file holds several, as in teacher.backbone."),
-    BT_OPTION_STRING(import_flags, base, "", "for a folder of peft's adapters: the run or .safetensors file that has their tower"),
+    BT_OPTION_STRING(import_flags, out, "",
+                     "the file that is written, .safetensors; without: the weights are only looked at"),
+    BT_OPTION_STRING(import_flags, config, "",
+                     "config.json or open_clip_config.json of the model; without: the one beside the weights"),
+    BT_OPTION_STRING(import_flags, preprocess, "",
+                     "how pictures are made ready: preprocessor_config.json, open_clip_config.json, timm's "
+                     "config.json; without: the one beside the weights"),
+    BT_OPTION_BOOL(
+        import_flags, shortest, "false",
+        "pictures are resized by their shorter side and cropped, where the configuration squashes or pads them"),
+    BT_OPTION_STRING(import_flags, prefix, "",
+                     "of the tower's names, where a file holds several, as in teacher.backbone."),
+    BT_OPTION_STRING(import_flags, base, "",
+                     "for a folder of peft's adapters: the run or .safetensors file that has their tower"),
     BT_OPTION_INT(import_flags, heads, "0", 0, 1024, "of attention; 0: as configuration or publication say"),
-    BT_OPTION_ENUM(import_flags, activation, "auto", activations, "of the MLP; auto: as shapes, configuration or publication say"),
+    BT_OPTION_ENUM(import_flags, activation, "auto", activations,
+                   "of the MLP; auto: as shapes, configuration or publication say"),
     BT_OPTION_DOUBLE(import_flags, norm_eps, "0", 0, 1, "of layer norm; 0: as configuration or publication say"),
     BT_OPTION_INT(import_flags, image, "0", 0, 4096, "pixels of a side; 0: as configuration or publication say"),
     BT_OPTION_BOOL(import_flags, map, "false", "prints how the names map"),
@@ -43,11 +52,13 @@ static void print_lines(FILE *to, const char *heading, const bt_text *text) {
 }
 
 static void print_tower(FILE *to, const bt_vit_config *c) {
-    fprintf(to, "tower: image %d, patch %d, width %d, depth %d, heads %d, MLP %d (%s), %d registers, %s positions", c->image, c->patch, c->width, c->depth, c->heads,
-            c->mlp, bt_vit_activation_names[c->activation], c->registers, bt_vit_positions_names[c->positions]);
-    if (c->positions == BT_VIT_LEARNED) fprintf(to, " %d x %d (resampled as %s)", c->grid, c->grid, bt_resampling_names[c->resampling]);
-    fprintf(to, "%s%s%s%s", c->layer_scale ? ", layer scale" : "", c->pre_norm ? ", norm before the blocks" : "", c->no_patch_bias ? ", patches without bias" : "",
-            c->no_qkv_bias ? ", q, k, v without bias" : "");
+    fprintf(to, "tower: image %d, patch %d, width %d, depth %d, heads %d, MLP %d (%s), %d registers, %s positions",
+            c->image, c->patch, c->width, c->depth, c->heads, c->mlp, bt_vit_activation_names[c->activation],
+            c->registers, bt_vit_positions_names[c->positions]);
+    if (c->positions == BT_VIT_LEARNED)
+        fprintf(to, " %d x %d (resampled as %s)", c->grid, c->grid, bt_resampling_names[c->resampling]);
+    fprintf(to, "%s%s%s%s", c->layer_scale ? ", layer scale" : "", c->pre_norm ? ", norm before the blocks" : "",
+            c->no_patch_bias ? ", patches without bias" : "", c->no_qkv_bias ? ", q, k, v without bias" : "");
     if (c->output) fprintf(to, ", projection to %d", c->output);
     fprintf(to, "\n");
 }
@@ -60,7 +71,8 @@ static void print_result(FILE *to, const bt_import_result *r, const import_flags
     if (f->map) print_lines(to, "  ", &r->map);
     print_lines(to, "left out: ", &r->left_out);
     print_lines(to, "", &r->problems);
-    if (good && *f->out) fprintf(to, "%s: %d tensors from %lld\n", f->out, bt_params_count(r->store), (long long)r->taken);
+    if (good && *f->out)
+        fprintf(to, "%s: %d tensors from %lld\n", f->out, bt_params_count(r->store), (long long)r->taken);
     if (good && !*f->out) fprintf(to, "all tensors fit; --out FILE.safetensors writes the file\n");
 }
 
@@ -99,13 +111,20 @@ static bt_status print_json(const bt_import_result *r, const import_flags *f) {
     return status;
 }
 
-static const char *text_or_none(const char *text) { return *text ? text : NULL; }
+static const char *text_or_none(const char *text) {
+    return *text ? text : NULL;
+}
 
 static bt_status import_adapters(const char *folder, const import_flags *f) {
     bt_export_result r;
-    if (!*f->base || !*f->out) return bt_error(BT_ERR_USAGE, "%s holds adapters of peft; name their tower and the file to write: --base TOWER.safetensors --out ADAPTERS.safetensors", folder);
+    if (!*f->base || !*f->out)
+        return bt_error(BT_ERR_USAGE,
+                        "%s holds adapters of peft; name their tower and the file to write: --base TOWER.safetensors "
+                        "--out ADAPTERS.safetensors",
+                        folder);
     BT_TRY(bt_adapters_import(folder, f->base, f->out, &r));
-    printf("%s: adapters of %s, rank %d, alpha %g, on the tower of %s; %lld tensors\n", f->out, r.info.targets, r.info.lora.rank, (double)r.info.lora.alpha, f->base, (long long)r.tensors);
+    printf("%s: adapters of %s, rank %d, alpha %g, on the tower of %s; %lld tensors\n", f->out, r.info.targets,
+           r.info.lora.rank, (double)r.info.lora.alpha, f->base, (long long)r.tensors);
     return BT_OK;
 }
 
@@ -116,17 +135,32 @@ static bt_status import(const bt_arguments *a) {
     if (length && (length < 13 || strcmp(f->out + length - 12, ".safetensors") != 0))
         return bt_error(BT_ERR_USAGE, "--out %s: the name of the output ends in .safetensors", f->out);
     int written = snprintf(adapters, sizeof adapters, "%s/adapter_config.json", a->operand[0]);
-    if (written > 0 && written < (int)sizeof adapters && bt_file_exists(adapters)) return import_adapters(a->operand[0], f);
-    bt_import_options o = {.path = a->operand[0], .config = text_or_none(f->config), .prefix = text_or_none(f->prefix), .preprocess = text_or_none(f->preprocess), .shortest = f->shortest,
-                           .given = {.heads = f->heads, .image = f->image, .activation = f->activation - 1, .norm_eps = f->norm_eps}};
+    if (written > 0 && written < (int)sizeof adapters && bt_file_exists(adapters))
+        return import_adapters(a->operand[0], f);
+    bt_import_options o = {
+        .path = a->operand[0],
+        .config = text_or_none(f->config),
+        .prefix = text_or_none(f->prefix),
+        .preprocess = text_or_none(f->preprocess),
+        .shortest = f->shortest,
+        .given = {.heads = f->heads, .image = f->image, .activation = f->activation - 1, .norm_eps = f->norm_eps}};
     bt_import_result r;
     bt_status status = bt_import(&o, &r);
     if (status == BT_OK && *f->out) status = bt_tower_write(&r, f->out);
-    if (f->json && status == BT_OK) status = print_json(&r, f);
-    else print_result(status == BT_OK ? stdout : stderr, &r, f, status == BT_OK);
+    if (f->json && status == BT_OK)
+        status = print_json(&r, f);
+    else
+        print_result(status == BT_OK ? stdout : stderr, &r, f, status == BT_OK);
     bt_import_result_free(&r);
     return status;
 }
 
-const bt_command bt_command_import = {"import", "WEIGHTS | FOLDER", "a published tower (DINOv2, DINOv3, ViT, CLIP) as one file of ours",
-                                      1, 1, &import_table, sizeof(import_flags), false, import};
+const bt_command bt_command_import = {"import",
+                                      "WEIGHTS | FOLDER",
+                                      "a published tower (DINOv2, DINOv3, ViT, CLIP) as one file of ours",
+                                      1,
+                                      1,
+                                      &import_table,
+                                      sizeof(import_flags),
+                                      false,
+                                      import};

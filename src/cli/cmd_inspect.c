@@ -42,7 +42,8 @@ static int class_count(const bt_run_config *c, bt_text *notes) {
         bt_dataset_close(&data);
         return count;
     }
-    bt_text_append(notes, "data not available, %d classes assumed: %s\n", ASSUMED, *c->data.root ? bt_error_message() : "data.root is not set");
+    bt_text_append(notes, "data not available, %d classes assumed: %s\n", ASSUMED,
+                   *c->data.root ? bt_error_message() : "data.root is not set");
     return ASSUMED;
 }
 
@@ -50,7 +51,8 @@ static int class_count(const bt_run_config *c, bt_text *notes) {
 static bt_status open_device(const bt_run_config *c, bt_text *notes, bt_device **device) {
     *device = NULL;
     const bt_backend *backend = bt_backend_named(c->run.device);
-    bt_status status = backend ? backend->open(&(bt_device_options){.threads = c->run.threads}, device) : BT_ERR_UNSUPPORTED;
+    bt_status status =
+        backend ? backend->open(&(bt_device_options){.threads = c->run.threads}, device) : BT_ERR_UNSUPPORTED;
     if (status != BT_ERR_UNSUPPORTED || strcmp(c->run.device, "cuda") != 0) return status;
     bt_text_append(notes, "scratch not available, the block is without it: %s\n", bt_error_message());
     return BT_OK;
@@ -89,8 +91,8 @@ static bt_status inspect_plan(int count, const char *const *operand, bool json) 
 /* ---- known towers, and files ---- */
 
 static void model_line(const char *name, const bt_vit_config *c) {
-    printf("%-30s image %d, patch %d, width %d, depth %d, heads %d, registers %d%s\n", name, c->image, c->patch, c->width, c->depth, c->heads,
-           c->registers, c->layer_scale ? ", layer scale" : "");
+    printf("%-30s image %d, patch %d, width %d, depth %d, heads %d, registers %d%s\n", name, c->image, c->patch,
+           c->width, c->depth, c->heads, c->registers, c->layer_scale ? ", layer scale" : "");
 }
 
 static void model_json(bt_json_writer *w, const char *name, const bt_vit_config *c) {
@@ -122,8 +124,10 @@ static bt_status list_models(bool json) {
     for (const char *const *name = bt_vit_names(); *name; name++) {
         bt_vit_config c = {.image = 0};
         (void)bt_vit_named(*name, &c);
-        if (json) model_json(&w, *name, &c);
-        else model_line(*name, &c);
+        if (json)
+            model_json(&w, *name, &c);
+        else
+            model_line(*name, &c);
     }
     bt_json_end(&w);
     bt_json_end(&w);
@@ -218,10 +222,14 @@ static bt_status write_maps(const bt_token_maps *m, const inspect_flags *f, cons
 static bt_status inspect_tokens(const bt_arguments *a, const inspect_flags *f) {
     bt_token_maps maps;
     size_t length = a->count == 4 ? strlen(a->operand[3]) : 0;
-    if (length < 5 || strcmp(a->operand[3] + length - 4, ".png") != 0) return bt_error(BT_ERR_USAGE, "usage: bittern inspect tokens MODEL PICTURE OUT.png");
-    BT_TRY(bt_token_maps_make(&(bt_model_source){.path = a->operand[1], .image = f->image}, BT_F32, 0, a->operand[2], &maps));
+    if (length < 5 || strcmp(a->operand[3] + length - 4, ".png") != 0)
+        return bt_error(BT_ERR_USAGE, "usage: bittern inspect tokens MODEL PICTURE OUT.png");
+    BT_TRY(bt_token_maps_make(&(bt_model_source){.path = a->operand[1], .image = f->image}, BT_F32, 0, a->operand[2],
+                              &maps));
     bt_status status = write_maps(&maps, f, a->operand[3]);
-    if (status == BT_OK) printf("%s: picture, tokens of %d x %d patches as colours, attention of the class token (mean of %d heads)\n", a->operand[3], maps.side, maps.side, maps.heads);
+    if (status == BT_OK)
+        printf("%s: picture, tokens of %d x %d patches as colours, attention of the class token (mean of %d heads)\n",
+               a->operand[3], maps.side, maps.side, maps.heads);
     bt_token_maps_free(&maps);
     return status;
 }
@@ -230,7 +238,8 @@ static const bt_option inspect_options[] = {
     BT_OPTION_BOOL(inspect_flags, json, "false", "prints one JSON object"),
     BT_OPTION_INT(inspect_flags, image, "0", 0, 4096, "tokens: pixels of a side; 0: the model's"),
     BT_OPTION_STRING(inspect_flags, tokens, "", "tokens: .npy for the patches' tokens (rows, columns, width)"),
-    BT_OPTION_STRING(inspect_flags, attention, "", "tokens: .npy for the class token's attention (heads, rows, columns)"),
+    BT_OPTION_STRING(inspect_flags, attention, "",
+                     "tokens: .npy for the class token's attention (heads, rows, columns)"),
 };
 static const bt_option_table inspect_table = BT_OPTION_TABLE("bittern inspect", inspect_options);
 
@@ -246,5 +255,13 @@ static bt_status inspect(const bt_arguments *a) {
     return list_tensors(a->operand[0], flags->json);
 }
 
-const bt_command bt_command_inspect = {"inspect", "plan CONFIG [key=value ...] | tokens MODEL PICTURE OUT.png | models | WEIGHTS | PACK.h5",
-                                       "a step's program, known towers, the tensors of a weight file of any kind, a pack", 1, -1, &inspect_table, sizeof(inspect_flags), false, inspect};
+const bt_command bt_command_inspect = {
+    "inspect",
+    "plan CONFIG [key=value ...] | tokens MODEL PICTURE OUT.png | models | WEIGHTS | PACK.h5",
+    "a step's program, known towers, the tensors of a weight file of any kind, a pack",
+    1,
+    -1,
+    &inspect_table,
+    sizeof(inspect_flags),
+    false,
+    inspect};

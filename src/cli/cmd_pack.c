@@ -23,14 +23,17 @@ static const char *const formats[] = {"auto", "folder", "manifest", "lists", "pa
 static const bt_option pack_options[] = {
     BT_OPTION_INT(pack_flags, size, "224", 1, 16384, "pixels of a side of the stored images"),
     BT_OPTION_INT(pack_flags, resize, "0", 0, 16384, "pixels of the shorter side before the centre crop; 0: size"),
-    BT_OPTION_ENUM(pack_flags, interpolation, "bilinear", filters, "of the resizing: as data.interpolation of the runs that read the pack"),
-    BT_OPTION_ENUM(pack_flags, orientation, "ignore", orientations, "of EXIF: as data.orientation; files that are kept as they are keep theirs"),
+    BT_OPTION_ENUM(pack_flags, interpolation, "bilinear", filters,
+                   "of the resizing: as data.interpolation of the runs that read the pack"),
+    BT_OPTION_ENUM(pack_flags, orientation, "ignore", orientations,
+                   "of EXIF: as data.orientation; files that are kept as they are keep theirs"),
     BT_OPTION_BOOL(pack_flags, keep_encoded, "false", "stores the picture files as they are"),
     BT_OPTION_BOOL(pack_flags, skip_damaged, "false", "leaves out pictures that cannot be decoded (reads all twice)"),
     BT_OPTION_BOOL(pack_flags, verify, "false", "compares the images of a pack with their checksum; writes nothing"),
     BT_OPTION_INT(pack_flags, threads, "0", 0, 256, "that read and decode; 0: all cores"),
     BT_OPTION_ENUM(pack_flags, format, "auto", formats, "what DATA is; auto: recognised"),
-    BT_OPTION_STRING(pack_flags, images, "", "folder that paths of tables and lists are relative to; empty: where DATA lies"),
+    BT_OPTION_STRING(pack_flags, images, "",
+                     "folder that paths of tables and lists are relative to; empty: where DATA lies"),
     BT_OPTION_STRING(pack_flags, classes, "", "classes to keep, as in 0-29,35; empty: all"),
     BT_OPTION_STRING(pack_flags, label, "", "columns of a table with labels"),
     BT_OPTION_STRING(pack_flags, path, "", "column with paths"),
@@ -62,8 +65,10 @@ static bt_status print_json(const bt_dataset *set) {
 static void print(const bt_dataset *set) {
     const bt_pack *p = set->pack;
     printf("%s: %lld samples, %lld classes", set->name, (long long)set->count, (long long)set->class_count);
-    if (p->size) printf(", images of %lld x %lld", (long long)p->size, (long long)p->size);
-    else printf(", picture files");
+    if (p->size)
+        printf(", images of %lld x %lld", (long long)p->size, (long long)p->size);
+    else
+        printf(", picture files");
     printf(" (%.1f MB)%s%s", (double)p->bytes / 1e6, set->splits ? ", splits" : "", set->captions ? ", captions" : "");
     for (int k = 0; k < set->rank_count; k++) printf("%s%s", k ? ", " : ", ranks ", set->rank[k].name);
     printf("\n");
@@ -116,17 +121,32 @@ static bt_status pack(const bt_arguments *a) {
     const pack_flags *f = a->flags;
     bt_dataset set;
     if (f->verify) {
-        if (a->count != 1) return bt_error(BT_ERR_USAGE, "--verify takes the pack alone: bittern pack --verify FILE.h5");
+        if (a->count != 1)
+            return bt_error(BT_ERR_USAGE, "--verify takes the pack alone: bittern pack --verify FILE.h5");
         return bt_cli_verify_pack(a->operand[0], false);
     }
     if (a->count != 2) return bt_error(BT_ERR_USAGE, "the name of the pack is missing: bittern pack DATA OUT.h5");
-    bt_dataset_options o = {.root = a->operand[0], .format = (bt_data_format)f->format, .images = f->images, .path = f->path, .caption = f->caption,
-                            .split = f->split, .label = f->label, .ranks = f->ranks, .classes = f->classes};
+    bt_dataset_options o = {.root = a->operand[0],
+                            .format = (bt_data_format)f->format,
+                            .images = f->images,
+                            .path = f->path,
+                            .caption = f->caption,
+                            .split = f->split,
+                            .label = f->label,
+                            .ranks = f->ranks,
+                            .classes = f->classes};
     BT_TRY(bt_dataset_open(&o, &set));
     bt_status status = write_pack(&set, f, a->operand[1]);
     bt_dataset_close(&set);
     return status;
 }
 
-const bt_command bt_command_pack = {"pack", "DATA OUT.h5 | --verify FILE.h5", "any data set as one file that the loader maps", 1, 2, &pack_table,
-                                    sizeof(pack_flags), false, pack};
+const bt_command bt_command_pack = {"pack",
+                                    "DATA OUT.h5 | --verify FILE.h5",
+                                    "any data set as one file that the loader maps",
+                                    1,
+                                    2,
+                                    &pack_table,
+                                    sizeof(pack_flags),
+                                    false,
+                                    pack};

@@ -14,14 +14,17 @@ typedef struct train_flags {
 
 static const bt_option train_options[] = {
     BT_OPTION_BOOL(train_flags, resume, "false", "goes on from the newest checkpoint, to the same bits"),
-    BT_OPTION_BOOL(train_flags, json, "false", "prints one JSON object at the end: steps, loss, best step, scores (docs/runs.md)"),
+    BT_OPTION_BOOL(train_flags, json, "false",
+                   "prints one JSON object at the end: steps, loss, best step, scores (docs/runs.md)"),
 };
 static const bt_option_table train_table = BT_OPTION_TABLE("bittern train", train_options);
 
 static void put_number_or_null(bt_json_writer *w, const char *key, bool there, double value) {
     bt_json_key(w, key);
-    if (there) bt_json_put_number(w, value);
-    else bt_json_put_null(w);
+    if (there)
+        bt_json_put_number(w, value);
+    else
+        bt_json_put_null(w);
 }
 
 static bt_status print_summary(const char *run, const bt_train_summary *s) {
@@ -34,8 +37,10 @@ static bt_status print_summary(const char *run, const bt_train_summary *s) {
     bt_json_member_bool(&w, "stopped_early", s->stopped);
     bt_json_member_string(&w, "best_by", s->best_by);
     bt_json_key(&w, "best_step");
-    if (s->best_step >= 0) bt_json_put_integer(&w, s->best_step);
-    else bt_json_put_null(&w);
+    if (s->best_step >= 0)
+        bt_json_put_integer(&w, s->best_step);
+    else
+        bt_json_put_null(&w);
     put_number_or_null(&w, "best_score", s->best_step >= 0, s->best);
     put_number_or_null(&w, "loss", !isnan(s->loss), s->loss);
     bt_json_member_number(&w, "seconds", s->seconds);
@@ -121,8 +126,10 @@ static bt_status config(const bt_arguments *a) {
         bt_run_config config;
         bt_options *options;
         BT_TRY(bt_cli_config(a->operand, a->count, &config, &options));
-        if (flags->json) status = write_config_json(options, &text);
-        else bt_options_dump(options, &text);
+        if (flags->json)
+            status = write_config_json(options, &text);
+        else
+            bt_options_dump(options, &text);
         bt_options_free(options);
     }
     if (status == BT_OK) status = bt_text_status(&text);

@@ -9,10 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static const bt_command *const commands[] = {&bt_command_train,  &bt_command_eval,    &bt_command_report,
-                                             &bt_command_embed,  &bt_command_export,  &bt_command_hash,    &bt_command_import,
-                                             &bt_command_fetch,  &bt_command_pack,   &bt_command_fen,     &bt_command_config,
-                                             &bt_command_inspect, &bt_command_doctor, &bt_command_demo};
+static const bt_command *const commands[] = {
+    &bt_command_train,  &bt_command_eval,    &bt_command_report, &bt_command_embed, &bt_command_export,
+    &bt_command_hash,   &bt_command_import,  &bt_command_fetch,  &bt_command_pack,  &bt_command_fen,
+    &bt_command_config, &bt_command_inspect, &bt_command_doctor, &bt_command_demo};
 enum { COUNT = sizeof commands / sizeof commands[0] };
 
 static void print_usage(FILE *to) {
@@ -76,9 +76,10 @@ static bool asks_for_help(int argc, char **argv) {
     return false;
 }
 
-/** Threads wait for each other some hundred times in a step. GNU's OpenMP lets them spin for milliseconds, which is a loss on a machine
- * that others use as well: a step takes twice as long there and burns three times the processor time. About 20 us of spinning cost nothing on
- * an idle one. The library reads its environment when it is loaded, so the command starts over, once, unless the user has set it. */
+/** Threads wait for each other some hundred times in a step. GNU's OpenMP lets them spin for milliseconds, which is a
+ * loss on a machine that others use as well: a step takes twice as long there and burns three times the processor time.
+ * About 20 us of spinning cost nothing on an idle one. The library reads its environment when it is loaded, so the
+ * command starts over, once, unless the user has set it. */
 static void limit_spinning(char **argv) {
     char path[PATH_MAX];
     if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY")) return;

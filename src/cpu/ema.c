@@ -22,7 +22,8 @@ static void move_rows(const void *shared, const bt_vector *v, int64_t begin, int
 static void move_elements(const void *shared, const bt_vector *v, int64_t begin, int64_t end, void *unused) {
     (void)unused;
     const context *c = shared;
-    v->move_toward((float *)c->args->average.data + begin, (const float *)c->args->param.data + begin, c->weight, end - begin);
+    v->move_toward((float *)c->args->average.data + begin, (const float *)c->args->param.data + begin, c->weight,
+                   end - begin);
 }
 
 /** Vectors of a store are one long row, which threads share. */
@@ -31,7 +32,8 @@ static bt_status run(bt_device *device, const bt_ema_args *a, const bt_prepared 
     context c = {.args = a, .weight = device->step->average_weight};
     int64_t count = bt_shape_count(a->average.shape), cols = bt_shape_cols(a->average.shape);
     bool dense = a->average.ld == cols && a->param.ld == cols;
-    bt_over_rows(device, dense ? count : bt_shape_rows(a->average.shape), count, dense ? move_elements : move_rows, &c, 0, NULL);
+    bt_over_rows(device, dense ? count : bt_shape_rows(a->average.shape), count, dense ? move_elements : move_rows, &c,
+                 0, NULL);
     return BT_OK;
 }
 

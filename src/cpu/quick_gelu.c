@@ -1,5 +1,5 @@
-/* The GELU of OpenAI's CLIP, with the logistic function s in place of the normal distribution (arXiv 1606.08415, section 2):
- *   y = x s(1.702 x),   dx = dy (s + 1.702 x s (1 - s)). */
+/* The GELU of OpenAI's CLIP, with the logistic function s in place of the normal distribution (arXiv 1606.08415,
+ * section 2): y = x s(1.702 x),   dx = dy (s + 1.702 x s (1 - s)). */
 #include "cpu/rows.h"
 
 static void forward(const bt_vector *v, float *y, const float *x, const float *unused, const float *none, int64_t n) {

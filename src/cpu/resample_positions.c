@@ -1,5 +1,6 @@
-/* Position embeddings of another grid (bittern/positions.h): rows, then columns, so an element costs the sum of both axes' taps and
- * not their product. The gradient of the parameter is the same with the transposed taps. Each row of a result is one thread's. */
+/* Position embeddings of another grid (bittern/positions.h): rows, then columns, so an element costs the sum of both
+ * axes' taps and not their product. The gradient of the parameter is the same with the transposed taps. Each row of a
+ * result is one thread's. */
 #include "cpu/rows.h"
 #include "tensor/position_taps.h"
 
@@ -13,7 +14,8 @@ static void release(void *state) {
 }
 
 /** The taps, and scratch for the grid after its rows: rows of the result, columns of the input. */
-static bt_status prepare_taps(bt_positions rule, const int *from, const int *to, bool transposed, int64_t cols, bt_prepared *out) {
+static bt_status prepare_taps(bt_positions rule, const int *from, const int *to, bool transposed, int64_t cols,
+                              bt_prepared *out) {
     bt_position_taps *taps = bt_memory_zeroed(1, sizeof *taps);
     if (!taps) return BT_ERR_MEMORY;
     bt_status status = bt_position_taps_make(taps, rule, from, to, transposed);
@@ -73,7 +75,8 @@ static void along_columns(const void *context, const bt_vector *v, int64_t begin
 }
 
 static void resample(bt_device *device, resampling *r) {
-    int64_t cols = bt_shape_cols(r->in->shape), first = r->taps->rows.outputs * r->columns, second = bt_shape_rows(r->out->shape);
+    int64_t cols = bt_shape_cols(r->in->shape), first = r->taps->rows.outputs * r->columns,
+            second = bt_shape_rows(r->out->shape);
     bt_over_rows(device, first, first * cols * r->taps->rows.most, along_rows, r, 0, NULL);
     bt_over_rows(device, second, second * cols * r->taps->columns.most, along_columns, r, 0, NULL);
 }
@@ -84,8 +87,14 @@ static bt_status prepare(bt_device *device, const bt_resample_positions_args *a,
     return prepare_taps(a->rule, a->from, a->to, false, bt_shape_cols(a->y.shape), out);
 }
 
-static bt_status run(bt_device *device, const bt_resample_positions_args *a, const bt_prepared *prepared, void *scratch) {
-    resampling r = {.in = &a->pos, .out = &a->y, .taps = prepared->state, .prefix = a->prefix, .columns = a->from[1], .half = scratch};
+static bt_status run(bt_device *device, const bt_resample_positions_args *a, const bt_prepared *prepared,
+                     void *scratch) {
+    resampling r = {.in = &a->pos,
+                    .out = &a->y,
+                    .taps = prepared->state,
+                    .prefix = a->prefix,
+                    .columns = a->from[1],
+                    .half = scratch};
     resample(device, &r);
     return BT_OK;
 }
@@ -98,8 +107,14 @@ static bt_status prepare_dw(bt_device *device, const bt_resample_positions_dw_ar
     return prepare_taps(a->rule, a->from, a->to, true, bt_shape_cols(a->dy.shape), out);
 }
 
-static bt_status run_dw(bt_device *device, const bt_resample_positions_dw_args *a, const bt_prepared *prepared, void *scratch) {
-    resampling r = {.in = &a->dy, .out = &a->dpos, .taps = prepared->state, .prefix = a->prefix, .columns = a->to[1], .half = scratch,
+static bt_status run_dw(bt_device *device, const bt_resample_positions_dw_args *a, const bt_prepared *prepared,
+                        void *scratch) {
+    resampling r = {.in = &a->dy,
+                    .out = &a->dpos,
+                    .taps = prepared->state,
+                    .prefix = a->prefix,
+                    .columns = a->to[1],
+                    .half = scratch,
                     .add = a->accumulate != 0};
     resample(device, &r);
     return BT_OK;

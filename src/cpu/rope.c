@@ -1,5 +1,5 @@
-/* Rotary positions on the packed input of attention (see ops.def). The gradient is the rotation by the opposite angles, so one
- * loop serves both. Where the output lies in the input's memory, what is copied stays where it is. */
+/* Rotary positions on the packed input of attention (see ops.def). The gradient is the rotation by the opposite angles,
+ * so one loop serves both. Where the output lies in the input's memory, what is copied stays where it is. */
 #include "cpu/rows.h"
 
 #include <string.h>
@@ -44,13 +44,14 @@ static void turn_rows(const void *context, const bt_vector *v, int64_t begin, in
 static bt_status run_turn(bt_device *device, turn t, int heads, int parts, int rotated, void *scratch) {
     t.half = bt_shape_cols(t.x->shape) / parts / heads / 2;
     t.heads = (int64_t)heads * rotated;
-    bt_over_rows(device, bt_shape_rows(t.x->shape), bt_shape_count(t.x->shape), turn_rows, &t, buffer_bytes(t.x, parts, rotated),
-                 scratch);
+    bt_over_rows(device, bt_shape_rows(t.x->shape), bt_shape_count(t.x->shape), turn_rows, &t,
+                 buffer_bytes(t.x, parts, rotated), scratch);
     return BT_OK;
 }
 
 static bt_status prepare(bt_device *device, const bt_rope_args *a, bt_prepared *out) {
-    BT_TRY(BT_CHECK_OPERANDS("rope", {"x", &a->x, BT_COMPUTE}, {"table", &a->table, BT_ALLOW_F32}, {"y", &a->y, BT_COMPUTE}));
+    BT_TRY(BT_CHECK_OPERANDS("rope", {"x", &a->x, BT_COMPUTE}, {"table", &a->table, BT_ALLOW_F32},
+                             {"y", &a->y, BT_COMPUTE}));
     out->scratch_bytes = bt_rows_scratch_bytes(device, buffer_bytes(&a->x, a->parts, a->rotated));
     return BT_OK;
 }
@@ -64,7 +65,8 @@ static bt_status run(bt_device *device, const bt_rope_args *a, const bt_prepared
 const bt_rope_kernel bt_cpu_rope = {prepare, run};
 
 static bt_status prepare_dx(bt_device *device, const bt_rope_dx_args *a, bt_prepared *out) {
-    BT_TRY(BT_CHECK_OPERANDS("rope_dx", {"dy", &a->dy, BT_COMPUTE}, {"table", &a->table, BT_ALLOW_F32}, {"dx", &a->dx, BT_COMPUTE}));
+    BT_TRY(BT_CHECK_OPERANDS("rope_dx", {"dy", &a->dy, BT_COMPUTE}, {"table", &a->table, BT_ALLOW_F32},
+                             {"dx", &a->dx, BT_COMPUTE}));
     out->scratch_bytes = bt_rows_scratch_bytes(device, buffer_bytes(&a->dy, a->parts, a->rotated));
     return BT_OK;
 }

@@ -34,7 +34,8 @@ const bt_swiglu_kernel bt_cpu_swiglu = {prepare, run};
 
 static bt_status prepare_dx(bt_device *device, const bt_swiglu_dx_args *a, bt_prepared *out) {
     (void)device, (void)out;
-    return BT_CHECK_OPERANDS("swiglu_dx", {"dy", &a->dy, BT_COMPUTE}, {"x", &a->x, BT_COMPUTE}, {"dx", &a->dx, BT_COMPUTE});
+    return BT_CHECK_OPERANDS("swiglu_dx", {"dy", &a->dy, BT_COMPUTE}, {"x", &a->x, BT_COMPUTE},
+                             {"dx", &a->dx, BT_COMPUTE});
 }
 
 /* dx may be x: both halves of a block are read before either is written. */
@@ -45,7 +46,8 @@ static void dx_blocks(const void *context, const bt_vector *v, int64_t begin, in
     _Alignas(64) float buffer[5][BLOCK];
     for (int64_t block = begin; block < end; block++) {
         int64_t row = block / blocks, col = block % blocks * BLOCK, n = h - col < BLOCK ? h - col : BLOCK;
-        const float *a = bt_row_read(v, &t->x, row, col, n, buffer[0]), *b = bt_row_read(v, &t->x, row, h + col, n, buffer[1]);
+        const float *a = bt_row_read(v, &t->x, row, col, n, buffer[0]),
+                    *b = bt_row_read(v, &t->x, row, h + col, n, buffer[1]);
         const float *dy = bt_row_read(v, &t->dy, row, col, n, buffer[2]);
         float *da = bt_row_target(&t->dx, row, col, buffer[3]), *db = bt_row_target(&t->dx, row, h + col, buffer[4]);
         v->swiglu_dx(da, db, dy, a, b, n);

@@ -5,20 +5,24 @@
 #include <string.h>
 
 /* Row `row` of a matrix that may be absent: NULL. */
-static const float *row_or_none(const bt_tensor *t, int64_t row) { return bt_present(t) ? bt_row_f32(t, row) : NULL; }
+static const float *row_or_none(const bt_tensor *t, int64_t row) {
+    return bt_present(t) ? bt_row_f32(t, row) : NULL;
+}
 
 /* x = a + b, a where b is NULL. */
 static void add_rows(const bt_vector *v, float *x, const float *a, const float *b, int64_t cols) {
-    if (b) v->add_scaled(x, a, b, NULL, cols);
-    else memcpy(x, a, (size_t)cols * sizeof *x);
+    if (b)
+        v->add_scaled(x, a, b, NULL, cols);
+    else
+        memcpy(x, a, (size_t)cols * sizeof *x);
 }
 
 /* ---- forward ----------------------------------------------------------------------------------------------------- */
 
 static bt_status prepare(bt_device *device, const bt_tokens_args *a, bt_prepared *out) {
     BT_TRY(BT_CHECK_OPERANDS("tokens", {"patches", &a->patches, BT_COMPUTE}, {"cls", &a->cls, BT_ALLOW_F32},
-                             {"pos", &a->pos, BT_ALLOW_F32 | BT_ALLOW_NONE}, {"reg", &a->reg, BT_ALLOW_F32 | BT_ALLOW_NONE},
-                             {"x", &a->x, BT_COMPUTE}));
+                             {"pos", &a->pos, BT_ALLOW_F32 | BT_ALLOW_NONE},
+                             {"reg", &a->reg, BT_ALLOW_F32 | BT_ALLOW_NONE}, {"x", &a->x, BT_COMPUTE}));
     out->scratch_bytes = bt_rows_scratch_bytes(device, 2 * sizeof(float) * (size_t)bt_shape_cols(a->x.shape));
     return BT_OK;
 }
@@ -84,7 +88,8 @@ static size_t dw_buffer_bytes(const bt_tokens_dw_args *a) {
 
 static bt_status prepare_dw(bt_device *device, const bt_tokens_dw_args *a, bt_prepared *out) {
     BT_TRY(BT_CHECK_OPERANDS("tokens_dw", {"dx", &a->dx, BT_COMPUTE}, {"dcls", &a->dcls, BT_ALLOW_F32},
-                             {"dpos", &a->dpos, BT_ALLOW_F32 | BT_ALLOW_NONE}, {"dreg", &a->dreg, BT_ALLOW_F32 | BT_ALLOW_NONE},
+                             {"dpos", &a->dpos, BT_ALLOW_F32 | BT_ALLOW_NONE},
+                             {"dreg", &a->dreg, BT_ALLOW_F32 | BT_ALLOW_NONE},
                              {"dvalue", &a->dvalue, BT_ALLOW_F32 | BT_ALLOW_NONE}));
     BT_ASSERT(!bt_present(&a->dpos) || !bt_present(&a->dvalue));
     out->scratch_bytes = bt_rows_scratch_bytes(device, dw_buffer_bytes(a));

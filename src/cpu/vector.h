@@ -41,7 +41,7 @@ typedef struct bt_vector {
     void (*project)(float *y, const float *x, const float *u, const float *add, float factor, float divisor,
                     int64_t n); /**< y = (x - factor u) / divisor + add; add may be NULL */
     void (*add_product)(double *s, const float *x, const float *y, int64_t n); /**< s += x y */
-    void (*add_weighted)(float *y, const float *x, float weight, int64_t n); /**< y += weight x */
+    void (*add_weighted)(float *y, const float *x, float weight, int64_t n);   /**< y += weight x */
     void (*gelu)(float *y, const float *x, int64_t n);
     void (*gelu_dx)(float *dx, const float *dy, const float *x, int64_t n);
     void (*quick_gelu)(float *y, const float *x, int64_t n);

@@ -1,8 +1,8 @@
 /* Loops over f32 arrays that must run near the speed of memory, mostly plain C that compilers turn into vectors.
  *
  * vector.c, vector_avx2.c and vector_avx512.c include this file, each under its own compiler flags (see cpu/vmath.h).
- * No loop contracts multiply-adds but those with an exponential, and sums run over sixteen fixed lanes in double, so all
- * three copies give the same bits; the exponentials' (GELU, sigmoid) differ in the last one.
+ * No loop contracts multiply-adds but those with an exponential, and sums run over sixteen fixed lanes in double, so
+ * all three copies give the same bits; the exponentials' (GELU, sigmoid) differ in the last one.
  *
  * Arrays have n elements. An output may be the same array as an input, but may not overlap one otherwise.
  */

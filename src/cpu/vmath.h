@@ -5,8 +5,8 @@
  * lanes; CMake gives these files their flags). BT_SIMD(name) appends the suffix of the width, so that the three copies
  * can be linked together; `<name>.c` picks one at run time (bt_cpu_device.cpu in cpu/device.h), and defines
  * BT_SIMD_GENERIC so that it stays at 4 lanes whatever flags the whole build is given. BT_SIMD_EMULATED builds the
- * 16-lane copies out of whatever the compiler has, which shows their indexing on a processor without AVX-512 (base/cpu.c
- * then reports one).
+ * 16-lane copies out of whatever the compiler has, which shows their indexing on a processor without AVX-512
+ * (base/cpu.c then reports one).
  *
  * The types are GCC/Clang vectors: + - * / and comparisons work on them as on scalars. Without FMA (4 lanes) bt_vf_fma
  * rounds twice, so results of different widths may differ in the last bit; those of one width never do.
@@ -288,8 +288,8 @@ BT_INLINE bt_vf bt_vf_exp(bt_vf x) {
 #endif
 }
 
-/** Returns 1 / (1 + e^-x) and sets *slope to its derivative, e^-|x| / (1 + e^-|x|)^2: written so, neither cancels on either side.
- *  Relative error of both below 4e-7 for |x| < 80. NaN stays. */
+/** Returns 1 / (1 + e^-x) and sets *slope to its derivative, e^-|x| / (1 + e^-|x|)^2: written so, neither cancels on
+ * either side. Relative error of both below 4e-7 for |x| < 80. NaN stays. */
 BT_INLINE bt_vf bt_vf_sigmoid(bt_vf x, bt_vf *slope) {
     bt_vf e = bt_vf_exp(-bt_vf_abs(x)), upper = 1.0f / (1.0f + e), lower = e * upper;
     *slope = upper * lower;

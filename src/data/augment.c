@@ -33,7 +33,8 @@ static int32_t turn(uint32_t word, double hue) {
     return among(word, -reach, reach) * 255 / BT_FACTOR_ONE & 255;
 }
 
-/* Order number 0..23 names the permutation whose k-th entry is digit k (base 4 - k, from the first) among those left. */
+/* Order number 0..23 names the permutation whose k-th entry is digit k (base 4 - k, from the first) among those left.
+ */
 static void jitter(bt_colour *colour, const bt_augment *augment, int64_t order, const bt_philox *draw) {
     const double strength[] = {augment->brightness, augment->contrast, augment->saturation, augment->hue};
     int32_t left[] = {BT_COLOUR_BRIGHTNESS, BT_COLOUR_CONTRAST, BT_COLOUR_SATURATION, BT_COLOUR_HUE};
@@ -58,7 +59,8 @@ bt_colour bt_colour_random(const bt_augment *augment, uint64_t seed, int64_t epo
     }
     if (happens(choice.word[2], augment->grey)) add_step(&colour, BT_COLOUR_GREY, 0);
     if (happens(choice.word[3], augment->blur)) {
-        int64_t low = lrint(augment->blur_radius[0] * BT_FACTOR_ONE), high = lrint(augment->blur_radius[1] * BT_FACTOR_ONE);
+        int64_t low = lrint(augment->blur_radius[0] * BT_FACTOR_ONE),
+                high = lrint(augment->blur_radius[1] * BT_FACTOR_ONE);
         float radius = (float)among(more.word[2], low > 0 ? low : 1, high > 0 ? high : 1) / (float)BT_FACTOR_ONE;
         colour.step[colour.count++] = bt_colour_blur(radius);
     }

@@ -31,11 +31,13 @@ static bt_status mark(const bt_dataset *set, const char *item, bool *keep) {
     int64_t first, last;
     if (!read_range(item, &first, &last)) {
         const char *nearest = bt_text_nearest(item, set->class_names, (size_t)set->class_count);
-        return bt_error(BT_ERR_CONFIG, "data.classes: \"%.100s\" is no class of %s%s%s%s; allowed: names, and positions as in 0-29", item, set->name,
-                        nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
+        return bt_error(
+            BT_ERR_CONFIG, "data.classes: \"%.100s\" is no class of %s%s%s%s; allowed: names, and positions as in 0-29",
+            item, set->name, nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
     }
     if (first < 0 || first > last || last >= set->class_count)
-        return bt_error(BT_ERR_CONFIG, "data.classes: %.100s is not within the %" PRId64 " classes of %s, which are 0-%" PRId64, item,
+        return bt_error(BT_ERR_CONFIG,
+                        "data.classes: %.100s is not within the %" PRId64 " classes of %s, which are 0-%" PRId64, item,
                         set->class_count, set->name, set->class_count - 1);
     for (int64_t c = first; c <= last; c++) keep[c] = true;
     return BT_OK;
@@ -59,7 +61,8 @@ bt_status bt_dataset_choose(bt_dataset *set, const char *classes) {
         status = bt_dataset_keep(set, number, NULL);
     }
     if (status == BT_OK) {
-        if (set->count == 0) status = bt_error(BT_ERR_CONFIG, "data.classes: the chosen classes of %s have no picture", set->name);
+        if (set->count == 0)
+            status = bt_error(BT_ERR_CONFIG, "data.classes: the chosen classes of %s have no picture", set->name);
     }
     bt_memory_free(keep);
     bt_memory_free(number);

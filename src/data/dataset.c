@@ -36,11 +36,14 @@ static bt_status recognise_file(const char *path, bt_data_format *out) {
     fclose(file);
     size_t length = 0;
     while (length < bytes && head[length] != '\n' && head[length] != '\r') length++;
-    if (bt_label_list_line(head, length)) *out = BT_DATA_LISTS;
-    else if (memchr(head, ',', length) || memchr(head, '\t', length)) *out = BT_DATA_MANIFEST;
+    if (bt_label_list_line(head, length))
+        *out = BT_DATA_LISTS;
+    else if (memchr(head, ',', length) || memchr(head, '\t', length))
+        *out = BT_DATA_MANIFEST;
     else
         return bt_error(BT_ERR_FORMAT,
-                        "%s: neither a table (CSV or TSV with a header) nor a list of \"path 0 1 ...\" lines; data.format may say what it is",
+                        "%s: neither a table (CSV or TSV with a header) nor a list of \"path 0 1 ...\" lines; "
+                        "data.format may say what it is",
                         path);
     return BT_OK;
 }
@@ -75,7 +78,8 @@ static bt_status open_folder(const bt_dataset_options *options, bt_dataset *set)
     set->labels = bt_memory_alloc(count, sizeof *set->labels);
     set->label_first = bt_memory_alloc(count + 1, sizeof *set->label_first);
     set->label_items = bt_memory_alloc(count, sizeof *set->label_items);
-    if (!set->name || !set->class_names || !set->paths || !set->labels || !set->label_first || !set->label_items) return BT_ERR_MEMORY;
+    if (!set->name || !set->class_names || !set->paths || !set->labels || !set->label_first || !set->label_items)
+        return BT_ERR_MEMORY;
     set->count = f->count;
     set->class_count = f->class_count;
     for (size_t c = 0; c < classes; c++) set->class_names[c] = f->class_names[c];
@@ -138,7 +142,8 @@ void bt_dataset_warn(const bt_dataset *set) {
 bool bt_dataset_path(const bt_dataset *set, int64_t sample, char *path, size_t path_bytes) {
     BT_ASSERT(sample >= 0 && sample < set->count);
     const char *own = set->paths[sample];
-    int length = *own == '/' ? snprintf(path, path_bytes, "%s", own) : snprintf(path, path_bytes, "%s/%s", set->base, own);
+    int length =
+        *own == '/' ? snprintf(path, path_bytes, "%s", own) : snprintf(path, path_bytes, "%s/%s", set->base, own);
     return length >= 0 && (size_t)length < path_bytes;
 }
 

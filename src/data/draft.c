@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-bt_status bt_draft_begin(bt_draft *draft, const bt_dataset_options *options, bt_data_format format, const char *beside) {
+bt_status bt_draft_begin(bt_draft *draft, const bt_dataset_options *options, bt_data_format format,
+                         const char *beside) {
     bt_dataset *set = &draft->set;
     draft->tables_crc32c = -1;
     set->format = format;
@@ -126,9 +127,12 @@ static bt_status finish_labels(bt_draft *draft) {
     bt_dataset *set = &draft->set;
     set->label_first[set->count] = (int64_t)draft->item_count;
     set->labels = bt_memory_alloc((size_t)set->count, sizeof *set->labels);
-    if (!set->label_items) set->label_items = bt_memory_alloc(1, sizeof *set->label_items); /* no sample has a label: an empty list all the same */
+    if (!set->label_items)
+        set->label_items =
+            bt_memory_alloc(1, sizeof *set->label_items); /* no sample has a label: an empty list all the same */
     int32_t *number = bt_memory_alloc(draft->classes.count, sizeof *number);
-    bt_status status = set->labels && set->label_items && number ? bt_names_sort(&draft->classes, number) : BT_ERR_MEMORY;
+    bt_status status =
+        set->labels && set->label_items && number ? bt_names_sort(&draft->classes, number) : BT_ERR_MEMORY;
     if (status == BT_OK) {
         number_labels(set, number);
         set->class_count = (int64_t)draft->classes.count;
@@ -142,7 +146,8 @@ static bt_status finish_labels(bt_draft *draft) {
 bt_status bt_draft_finish(bt_draft *draft, bt_dataset *out) {
     bt_dataset *set = &draft->set;
     if (set->count == 0) return bt_error(BT_ERR_FORMAT, "%s: not one picture is named in it", set->name);
-    if (draft->classes.count == 0) return bt_error(BT_ERR_FORMAT, "%s: not one of %" PRId64 " pictures has a label", set->name, set->count);
+    if (draft->classes.count == 0)
+        return bt_error(BT_ERR_FORMAT, "%s: not one of %" PRId64 " pictures has a label", set->name, set->count);
     BT_TRY(finish_labels(draft));
     for (int r = 0; r < set->rank_count; r++) BT_TRY(finish_rank(draft, r));
     if (!draft->has_captions) {
@@ -154,7 +159,8 @@ bt_status bt_draft_finish(bt_draft *draft, bt_dataset *out) {
         set->splits = NULL;
     }
     if (draft->tables_crc32c >= 0 && bt_dataset_crc32c(set) != draft->tables_crc32c)
-        return bt_error(BT_ERR_FORMAT, "%s: labels, paths or captions are damaged: their checksum is not the stored one", set->name);
+        return bt_error(BT_ERR_FORMAT,
+                        "%s: labels, paths or captions are damaged: their checksum is not the stored one", set->name);
     *out = *set;
     *set = (bt_dataset){0};
     return BT_OK;
@@ -202,8 +208,10 @@ const char *bt_path_fault(const char *base, const char *path) {
     while (*path) {
         size_t length = strcspn(path, "/");
         bool up = length == 2 && path[0] == '.' && path[1] == '.';
-        if (up) depth--;
-        else if (length > 0 && !(length == 1 && path[0] == '.')) depth++;
+        if (up)
+            depth--;
+        else if (length > 0 && !(length == 1 && path[0] == '.'))
+            depth++;
         if (depth < 0) return "leads out of the folder of images; data.images may name a wider one";
         path += length + (path[length] == '/');
     }

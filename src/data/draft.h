@@ -13,8 +13,10 @@ typedef struct bt_draft {
     int64_t tables_crc32c; /**< that the set must have; -1: not known */
 } bt_draft;
 
-/** Begins: name, base. `images` as in bt_dataset_options, beside: a path in the folder that paths are otherwise relative to. */
-bt_status bt_draft_begin(bt_draft *draft, const bt_dataset_options *options, bt_data_format format, const char *beside) BT_MUST_CHECK;
+/** Begins: name, base. `images` as in bt_dataset_options, beside: a path in the folder that paths are otherwise
+ * relative to. */
+bt_status bt_draft_begin(bt_draft *draft, const bt_dataset_options *options, bt_data_format format,
+                         const char *beside) BT_MUST_CHECK;
 
 /** Appends a sample without labels. Strings are borrowed: from the arena or the content of the set. */
 bt_status bt_draft_sample(bt_draft *draft, const char *path, const char *caption, unsigned splits) BT_MUST_CHECK;

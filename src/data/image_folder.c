@@ -152,8 +152,8 @@ static bt_status fill(bt_image_folder *folder, const char *root) {
         folder->class_first[c + 1] = folder->count;
     }
     if (folder->count == 0) {
-        return bt_error(BT_ERR_FORMAT, "%s: %" PRId64 " class folders, but no " BT_IMAGE_ENDINGS " file in them",
-                        root, folder->class_count);
+        return bt_error(BT_ERR_FORMAT, "%s: %" PRId64 " class folders, but no " BT_IMAGE_ENDINGS " file in them", root,
+                        folder->class_count);
     }
     if (folder->count > UINT32_MAX) return bt_error(BT_ERR_FORMAT, "%s: more than 2^32 - 1 pictures", root);
     folder->labels = bt_memory_alloc((size_t)folder->count, sizeof *folder->labels);

@@ -2,8 +2,8 @@
  *
  *     train2014/COCO_train2014_000000000009.jpg 0 0 1 0 1
  *
- * root is one such file (no splits), or a folder with train.txt, test.txt (or query.txt) and database.txt. A picture that is in several
- * files is one sample in several splits. Classes are the columns, named by their number from 0.
+ * root is one such file (no splits), or a folder with train.txt, test.txt (or query.txt) and database.txt. A picture
+ * that is in several files is one sample in several splits. Classes are the columns, named by their number from 0.
  */
 #include "base/file.h"
 #include "base/memory.h"
@@ -37,7 +37,8 @@ static bool is_space(char c) {
     return c == ' ' || c == '\t' || c == '\r';
 }
 
-/* Cuts the last word off text[0, *length): its place, its length in *word; *length ends before the spaces in front of it. */
+/* Cuts the last word off text[0, *length): its place, its length in *word; *length ends before the spaces in front of
+ * it. */
 static const char *cut_word(const char *text, size_t *length, size_t *word) {
     size_t end = *length, from = end;
     while (from > 0 && !is_space(text[from - 1])) from--;
@@ -73,18 +74,22 @@ bool bt_label_list_line(const char *line, size_t length) {
 }
 
 static bt_status error_at(const list_line *line, const char *where, const char *what) {
-    return bt_error(BT_ERR_FORMAT, "%s:%" PRId64 ":%zu: %s", line->file, line->number, (size_t)(where - line->text) + 1, what);
+    return bt_error(BT_ERR_FORMAT, "%s:%" PRId64 ":%zu: %s", line->file, line->number, (size_t)(where - line->text) + 1,
+                    what);
 }
 
 /* The classes, when the first line tells how many. Numbers of equal width: bytewise order is theirs. */
 static bt_status name_classes(label_lists *l, const list_line *line) {
     size_t length = line->length, word;
     l->first_file = line->file;
-    for (const char *last = cut_word(line->text, &length, &word); is_flag(last, word); last = cut_word(line->text, &length, &word)) {
+    for (const char *last = cut_word(line->text, &length, &word); is_flag(last, word);
+         last = cut_word(line->text, &length, &word)) {
         l->columns++;
         if (l->columns > COLUMNS) return error_at(line, last, "more than 65536 labels");
     }
-    if (l->columns == 0) return error_at(line, line->text + line->length - word, "no label; a line is a path and a 0 or 1 for each class");
+    if (l->columns == 0)
+        return error_at(line, line->text + line->length - word,
+                        "no label; a line is a path and a 0 or 1 for each class");
     int width = snprintf(NULL, 0, "%" PRId64, l->columns - 1);
     bt_arena *arena = &l->draft->set.arena;
     l->class_names = bt_arena_alloc(arena, (size_t)l->columns, sizeof *l->class_names);
@@ -107,7 +112,8 @@ static bt_status split_line(const label_lists *l, const list_line *line, size_t 
         const char *last = cut_word(line->text, path_length, &word);
         if (is_flag(last, word)) continue;
         if (is_image_path(line->text, (size_t)(last - line->text) + word))
-            snprintf(what, sizeof what, "%" PRId64 " labels in this line, %" PRId64 " in the first (%.80s)", k, l->columns, l->first_file);
+            snprintf(what, sizeof what, "%" PRId64 " labels in this line, %" PRId64 " in the first (%.80s)", k,
+                     l->columns, l->first_file);
         else
             snprintf(what, sizeof what, "a label is 0 or 1, found \"%.*s\"", word > 40 ? 40 : (int)word, last);
         return error_at(line, last, what);
@@ -117,9 +123,11 @@ static bt_status split_line(const label_lists *l, const list_line *line, size_t 
     const char *last = cut_word(line->text, &rest, &word);
     char what[200];
     if (is_flag(last, word))
-        snprintf(what, sizeof what, "more than the %" PRId64 " labels of the first line (%.80s)", l->columns, l->first_file);
+        snprintf(what, sizeof what, "more than the %" PRId64 " labels of the first line (%.80s)", l->columns,
+                 l->first_file);
     else
-        snprintf(what, sizeof what, "\"%.*s\" is neither a label (0 or 1) nor the end of a picture's path (" BT_IMAGE_ENDINGS ")",
+        snprintf(what, sizeof what,
+                 "\"%.*s\" is neither a label (0 or 1) nor the end of a picture's path (" BT_IMAGE_ENDINGS ")",
                  word > 60 ? 60 : (int)word, last);
     return error_at(line, last, what);
 }
@@ -157,12 +165,14 @@ static bt_status read_line(label_lists *l, const list_line *line, unsigned split
     if (!path) return BT_ERR_MEMORY;
     if (memchr(path, 0, path_length)) return error_at(line, line->text + strlen(path), "a NUL byte; a list is text");
     const char *fault = bt_path_fault(set->base, path);
-    if (fault) return bt_error(BT_ERR_FORMAT, "%s:%" PRId64 ":1: the path %.200s %s", line->file, line->number, path, fault);
+    if (fault)
+        return bt_error(BT_ERR_FORMAT, "%s:%" PRId64 ":1: the path %.200s %s", line->file, line->number, path, fault);
     int32_t sample;
     BT_TRY(bt_names_add(&l->paths, path, &sample));
     if (sample < set->count) {
         if (!same_labels(l, sample, line))
-            return bt_error(BT_ERR_FORMAT, "%s:%" PRId64 ":1: %.200s has other labels here than where it was named before", line->file,
+            return bt_error(BT_ERR_FORMAT,
+                            "%s:%" PRId64 ":1: %.200s has other labels here than where it was named before", line->file,
                             line->number, path);
         set->splits[sample] |= (uint8_t)split;
         return BT_OK;
@@ -195,7 +205,10 @@ static bt_status read_file(label_lists *l, const char *path, unsigned split) {
 static const struct {
     const char *name;
     unsigned split;
-} list_files[] = {{"train.txt", BT_SPLIT_TRAIN}, {"test.txt", BT_SPLIT_QUERY}, {"query.txt", BT_SPLIT_QUERY}, {"database.txt", BT_SPLIT_DATABASE}};
+} list_files[] = {{"train.txt", BT_SPLIT_TRAIN},
+                  {"test.txt", BT_SPLIT_QUERY},
+                  {"query.txt", BT_SPLIT_QUERY},
+                  {"database.txt", BT_SPLIT_DATABASE}};
 
 static bool list_path(const char *folder, size_t i, char *path, size_t bytes) {
     int length = snprintf(path, bytes, "%s/%s", folder, list_files[i].name);
@@ -204,7 +217,8 @@ static bool list_path(const char *folder, size_t i, char *path, size_t bytes) {
 
 bool bt_label_lists_in(const char *folder) {
     char path[PATH_BYTES];
-    return list_path(folder, 0, path, sizeof path) && (list_path(folder, 1, path, sizeof path) || list_path(folder, 2, path, sizeof path));
+    return list_path(folder, 0, path, sizeof path) &&
+           (list_path(folder, 1, path, sizeof path) || list_path(folder, 2, path, sizeof path));
 }
 
 static bt_status read_folder(label_lists *l, const char *folder) {

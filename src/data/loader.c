@@ -65,7 +65,8 @@ int64_t bt_loader_jpeg_side(const bt_loader_options *o) {
     }
     if (!o->preprocess) return o->resize;
     if (o->preprocess->mode == BT_RESIZE_NONE) return BT_SIDE_LAST; /* never smaller */
-    return o->preprocess->resize_height > o->preprocess->resize_width ? o->preprocess->resize_height : o->preprocess->resize_width;
+    return o->preprocess->resize_height > o->preprocess->resize_width ? o->preprocess->resize_height
+                                                                      : o->preprocess->resize_width;
 }
 
 /* ---- threads ---- */
@@ -86,8 +87,10 @@ static void start_batch(bt_loader *loader, int64_t number) {
     batch->epoch = options->start_epoch + position / loader->batches;
     batch->index = position % loader->batches;
     if (loader->order_epoch != batch->epoch) {
-        if (loader->sampler) bt_sampler_epoch(loader->sampler, batch->epoch, loader->order, loader->again);
-        else memcpy(loader->order, options->samples, (size_t)options->count * sizeof *loader->order);
+        if (loader->sampler)
+            bt_sampler_epoch(loader->sampler, batch->epoch, loader->order, loader->again);
+        else
+            memcpy(loader->order, options->samples, (size_t)options->count * sizeof *loader->order);
         loader->order_epoch = batch->epoch;
     }
     int64_t first = batch->index * n;
@@ -95,7 +98,8 @@ static void start_batch(bt_loader *loader, int64_t number) {
     batch->unfinished = batch->count;
     batch->failed_slot = -1;
     memcpy(batch->samples, loader->order + first, (size_t)batch->count * sizeof *batch->samples);
-    for (int64_t i = 0; i < batch->count; i++) batch->draws[i] = bt_sampler_draws(batch->epoch, loader->again[first + i]);
+    for (int64_t i = 0; i < batch->count; i++)
+        batch->draws[i] = bt_sampler_draws(batch->epoch, loader->again[first + i]);
     memset(batch->missing, 0, (size_t)n * sizeof *batch->missing);
 }
 
@@ -164,7 +168,8 @@ static void move_row(const bt_loader *loader, batch_slots *batch, int64_t to, in
     }
     batch->labels[to] = batch->labels[from];
     size_t classes = (size_t)loader->options.set->class_count;
-    if (batch->multi_hot) memcpy(batch->multi_hot + (size_t)to * classes, batch->multi_hot + (size_t)from * classes, classes);
+    if (batch->multi_hot)
+        memcpy(batch->multi_hot + (size_t)to * classes, batch->multi_hot + (size_t)from * classes, classes);
 }
 
 /* Closes the gaps of samples left out and empties the rows behind; returns the number of samples. */
@@ -274,9 +279,11 @@ static bt_status allocate_images(bt_device *device, size_t rows, size_t row_byte
         *out = bt_memory_alloc(rows, row_bytes);
         return *out ? BT_OK : BT_ERR_MEMORY;
     }
-    if (!bt_memory_product(rows, row_bytes, &bytes)) return bt_error(BT_ERR_MEMORY, "loader: %zu views of %zu bytes", rows, row_bytes);
+    if (!bt_memory_product(rows, row_bytes, &bytes))
+        return bt_error(BT_ERR_MEMORY, "loader: %zu views of %zu bytes", rows, row_bytes);
     bt_status status = device->backend->alloc_host(device, bytes, &memory);
-    if (status != BT_OK) return bt_error_prefix(status, "loader: batches of %zu bytes (train.batch, data.ahead)", bytes);
+    if (status != BT_OK)
+        return bt_error_prefix(status, "loader: batches of %zu bytes (train.batch, data.ahead)", bytes);
     *out = memory;
     return BT_OK;
 }
@@ -316,7 +323,8 @@ static bt_status allocate(bt_loader *loader) {
         if (!loader->cache) return BT_ERR_MEMORY;
     }
     if (options->training) {
-        BT_TRY(bt_sampler_new(&options->sampler, options->set, options->samples, options->count, options->batch, options->seed, &loader->sampler));
+        BT_TRY(bt_sampler_new(&options->sampler, options->set, options->samples, options->count, options->batch,
+                              options->seed, &loader->sampler));
     }
     for (int i = 0; i < options->ahead; i++) BT_TRY(allocate_batch(loader, &loader->ring[i]));
     return BT_OK;
@@ -367,8 +375,10 @@ static void stop_threads(bt_loader *loader) {
 }
 
 static void free_batch(bt_device *device, batch_slots *batch) {
-    if (has_host_memory(device) && batch->images) device->backend->free_host(device, batch->images);
-    else bt_memory_free(batch->images);
+    if (has_host_memory(device) && batch->images)
+        device->backend->free_host(device, batch->images);
+    else
+        bt_memory_free(batch->images);
     bt_memory_free(batch->records);
     bt_memory_free(batch->labels);
     bt_memory_free(batch->multi_hot);
@@ -385,7 +395,8 @@ void bt_loader_free(bt_loader *loader) {
         bt_resampler_free(&loader->workers[i].resampler);
         bt_colour_memory_free(&loader->workers[i].colour);
     }
-    for (int i = 0; loader->ring && i < loader->options.ahead; i++) free_batch(loader->options.device, &loader->ring[i]);
+    for (int i = 0; loader->ring && i < loader->options.ahead; i++)
+        free_batch(loader->options.device, &loader->ring[i]);
     for (int64_t i = 0; loader->cache && i < loader->options.set->count; i++) bt_image_free(&loader->cache[i]);
     bt_memory_free(loader->cache);
     bt_memory_free(loader->ring);

@@ -44,7 +44,8 @@ static bool find_stored(const bt_dataset *set, int64_t sample, bt_image *out) {
     return pixels != NULL;
 }
 
-static bt_status decode(loader_worker *worker, int64_t sample, const void *content, size_t bytes, const char *name, bt_image *out, bool *owned) {
+static bt_status decode(loader_worker *worker, int64_t sample, const void *content, size_t bytes, const char *name,
+                        bt_image *out, bool *owned) {
     double start = bt_clock_seconds();
     bt_status status = bt_image_decode(content, bytes, name, &worker->loader->options.image, out);
     worker->times.decode_seconds += bt_clock_seconds() - start;
@@ -77,7 +78,8 @@ static bt_status get_picture(loader_worker *worker, int64_t sample, bt_image *ou
 }
 
 /* Geometry and colour of one view. */
-static void choose_view(const bt_loader *loader, const bt_image *image, int64_t draw, int64_t id, bt_view *view, bt_colour *colour) {
+static void choose_view(const bt_loader *loader, const bt_image *image, int64_t draw, int64_t id, bt_view *view,
+                        bt_colour *colour) {
     const bt_loader_options *o = &loader->options;
     if (o->training) {
         *view = bt_view_random(image->height, image->width, o->size, &o->augment, o->seed, draw, id);
@@ -90,7 +92,8 @@ static void choose_view(const bt_loader *loader, const bt_image *image, int64_t 
 }
 
 static bool by_preprocess(const bt_loader_options *o) {
-    return !o->training && o->preprocess && !(o->set->pack && o->set->pack->images); /* images of a pack are crops already */
+    return !o->training && o->preprocess &&
+           !(o->set->pack && o->set->pack->images); /* images of a pack are crops already */
 }
 
 static bt_status make_views(loader_worker *worker, const bt_image *image, batch_slots *batch, int64_t n,
@@ -102,7 +105,8 @@ static bt_status make_views(loader_worker *worker, const bt_image *image, batch_
         uint8_t *pixels = batch->images + row * loader->view_bytes;
         batch->ids[row] = id;
         if (by_preprocess(options)) {
-            bt_status status = bt_preprocess_run(options->preprocess, &worker->resampler, image->pixels, image->height, image->width, pixels);
+            bt_status status = bt_preprocess_run(options->preprocess, &worker->resampler, image->pixels, image->height,
+                                                 image->width, pixels);
             if (status != BT_OK) return bt_error_prefix(status, "%s", options->set->paths[sample]);
             continue;
         }
@@ -122,7 +126,8 @@ static bt_view whole_square(int64_t size) {
 }
 
 /* The picture, or its resized crops where they are smaller, and a record for each view. */
-static bt_status keep_picture(loader_worker *worker, const bt_image *image, batch_slots *batch, int64_t n, int64_t sample) {
+static bt_status keep_picture(loader_worker *worker, const bt_image *image, batch_slots *batch, int64_t n,
+                              int64_t sample) {
     const bt_loader *loader = worker->loader;
     int64_t views = loader->options.views, size = loader->options.size, offset = n * views * loader->view_bytes;
     int64_t bytes = image->height * image->width * 3;
@@ -134,7 +139,8 @@ static bt_status keep_picture(loader_worker *worker, const bt_image *image, batc
         choose_view(loader, image, batch->draws[n], id, &record.view, &record.colour);
         if (!whole) {
             record.offset = offset + v * loader->view_bytes;
-            BT_TRY(bt_resample(&worker->resampler, image->pixels, image->height, image->width, &record.view, batch->images + record.offset));
+            BT_TRY(bt_resample(&worker->resampler, image->pixels, image->height, image->width, &record.view,
+                               batch->images + record.offset));
             record.height = record.width = size;
             record.view = whole_square(size);
         }
@@ -169,7 +175,8 @@ static bt_status make_sample(loader_worker *worker, batch_slots *batch, int64_t 
     if (copy_stored(worker, batch, n, sample)) return BT_OK;
     BT_TRY(get_picture(worker, sample, &image, &owned));
     double start = bt_clock_seconds();
-    bt_status status = batch->records ? keep_picture(worker, &image, batch, n, sample) : make_views(worker, &image, batch, n, sample);
+    bt_status status =
+        batch->records ? keep_picture(worker, &image, batch, n, sample) : make_views(worker, &image, batch, n, sample);
     worker->times.augment_seconds += bt_clock_seconds() - start;
     if (owned) bt_image_free(&image);
     return status;
@@ -188,8 +195,8 @@ static void note_damaged(bt_loader *loader, int64_t sample) {
     if (first) bt_log_warn("skipped: %s", bt_error_message());
 }
 
-/* The sample at place `from` of the list or, where batches are balanced, the next one from there of the damaged one's class:
- * another class in its place would leave its prototype an image short. A class of one sample has no other. */
+/* The sample at place `from` of the list or, where batches are balanced, the next one from there of the damaged one's
+ * class: another class in its place would leave its prototype an image short. A class of one sample has no other. */
 static int64_t another(const bt_loader_options *options, int64_t from, int64_t sample) {
     const int32_t *labels = options->set->labels;
     bool balanced = options->sampler.kind == BT_SAMPLING_CLASS_BALANCED;

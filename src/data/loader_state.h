@@ -7,14 +7,14 @@
 
 /** One batch in the making. While threads fill it, a thread writes the rows of its own slot only. */
 typedef struct batch_slots {
-    uint8_t *images;  /* (V*N,S,S,3), or (N,V*S*S*3) of pictures */
+    uint8_t *images;         /* (V*N,S,S,3), or (N,V*S*S*3) of pictures */
     bt_view_record *records; /* (V*N), of pictures */
-    int32_t *labels;  /* (N) */
-    uint8_t *multi_hot; /* (N, classes), or NULL */
-    int64_t *ids;     /* (V*N) */
-    int64_t *samples; /* (N) what was asked for in each slot */
-    int64_t *draws;   /* (N) the step of the draws of its views: bt_sampler_draws */
-    bool *missing;    /* (N) left out as damaged */
+    int32_t *labels;         /* (N) */
+    uint8_t *multi_hot;      /* (N, classes), or NULL */
+    int64_t *ids;            /* (V*N) */
+    int64_t *samples;        /* (N) what was asked for in each slot */
+    int64_t *draws;          /* (N) the step of the draws of its views: bt_sampler_draws */
+    bool *missing;           /* (N) left out as damaged */
     int64_t epoch, index, count;
     int64_t unfinished;  /* slots still in the making */
     int64_t failed_slot; /* lowest failed slot, -1: none */
@@ -46,7 +46,7 @@ struct bt_loader {
     int32_t *again;                /* (count) how often each came before in this epoch */
     int64_t order_epoch;
     bt_sampler *sampler; /* training */
-    bt_image *cache; /* (set->count), or NULL */
+    bt_image *cache;     /* (set->count), or NULL */
     size_t cache_used_bytes;
     uint8_t *damaged; /* (set->count) 1: met as damaged */
     bt_loader_times times;

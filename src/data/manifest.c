@@ -1,10 +1,11 @@
-/* A data set as a table: a row for each picture (RFC 4180, or tabs). Columns, by the names below or those of the options:
+/* A data set as a table: a row for each picture (RFC 4180, or tabs). Columns, by the names below or those of the
+ * options:
  *
  *   path                      relative to the folder of images
- *   label, labels, class, species    the first that is there; several labels in a cell are separated by |, and several columns may be named
- *   caption, text             optional
- *   split                     optional: train, query, database (and their other names, below); several separated by |; empty: in none
- *   order, family, genus, species    optional: ranks of a taxonomy
+ *   label, labels, class, species    the first that is there; several labels in a cell are separated by |, and several
+ * columns may be named caption, text             optional split                     optional: train, query, database
+ * (and their other names, below); several separated by |; empty: in none order, family, genus, species    optional:
+ * ranks of a taxonomy
  */
 #include "base/memory.h"
 #include "base/text.h"
@@ -55,14 +56,16 @@ static bt_status no_column(const bt_csv *csv, const char *option, const char *na
         bt_text_append(&list, "%s%s", i ? ", " : "", have[i]);
     }
     const char *nearest = bt_text_nearest(name, have, count);
-    bt_status status = bt_error(BT_ERR_FORMAT, "%s:1:1: no column \"%s\" (%s); the header has %.400s%s%s%s", csv->name, name, option,
-                                bt_text_get(&list), nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
+    bt_status status =
+        bt_error(BT_ERR_FORMAT, "%s:1:1: no column \"%s\" (%s); the header has %.400s%s%s%s", csv->name, name, option,
+                 bt_text_get(&list), nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
     bt_text_free(&list);
     return status;
 }
 
 /* A column by its given name, or by the usual ones; -1 where an optional one is not there. */
-static bt_status choose(const bt_csv *csv, const char *option, const char *given, const char *const *usual, bool required, int *out) {
+static bt_status choose(const bt_csv *csv, const char *option, const char *given, const char *const *usual,
+                        bool required, int *out) {
     bool named = given && *given;
     *out = named ? find_column(csv, given) : find_usual(csv, usual);
     if (*out >= 0 || (!named && !required)) return BT_OK;
@@ -113,7 +116,8 @@ static bt_status choose_columns(manifest *m, const bt_dataset_options *o, bt_dra
     if (end) return bt_error(BT_ERR_FORMAT, "%s: the table is empty; its first row names the columns", m->csv.name);
     for (size_t i = 0; i < m->csv.count; i++) {
         int first = find_column(&m->csv, m->csv.fields[i].text);
-        if (first != (int)i) return bt_csv_error(&m->csv, &m->csv.fields[i], "two columns are called \"%s\"", m->csv.fields[i].text);
+        if (first != (int)i)
+            return bt_csv_error(&m->csv, &m->csv.fields[i], "two columns are called \"%s\"", m->csv.fields[i].text);
     }
     BT_TRY(choose(&m->csv, "data.path", o->path, path_names, true, &m->path));
     BT_TRY(choose(&m->csv, "data.caption", o->caption, caption_names, false, &m->caption));
@@ -170,7 +174,8 @@ static bt_status read_splits(manifest *m, unsigned *out) {
         const char *nearest = bit ? NULL : bt_text_nearest(part, names, sizeof names / sizeof names[0]);
         if (!bit)
             return bt_csv_error(&m->csv, field,
-                                "unknown split \"%.60s\"; allowed: train, query (test, val), database (gallery), several with |, or nothing%s%s%s",
+                                "unknown split \"%.60s\"; allowed: train, query (test, val), database (gallery), "
+                                "several with |, or nothing%s%s%s",
                                 part, nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
         *out |= bit;
     }
@@ -181,7 +186,8 @@ static bt_status read_splits(manifest *m, unsigned *out) {
 static bt_status read_row(manifest *m, bt_draft *draft) {
     const bt_csv_field *path = &m->csv.fields[m->path];
     const char *fault = bt_path_fault(draft->set.base, path->text);
-    if (fault) return bt_csv_error(&m->csv, path, "the path %.200s %s", *path->text ? path->text : "of the picture", fault);
+    if (fault)
+        return bt_csv_error(&m->csv, path, "the path %.200s %s", *path->text ? path->text : "of the picture", fault);
     unsigned splits;
     BT_TRY(read_splits(m, &splits));
     BT_TRY(bt_draft_sample(draft, path->text, m->caption >= 0 ? m->csv.fields[m->caption].text : NULL, splits));

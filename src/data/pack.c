@@ -44,8 +44,8 @@ static int64_t i64_at(const uint8_t *data, int64_t i) {
 }
 
 /* A data set of this type and these axes (-1: any length), mapped. */
-static bt_status map_part(pack_reader *r, const char *name, bt_file_dtype dtype, int rank, const int64_t *dim, bt_h5_array *found,
-                          const uint8_t **out) {
+static bt_status map_part(pack_reader *r, const char *name, bt_file_dtype dtype, int rank, const int64_t *dim,
+                          bt_h5_array *found, const uint8_t **out) {
     char shape[96] = "";
     BT_TRY(bt_h5_look(r->file, name, found));
     bool fits = !found->text && found->dtype == dtype && found->rank == rank;
@@ -56,12 +56,15 @@ static bt_status map_part(pack_reader *r, const char *name, bt_file_dtype dtype,
         fits = fits && (dim[i] < 0 || found->dim[i] == dim[i]);
     }
     if (!fits)
-        return bt_error(BT_ERR_FORMAT, "%s: pack: %s is not %s (%s)", r->draft->set.name, name, bt_file_dtype_name(dtype), shape);
+        return bt_error(BT_ERR_FORMAT, "%s: pack: %s is not %s (%s)", r->draft->set.name, name,
+                        bt_file_dtype_name(dtype), shape);
     if (found->bytes == 0) {
         *out = (const uint8_t *)"";
         return BT_OK;
     }
-    if (found->offset < 0) return fault(r, name, "is in chunks or packed; it must lie in one piece (h5py: without chunks and compression)");
+    if (found->offset < 0)
+        return fault(r, name,
+                     "is in chunks or packed; it must lie in one piece (h5py: without chunks and compression)");
     if ((uint64_t)found->offset > r->pack->map.bytes || found->bytes > r->pack->map.bytes - (size_t)found->offset)
         return fault(r, name, "reaches beyond the end of the file");
     *out = r->pack->map.data + found->offset;
@@ -88,7 +91,8 @@ static bt_status map_images(pack_reader *r) {
     if (i64_at(p->encoded_first, 0) != 0 || i64_at(p->encoded_first, p->count) != (int64_t)p->bytes)
         return fault(r, "encoded_first", "does not begin at 0 and end where encoded ends");
     for (int64_t i = 0; i < p->count; i++) {
-        if (i64_at(p->encoded_first, i) > i64_at(p->encoded_first, i + 1)) return fault(r, "encoded_first", "does not ascend");
+        if (i64_at(p->encoded_first, i) > i64_at(p->encoded_first, i + 1))
+            return fault(r, "encoded_first", "does not ascend");
     }
     return BT_OK;
 }
@@ -106,7 +110,8 @@ static bt_status list_length(pack_reader *r, const char *name, int64_t most, int
     bt_h5_array array;
     BT_TRY(bt_h5_look(r->file, name, &array));
     if (!array.text || array.rank != 1 || array.count < 1 || array.count > most)
-        return bt_error(BT_ERR_FORMAT, "%s: pack: %s is not a list of 1 to %" PRId64 " texts", r->draft->set.name, name, most);
+        return bt_error(BT_ERR_FORMAT, "%s: pack: %s is not a list of 1 to %" PRId64 " texts", r->draft->set.name, name,
+                        most);
     *out = array.count;
     return BT_OK;
 }
@@ -155,7 +160,8 @@ static bt_status read_labels(pack_reader *r) {
     for (int64_t i = 0; i < n; i++) {
         int32_t label = i32_at(r->labels, i);
         if (label < -1 || label >= r->classes)
-            return bt_error(BT_ERR_FORMAT, "%s: pack: label %" PRId32 " of sample %" PRId64 " is not within the %" PRId64 " classes",
+            return bt_error(BT_ERR_FORMAT,
+                            "%s: pack: label %" PRId32 " of sample %" PRId64 " is not within the %" PRId64 " classes",
                             r->draft->set.name, label, i, r->classes);
     }
     return BT_OK;
@@ -201,10 +207,12 @@ static bt_status read_all(pack_reader *r, const char *path) {
     int64_t version, size;
     BT_TRY(bt_h5_number(r->file, "bittern_pack", &version));
     if (version != BT_PACK_VERSION)
-        return bt_error(BT_ERR_UNSUPPORTED, "%s: a pack of version %" PRId64 "; this build reads version %d", path, version, BT_PACK_VERSION);
+        return bt_error(BT_ERR_UNSUPPORTED, "%s: a pack of version %" PRId64 "; this build reads version %d", path,
+                        version, BT_PACK_VERSION);
     BT_TRY(bt_file_map_open(path, &r->pack->map));
     BT_TRY(map_images(r));
-    if (bt_h5_number(r->file, "size", &size) != BT_OK || size != r->pack->size) return fault(r, "size", "is not that of the images");
+    if (bt_h5_number(r->file, "size", &size) != BT_OK || size != r->pack->size)
+        return fault(r, "size", "is not that of the images");
     if (bt_h5_number(r->file, "crc32c", &r->pack->crc32c) != BT_OK) r->pack->crc32c = -1;
     BT_TRY(read_labels(r));
     BT_TRY(read_splits(r));
@@ -253,7 +261,8 @@ const uint8_t *bt_pack_encoded(const bt_dataset *set, int64_t sample, size_t *by
 /* ---- checksums ---- */
 
 static uint32_t crc_texts(uint32_t crc, const char **texts, int64_t count) {
-    for (int64_t i = 0; texts && i < count; i++) crc = bt_crc32c(crc, texts[i] ? texts[i] : "", strlen(texts[i] ? texts[i] : "") + 1);
+    for (int64_t i = 0; texts && i < count; i++)
+        crc = bt_crc32c(crc, texts[i] ? texts[i] : "", strlen(texts[i] ? texts[i] : "") + 1);
     return crc;
 }
 
@@ -280,6 +289,8 @@ bt_status bt_pack_verify(const bt_dataset *set) {
     if (p->crc32c < 0) return bt_error(BT_ERR_FORMAT, "%s: it has no checksum of its images", set->name);
     uint32_t crc = bt_crc32c(0, p->images ? p->images : p->encoded, p->bytes);
     if (crc == p->crc32c) return BT_OK;
-    return bt_error(BT_ERR_FORMAT, "%s: the images are damaged: their checksum is %08" PRIx32 ", not %08" PRIx64 "; copy or pack them again",
+    return bt_error(BT_ERR_FORMAT,
+                    "%s: the images are damaged: their checksum is %08" PRIx32 ", not %08" PRIx64
+                    "; copy or pack them again",
                     set->name, crc, p->crc32c);
 }

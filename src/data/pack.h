@@ -9,9 +9,9 @@
  *   splits       u8 (N) if there: 1 train + 2 query + 4 database
  *   rank_names   texts (R) if there, and for rank k: rank_k i32 (N), -1: not given; rank_k_names texts
  *
- * A pack is written under a temporary name, synced and renamed. Reading checks every size against the file, labels against the classes and
- * tables_crc32c; the images' checksum takes a pass over all of them: bt_pack_verify. Another process that truncates a pack in use makes
- * access fault (SIGBUS).
+ * A pack is written under a temporary name, synced and renamed. Reading checks every size against the file, labels
+ * against the classes and tables_crc32c; the images' checksum takes a pass over all of them: bt_pack_verify. Another
+ * process that truncates a pack in use makes access fault (SIGBUS).
  */
 #ifndef BITTERN_DATA_PACK_H
 #define BITTERN_DATA_PACK_H
@@ -47,17 +47,18 @@ const uint8_t *bt_pack_encoded(const bt_dataset *set, int64_t sample, size_t *by
 /** Writing. */
 typedef struct bt_pack_options {
     const char *path;
-    int64_t size, resize; /**< of bt_view_center: images are its crop */
-    bt_filter filter;     /**< of the resampling */
+    int64_t size, resize;       /**< of bt_view_center: images are its crop */
+    bt_filter filter;           /**< of the resampling */
     bt_orientation orientation; /**< of the files, where images are stored */
-    bool keep_encoded;    /**< the files as they are instead */
+    bool keep_encoded;          /**< the files as they are instead */
     int threads;
     bool (*stop)(void); /**< asked now and then; true ends with BT_ERR_INTERRUPTED. May be NULL */
 } bt_pack_options;
 
-/** Packs all samples of a data set. A damaged picture ends it with its name (bt_pack_drop_damaged leaves them out first). Files of an encoded
- *  pack are not decoded. BT_ERR_IO (disk full: found before any picture is read, where the file system can reserve room), errors of the
- *  loader. Nothing stays under the path's name, or what was there before. */
+/** Packs all samples of a data set. A damaged picture ends it with its name (bt_pack_drop_damaged leaves them out
+ * first). Files of an encoded pack are not decoded. BT_ERR_IO (disk full: found before any picture is read, where the
+ * file system can reserve room), errors of the loader. Nothing stays under the path's name, or what was there before.
+ */
 bt_status bt_pack_write(const bt_dataset *set, const bt_pack_options *options) BT_MUST_CHECK;
 
 /** Decodes every picture and drops samples that cannot be; each is named in a warning. */

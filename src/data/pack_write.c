@@ -69,7 +69,8 @@ static void put_ranks(bt_h5_writer *w, const bt_dataset *set) {
         snprintf(labels, sizeof labels, "rank_%d", k);
         snprintf(values, sizeof values, "rank_%d_names", k);
         bt_h5_put(w, labels, BT_FILE_I32, 1, &set->count, rank->labels, NULL);
-        bt_h5_put_texts(w, values, rank->class_count ? rank->class_names : &nothing, rank->class_count ? rank->class_count : 1);
+        bt_h5_put_texts(w, values, rank->class_count ? rank->class_names : &nothing,
+                        rank->class_count ? rank->class_count : 1);
     }
     bt_h5_put_texts(w, "rank_names", names, set->rank_count);
 }
@@ -93,7 +94,9 @@ static bt_status put_tables(bt_h5_writer *w, const bt_dataset *set, int64_t size
 
 static bt_status go_on(const bt_pack_options *o, int64_t done, int64_t count) {
     if (!o->stop || !o->stop()) return BT_OK;
-    return bt_error(BT_ERR_INTERRUPTED, "interrupted after %" PRId64 " of %" PRId64 " pictures; nothing was written to %s", done, count, o->path);
+    return bt_error(BT_ERR_INTERRUPTED,
+                    "interrupted after %" PRId64 " of %" PRId64 " pictures; nothing was written to %s", done, count,
+                    o->path);
 }
 
 static int64_t *all_samples(const bt_dataset *set) {
@@ -102,7 +105,8 @@ static int64_t *all_samples(const bt_dataset *set) {
     return samples;
 }
 
-static bt_loader_options crops(const bt_dataset *set, const int64_t *samples, int threads, int64_t size, int64_t resize) {
+static bt_loader_options crops(const bt_dataset *set, const int64_t *samples, int threads, int64_t size,
+                               int64_t resize) {
     return (bt_loader_options){.set = set,
                                .samples = samples,
                                .count = set->count,
@@ -115,7 +119,8 @@ static bt_loader_options crops(const bt_dataset *set, const int64_t *samples, in
                                .epochs = 1};
 }
 
-static bt_status fill_images(bt_h5_writer *w, const bt_dataset *set, const bt_pack_options *o, int64_t offset, uint32_t *crc) {
+static bt_status fill_images(bt_h5_writer *w, const bt_dataset *set, const bt_pack_options *o, int64_t offset,
+                             uint32_t *crc) {
     int64_t *samples = all_samples(set), done = 0;
     size_t image = (size_t)(o->size * o->size * 3);
     bt_loader *loader = NULL;
@@ -157,7 +162,8 @@ static bt_status file_of(const bt_dataset *set, int64_t i, const uint8_t **data,
     *owned = NULL;
     *data = bt_pack_encoded(set, i, bytes);
     if (*data) return BT_OK;
-    if (!bt_dataset_path(set, i, path, sizeof path)) return bt_error(BT_ERR_IO, "%s: the path of a picture is too long", set->name);
+    if (!bt_dataset_path(set, i, path, sizeof path))
+        return bt_error(BT_ERR_IO, "%s: the path of a picture is too long", set->name);
     BT_TRY(bt_file_read(path, BT_IMAGE_FILE_BYTES, owned, bytes));
     *data = (const uint8_t *)*owned;
     return BT_OK;
@@ -171,13 +177,15 @@ static bt_status size_of(const bt_dataset *set, int64_t i, int64_t *bytes) {
         *bytes = (int64_t)own;
         return BT_OK;
     }
-    if (!bt_dataset_path(set, i, path, sizeof path)) return bt_error(BT_ERR_IO, "%s: the path of a picture is too long", set->name);
+    if (!bt_dataset_path(set, i, path, sizeof path))
+        return bt_error(BT_ERR_IO, "%s: the path of a picture is too long", set->name);
     if (stat(path, &info) != 0) return bt_file_error("look at", path, errno);
     *bytes = info.st_size;
     return BT_OK;
 }
 
-static bt_status fill_files(bt_h5_writer *w, const bt_dataset *set, const bt_pack_options *o, const int64_t *first, int64_t offset, uint32_t *crc) {
+static bt_status fill_files(bt_h5_writer *w, const bt_dataset *set, const bt_pack_options *o, const int64_t *first,
+                            int64_t offset, uint32_t *crc) {
     for (int64_t i = 0; i < set->count; i++) {
         const uint8_t *data;
         size_t bytes;
@@ -212,7 +220,8 @@ static bt_status write_files(bt_h5_writer *w, const bt_dataset *set, const bt_pa
 
 static bt_status write_encoded(bt_h5_writer *w, const bt_dataset *set, const bt_pack_options *o) {
     if (set->pack && set->pack->images)
-        return bt_error(BT_ERR_CONFIG, "%s is a pack of images; it has no files to keep (leave out --keep-encoded)", set->name);
+        return bt_error(BT_ERR_CONFIG, "%s is a pack of images; it has no files to keep (leave out --keep-encoded)",
+                        set->name);
     int64_t *first = bt_memory_alloc((size_t)set->count + 1, sizeof *first);
     if (!first) return BT_ERR_MEMORY;
     bt_status status = write_files(w, set, o, first);
@@ -257,7 +266,8 @@ bt_status bt_pack_drop_damaged(bt_dataset *set, int threads, int64_t *dropped) {
     *dropped = 0;
     for (int64_t i = 0; status == BT_OK && i < set->count; i++) kept[i] = true;
     if (status == BT_OK) status = find_damaged(set, threads, samples, kept, dropped);
-    if (status == BT_OK && *dropped == set->count) status = bt_error(BT_ERR_FORMAT, "%s: every picture is damaged", set->name);
+    if (status == BT_OK && *dropped == set->count)
+        status = bt_error(BT_ERR_FORMAT, "%s: every picture is damaged", set->name);
     if (status == BT_OK && *dropped > 0) status = bt_dataset_keep(set, NULL, kept);
     bt_memory_free(samples);
     bt_memory_free(kept);

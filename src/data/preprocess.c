@@ -1,5 +1,6 @@
-/* Views as a model's configuration asks for them; see preprocess.h. Sources: torchvision's Resize and CenterCrop, timm's and
- * open_clip's ResizeKeepRatio and CenterCropOrPad, transformers' get_resize_output_image_size and center_crop. */
+/* Views as a model's configuration asks for them; see preprocess.h. Sources: torchvision's Resize and CenterCrop,
+ * timm's and open_clip's ResizeKeepRatio and CenterCropOrPad, transformers' get_resize_output_image_size and
+ * center_crop. */
 #include "data/preprocess.h"
 
 #include "base/memory.h"
@@ -22,11 +23,14 @@ bt_status bt_preprocess_describe(const bt_preprocess *p, bt_text *out) {
     bool square = p->resize_height == p->resize_width;
     switch (p->mode) {
     case BT_RESIZE_SHORTEST:
-        if (square) bt_text_append(out, "shorter side to %d (%s)", p->resize_width, filter);
-        else bt_text_append(out, "to cover %d x %d (%s)", p->resize_width, p->resize_height, filter);
+        if (square)
+            bt_text_append(out, "shorter side to %d (%s)", p->resize_width, filter);
+        else
+            bt_text_append(out, "to cover %d x %d (%s)", p->resize_width, p->resize_height, filter);
         break;
     case BT_RESIZE_LONGEST:
-        bt_text_append(out, "to fit into %d x %d (%s), filled with %d %d %d", p->resize_width, p->resize_height, filter, p->fill[0], p->fill[1], p->fill[2]);
+        bt_text_append(out, "to fit into %d x %d (%s), filled with %d %d %d", p->resize_width, p->resize_height, filter,
+                       p->fill[0], p->fill[1], p->fill[2]);
         break;
     case BT_RESIZE_SQUASH:
         bt_text_append(out, "squashed to %d x %d (%s)", p->resize_width, p->resize_height, filter);
@@ -35,14 +39,14 @@ bt_status bt_preprocess_describe(const bt_preprocess *p, bt_text *out) {
         bt_text_append(out, "not resized");
         break;
     }
-    bt_text_append(out, ", centre %d x %d; mean %.9g %.9g %.9g, std %.9g %.9g %.9g", p->width, p->height, p->mean[0], p->mean[1], p->mean[2], p->std[0], p->std[1],
-                   p->std[2]);
+    bt_text_append(out, ", centre %d x %d; mean %.9g %.9g %.9g, std %.9g %.9g %.9g", p->width, p->height, p->mean[0],
+                   p->mean[1], p->mean[2], p->std[0], p->std[1], p->std[2]);
     if (fabs(p->rescale * 255 - 1) >= 1e-12) bt_text_append(out, ", bytes times %.9g", p->rescale);
     return bt_text_status(out);
 }
 
-/* Both sides of the resized picture. Of a square that is to be covered the shorter side is met and the longer one cut; else both are
- * rounded, half to even, from one ratio. */
+/* Both sides of the resized picture. Of a square that is to be covered the shorter side is met and the longer one cut;
+ * else both are rounded, half to even, from one ratio. */
 static void full_size(const bt_preprocess *p, int64_t height, int64_t width, bt_view *view) {
     view->full_height = p->resize_height;
     view->full_width = p->resize_width;
@@ -50,8 +54,10 @@ static void full_size(const bt_preprocess *p, int64_t height, int64_t width, bt_
         view->full_height = height;
         view->full_width = width;
     } else if (p->mode == BT_RESIZE_SHORTEST && p->resize_height == p->resize_width) {
-        if (width <= height) view->full_height = p->resize_height * height / width;
-        else view->full_width = p->resize_width * width / height;
+        if (width <= height)
+            view->full_height = p->resize_height * height / width;
+        else
+            view->full_width = p->resize_width * width / height;
     } else if (p->mode != BT_RESIZE_SQUASH) {
         double down = (double)height / p->resize_height, across = (double)width / p->resize_width;
         double ratio = (p->mode == BT_RESIZE_LONGEST) == (down > across) ? down : across;
@@ -66,8 +72,10 @@ static void place(bt_center center, int64_t full, int64_t wanted, int64_t *begin
     bool odd_half = rest % 2 != 0;
     *begin = *at = 0;
     *count = full > wanted ? wanted : full;
-    if (full > wanted) *begin = half + (odd_half && center == BT_CENTER_EVEN && half % 2 != 0);
-    else *at = half + (odd_half && center == BT_CENTER_DOWN);
+    if (full > wanted)
+        *begin = half + (odd_half && center == BT_CENTER_EVEN && half % 2 != 0);
+    else
+        *at = half + (odd_half && center == BT_CENTER_DOWN);
 }
 
 bt_status bt_preprocess_view(const bt_preprocess *p, int64_t height, int64_t width, bt_placed_view *out) {
@@ -76,8 +84,11 @@ bt_status bt_preprocess_view(const bt_preprocess *p, int64_t height, int64_t wid
     bt_box *window = &placed.view.window;
     full_size(p, height, width, &placed.view);
     if (placed.view.full_height < 1 || placed.view.full_width < 1)
-        return bt_error(BT_ERR_FORMAT, "a picture of %" PRId64 " x %" PRId64 " pixels (width x height) that is resized to fit into %d x %d keeps no pixel of its shorter side",
-                        width, height, p->resize_width, p->resize_height);
+        return bt_error(
+            BT_ERR_FORMAT,
+            "a picture of %" PRId64 " x %" PRId64
+            " pixels (width x height) that is resized to fit into %d x %d keeps no pixel of its shorter side",
+            width, height, p->resize_width, p->resize_height);
     place(p->center, placed.view.full_height, p->height, &window->top, &window->height, &placed.top);
     place(p->center, placed.view.full_width, p->width, &window->left, &window->width, &placed.left);
     placed.padded = window->height < p->height || window->width < p->width;
@@ -85,7 +96,8 @@ bt_status bt_preprocess_view(const bt_preprocess *p, int64_t height, int64_t wid
     return BT_OK;
 }
 
-bt_status bt_preprocess_run(const bt_preprocess *p, bt_resampler *resampler, const uint8_t *pixels, int64_t height, int64_t width, uint8_t *out) {
+bt_status bt_preprocess_run(const bt_preprocess *p, bt_resampler *resampler, const uint8_t *pixels, int64_t height,
+                            int64_t width, uint8_t *out) {
     bt_placed_view placed;
     BT_TRY(bt_preprocess_view(p, height, width, &placed));
     const bt_box *window = &placed.view.window;
@@ -95,7 +107,8 @@ bt_status bt_preprocess_run(const bt_preprocess *p, bt_resampler *resampler, con
     bt_status status = bt_resample(resampler, pixels, height, width, &placed.view, inner);
     for (int64_t i = 0; status == BT_OK && i < (int64_t)p->height * p->width; i++) memcpy(out + 3 * i, p->fill, 3);
     for (int64_t y = 0; status == BT_OK && y < window->height; y++)
-        memcpy(out + ((placed.top + y) * p->width + placed.left) * 3, inner + y * window->width * 3, (size_t)window->width * 3);
+        memcpy(out + ((placed.top + y) * p->width + placed.left) * 3, inner + y * window->width * 3,
+               (size_t)window->width * 3);
     bt_memory_free(inner);
     return status;
 }

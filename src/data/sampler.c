@@ -1,4 +1,5 @@
-/* The order of an epoch; see sampler.h. Everything is allocated at the start: an epoch begins under the loader's lock. */
+/* The order of an epoch; see sampler.h. Everything is allocated at the start: an epoch begins under the loader's lock.
+ */
 #include "data/sampler.h"
 
 #include "base/memory.h"
@@ -15,7 +16,8 @@ struct bt_sampler {
     int64_t count, batch;
     uint64_t seed;
     int32_t *seen; /* (set->count) times in this epoch */
-    /* Samples by class: those of kept class k are member[first[k]..first[k + 1]). Class number `classes` of the long tail: no label. */
+    /* Samples by class: those of kept class k are member[first[k]..first[k + 1]). Class number `classes` of the long
+     * tail: no label. */
     int64_t classes;
     int64_t *member, *first, *class_id; /* class_id (classes): its label */
     int64_t *round, *next;              /* (classes) class_balanced: round and place within it of each class */
@@ -26,8 +28,10 @@ struct bt_sampler {
 
 /* ---- samples by class ---- */
 
-/* Visits each (sample, class) of the samples: class set->class_count where there is none. The first label only if `single`. */
-static void visit(const bt_sampler *s, bool single, void (*at)(void *context, int64_t sample, int64_t label), void *context) {
+/* Visits each (sample, class) of the samples: class set->class_count where there is none. The first label only if
+ * `single`. */
+static void visit(const bt_sampler *s, bool single, void (*at)(void *context, int64_t sample, int64_t label),
+                  void *context) {
     const bt_dataset *set = s->set;
     for (int64_t i = 0; i < s->count; i++) {
         int64_t sample = s->samples[i], from = set->label_first[sample], to = set->label_first[sample + 1];
@@ -78,10 +82,12 @@ static bt_status prepare_classes(bt_sampler *s) {
     size_t classes = (size_t)s->classes;
     int64_t wanted = s->batch / s->options.per_class;
     if (s->batch % s->options.per_class)
-        return bt_error(BT_ERR_CONFIG, "data.per_class %" PRId64 " does not divide the batch of %" PRId64, s->options.per_class, s->batch);
+        return bt_error(BT_ERR_CONFIG, "data.per_class %" PRId64 " does not divide the batch of %" PRId64,
+                        s->options.per_class, s->batch);
     if (wanted > s->classes)
         return bt_error(BT_ERR_CONFIG,
-                        "data.per_class %" PRId64 " and a batch of %" PRId64 " make %" PRId64 " classes a batch, but training images have %" PRId64
+                        "data.per_class %" PRId64 " and a batch of %" PRId64 " make %" PRId64
+                        " classes a batch, but training images have %" PRId64
                         "; raise data.per_class or lower train.batch",
                         s->options.per_class, s->batch, wanted, s->classes);
     s->round = bt_memory_alloc(classes, sizeof *s->round);
@@ -112,8 +118,8 @@ static int64_t first_other(const int64_t *queue, int64_t length, const int64_t *
     return -1;
 }
 
-/* Classes for a batch are taken off the queue's front, those in the batch already passed over. A new round comes when none is left for the
- * batch; then the queue is empty, for what it holds is always of one round. */
+/* Classes for a batch are taken off the queue's front, those in the batch already passed over. A new round comes when
+ * none is left for the batch; then the queue is empty, for what it holds is always of one round. */
 static void balanced(bt_sampler *s, int64_t epoch, int64_t *order) {
     int64_t per_batch = s->batch / s->options.per_class, length = 0, round = 0, at = 0;
     for (int64_t k = 0; k < s->classes; k++) {
@@ -138,7 +144,8 @@ static void balanced(bt_sampler *s, int64_t epoch, int64_t *order) {
         /* From the last class down, so that its images do not overwrite classes that are still to come. */
         for (int64_t j = per_batch - 1; j >= 0; j--) {
             int64_t k = chosen[j];
-            for (int64_t i = 0; i < s->options.per_class; i++) order[at + j * s->options.per_class + i] = draw_member(s, epoch, k);
+            for (int64_t i = 0; i < s->options.per_class; i++)
+                order[at + j * s->options.per_class + i] = draw_member(s, epoch, k);
         }
         at += per_batch * s->options.per_class;
     }
@@ -164,7 +171,8 @@ static bt_status prepare_tail(bt_sampler *s, const int64_t *counts) {
     if (!s->weight || !s->deck) return BT_ERR_MEMORY;
     double least = pow((double)largest, s->options.tail_power - 1), sum = 0;
     for (int64_t i = 0; i < total; i++) sum += weight_of(s, s->member[i], counts, least);
-    for (int64_t i = 0; i < total; i++) s->weight[s->member[i]] = weight_of(s, s->member[i], counts, least) * (double)s->count / sum;
+    for (int64_t i = 0; i < total; i++)
+        s->weight[s->member[i]] = weight_of(s, s->member[i], counts, least) * (double)s->count / sum;
     return BT_OK;
 }
 
@@ -172,7 +180,8 @@ static void long_tail(bt_sampler *s, int64_t epoch, int64_t *order) {
     int64_t total = s->first[s->classes], at = 0;
     memcpy(s->deck, s->member, (size_t)total * sizeof *s->deck);
     for (int64_t k = 0; k < s->classes; k++)
-        bt_draw_shuffle(s->deck + s->first[k], s->first[k + 1] - s->first[k], s->seed, epoch, BT_STREAM_TAIL, 1 + s->class_id[k]);
+        bt_draw_shuffle(s->deck + s->first[k], s->first[k + 1] - s->first[k], s->seed, epoch, BT_STREAM_TAIL,
+                        1 + s->class_id[k]);
     /* The comb's teeth are at u, u + 1, ...: exactly count of them, whatever the sum rounds to. */
     double u = bt_random_unit(bt_random_block(s->seed, epoch, BT_STREAM_TAIL, 0, 0).word[0]), end = 0;
     for (int64_t i = 0; i < total; i++) {
@@ -203,11 +212,12 @@ static bt_status prepare(bt_sampler *s) {
     return status;
 }
 
-bt_status bt_sampler_new(const bt_sampler_options *options, const bt_dataset *set, const int64_t *samples, int64_t count, int64_t batch,
-                         uint64_t seed, bt_sampler **out) {
+bt_status bt_sampler_new(const bt_sampler_options *options, const bt_dataset *set, const int64_t *samples,
+                         int64_t count, int64_t batch, uint64_t seed, bt_sampler **out) {
     bt_sampler *s = bt_memory_zeroed(1, sizeof *s);
     if (!s) return BT_ERR_MEMORY;
-    *s = (bt_sampler){.options = *options, .set = set, .samples = samples, .count = count, .batch = batch, .seed = seed};
+    *s =
+        (bt_sampler){.options = *options, .set = set, .samples = samples, .count = count, .batch = batch, .seed = seed};
     bt_status status = prepare(s);
     if (status != BT_OK) {
         bt_sampler_free(s);

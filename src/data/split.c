@@ -17,10 +17,12 @@ static void free_by_class(by_class *b) {
     bt_memory_free(b->first);
 }
 
-/* Of single-label samples, and of these only those in one of the splits `bits` (0: all); unlabelled ones are left out. */
+/* Of single-label samples, and of these only those in one of the splits `bits` (0: all); unlabelled ones are left out.
+ */
 static bt_status sort_by_class(const bt_dataset *set, unsigned bits, by_class *out) {
     size_t classes = (size_t)set->class_count;
-    by_class b = {bt_memory_alloc((size_t)set->count, sizeof *b.sample), bt_memory_zeroed(classes + 2, sizeof *b.first)};
+    by_class b = {bt_memory_alloc((size_t)set->count, sizeof *b.sample),
+                  bt_memory_zeroed(classes + 2, sizeof *b.first)};
     if (!b.sample || !b.first) {
         free_by_class(&b);
         return BT_ERR_MEMORY;
@@ -30,8 +32,10 @@ static bt_status sort_by_class(const bt_dataset *set, unsigned bits, by_class *o
         for (int64_t i = 0; i < set->count; i++) {
             int32_t label = set->labels[i];
             if (label < 0 || (bits && !(set->splits[i] & bits))) continue;
-            if (pass == 0) b.first[label + 2]++;
-            else b.sample[b.first[label + 1]++] = i;
+            if (pass == 0)
+                b.first[label + 2]++;
+            else
+                b.sample[b.first[label + 1]++] = i;
         }
         for (size_t c = 0; c < classes && pass == 0; c++) b.first[c + 2] += b.first[c + 1];
     }
@@ -81,13 +85,16 @@ static void draw_class(const by_class *b, const bt_split_options *options, int64
 static bt_status draw(const bt_dataset *set, const bt_split_options *options, bt_split *split) {
     by_class b;
     if (set->several > 0)
-        return bt_error(BT_ERR_CONFIG,
-                        "%s: %" PRId64 " pictures have several labels, so a split cannot be drawn by class; name the splits in the data "
-                        "(a column split, or lists)",
-                        set->name, set->several);
+        return bt_error(
+            BT_ERR_CONFIG,
+            "%s: %" PRId64
+            " pictures have several labels, so a split cannot be drawn by class; name the splits in the data "
+            "(a column split, or lists)",
+            set->name, set->several);
     BT_TRY(sort_by_class(set, 0, &b));
     bt_status status = BT_OK;
-    for (int64_t c = 0; c < set->class_count && status == BT_OK; c++) status = check_class(set, options, c, b.first[c + 1] - b.first[c]);
+    for (int64_t c = 0; c < set->class_count && status == BT_OK; c++)
+        status = check_class(set, options, c, b.first[c + 1] - b.first[c]);
     if (status == BT_OK) {
         for (int64_t c = 0; c < set->class_count; c++) draw_class(&b, options, c, split);
         for (int64_t i = 0; i < set->count && options->database < 0; i++) {
@@ -101,7 +108,8 @@ static bt_status draw(const bt_dataset *set, const bt_split_options *options, bt
 /* ---- named ---- */
 
 /* `each` samples of every class that are in a split; 0 or -1: all of it. */
-static bt_status name_part(const bt_dataset *set, const char *what, unsigned bit, int64_t each, uint64_t seed, int64_t *list, int64_t *count) {
+static bt_status name_part(const bt_dataset *set, const char *what, unsigned bit, int64_t each, uint64_t seed,
+                           int64_t *list, int64_t *count) {
     by_class b;
     if (each <= 0) {
         for (int64_t i = 0; i < set->count; i++) {
@@ -110,15 +118,18 @@ static bt_status name_part(const bt_dataset *set, const char *what, unsigned bit
         return BT_OK;
     }
     if (set->several > 0)
-        return bt_error(BT_ERR_CONFIG, "%s: data.%s asks for %" PRId64 " pictures of each class, but %" PRId64 " have several labels; leave it out for all of the split",
+        return bt_error(BT_ERR_CONFIG,
+                        "%s: data.%s asks for %" PRId64 " pictures of each class, but %" PRId64
+                        " have several labels; leave it out for all of the split",
                         set->name, what, each, set->several);
     BT_TRY(sort_by_class(set, bit, &b));
     bt_status status = BT_OK;
     for (int64_t c = 0; c < set->class_count && status == BT_OK; c++) {
         int64_t have = b.first[c + 1] - b.first[c];
         if (have < each) {
-            status = bt_error(BT_ERR_CONFIG, "%s: class %s has %" PRId64 " pictures in the split %s, but data.%s asks for %" PRId64, set->name,
-                              set->class_names[c], have, what, what, each);
+            status = bt_error(BT_ERR_CONFIG,
+                              "%s: class %s has %" PRId64 " pictures in the split %s, but data.%s asks for %" PRId64,
+                              set->name, set->class_names[c], have, what, what, each);
         } else {
             bt_draw_shuffle(b.sample + b.first[c], have, seed, 0, BT_STREAM_SPLIT, c);
             take(list, count, b.sample + b.first[c], each);
@@ -138,7 +149,8 @@ static bt_status name_all(const bt_dataset *set, const bt_split_options *options
         take(split->database, &split->database_count, split->train, split->train_count);
         return BT_OK;
     }
-    return name_part(set, "database", BT_SPLIT_DATABASE, options->database, options->seed, split->database, &split->database_count);
+    return name_part(set, "database", BT_SPLIT_DATABASE, options->database, options->seed, split->database,
+                     &split->database_count);
 }
 
 /* ---- both ---- */

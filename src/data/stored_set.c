@@ -34,7 +34,8 @@ static bt_status fill(const bt_stored_labels *l, bt_dataset *set) {
     set->label_first = bt_memory_alloc(n + 1, sizeof *set->label_first);
     set->label_items = bt_memory_alloc((size_t)total + 1, sizeof *set->label_items);
     if (l->splits) set->splits = bt_memory_alloc(n, sizeof *set->splits);
-    if (!set->class_names || !set->labels || !set->label_first || !set->label_items || (l->splits && !set->splits)) return BT_ERR_MEMORY;
+    if (!set->class_names || !set->labels || !set->label_first || !set->label_items || (l->splits && !set->splits))
+        return BT_ERR_MEMORY;
     if (l->splits) memcpy(set->splits, l->splits, n);
     set->count = l->count;
     set->class_count = l->class_count;

@@ -4,7 +4,8 @@
 
 #include "data/dataset.h"
 
-/** What is known of the items: class numbers (count; negative: none), or sets as rows of bits (count, ceil(class_count / 64)). */
+/** What is known of the items: class numbers (count; negative: none), or sets as rows of bits (count, ceil(class_count
+ * / 64)). */
 typedef struct bt_stored_labels {
     int64_t count, class_count;
     const int32_t *classes; /**< below class_count; NULL for sets */
@@ -12,8 +13,8 @@ typedef struct bt_stored_labels {
     const uint8_t *splits; /**< (count) BT_SPLIT bits; NULL: none are named */
 } bt_stored_labels;
 
-/** Copies everything; classes are called "0", "1", ... Samples have no paths: they are for splits, labels and scores, not for a loader.
- *  BT_ERR_MEMORY. Ends with bt_dataset_close. */
+/** Copies everything; classes are called "0", "1", ... Samples have no paths: they are for splits, labels and scores,
+ * not for a loader. BT_ERR_MEMORY. Ends with bt_dataset_close. */
 bt_status bt_stored_set(const char *name, const bt_stored_labels *labels, bt_dataset *out) BT_MUST_CHECK;
 
 #endif

@@ -2,8 +2,8 @@
  *
  * The geometry and the colour are torchvision's (RandomResizedCrop, RandomHorizontalFlip, ColorJitter, RandomGrayscale,
  * RandomSolarize; Resize of the shorter side, CenterCrop) with PIL's GaussianBlur, the pixels those of PIL: what
- * published checkpoints were trained on. docs/augmentation.md has the formulas. All choices are made here; the pixels are
- * made in the module pixels.
+ * published checkpoints were trained on. docs/augmentation.md has the formulas. All choices are made here; the pixels
+ * are made in the module pixels.
  *
  * Draws of a view, under (seed, epoch, BT_STREAM_AUGMENT, id = sample | view << 32), see bittern/random.h:
  *   block t = 0..9   try t: word 0 area, word 1 log of the aspect ratio, word 2 top, word 3 left
@@ -22,16 +22,16 @@
 #define BT_AUGMENT_BLUR_RADIUS 64 /* largest */
 
 typedef struct bt_augment {
-    double scale[2]; /**< share of the picture's area, 0 < scale[0] <= scale[1] */
-    double ratio[2]; /**< width over height of the crop, 0 < ratio[0] <= ratio[1] */
-    double flip;     /**< probability of a mirrored picture */
+    double scale[2];  /**< share of the picture's area, 0 < scale[0] <= scale[1] */
+    double ratio[2];  /**< width over height of the crop, 0 < ratio[0] <= ratio[1] */
+    double flip;      /**< probability of a mirrored picture */
     bt_filter filter; /**< of the crop's resizing */
     double jitter;    /**< probability of colour jitter; below, its strengths: 0 leaves a step out */
     double brightness, contrast, saturation; /**< factors from 1 - strength to 1 + strength, 0..1 */
     double hue;                              /**< turns from -hue to hue of a circle, 0..0.5 */
     double grey, blur, solarize;             /**< probabilities */
-    double blur_radius[2];                   /**< pixels, 0 < blur_radius[0] <= blur_radius[1] <= 64; looked at where blur > 0 */
-    int solarize_threshold;                  /**< 0..256: values from it on are inverted */
+    double blur_radius[2];  /**< pixels, 0 < blur_radius[0] <= blur_radius[1] <= 64; looked at where blur > 0 */
+    int solarize_threshold; /**< 0..256: values from it on are inverted */
 } bt_augment;
 
 /** BT_ERR_CONFIG for a number out of range; the message says which and what is allowed. */

@@ -11,11 +11,14 @@ static void copy_tower(bt_params *from, bt_params *to) {
     for (int i = 0; i < bt_params_count(from); i++) {
         const bt_param_spec *spec = bt_params_spec(from, i);
         int at = bt_params_find(to, spec->name);
-        if (at >= 0) memcpy(bt_params_host(to, at), bt_params_host(from, i), (size_t)bt_shape_count(spec->shape) * sizeof(float));
+        if (at >= 0)
+            memcpy(bt_params_host(to, at), bt_params_host(from, i),
+                   (size_t)bt_shape_count(spec->shape) * sizeof(float));
     }
 }
 
-static bt_status import_onto(const bt_peft *peft, const bt_model_info *base, bt_model *tower, const char *out, bt_export_result *r) {
+static bt_status import_onto(const bt_peft *peft, const bt_model_info *base, bt_model *tower, const char *out,
+                             bt_export_result *r) {
     const bt_vit_training training = {.lora = peft->lora, .blank = true};
     bt_model adapted;
     r->info = *base;
@@ -39,7 +42,8 @@ bt_status bt_adapters_import(const char *folder, const char *base, const char *o
     bt_export_result r = {.tensors = 0};
     BT_TRY(bt_peft_open(folder, &peft));
     bt_status status = bt_model_open(&(bt_model_source){.path = base}, BT_F32, &info, &tower);
-    if (status == BT_OK && info.lora.targets) status = bt_error(BT_ERR_CONFIG, "%s has adapters of its own; merge them first (bittern export)", base);
+    if (status == BT_OK && info.lora.targets)
+        status = bt_error(BT_ERR_CONFIG, "%s has adapters of its own; merge them first (bittern export)", base);
     if (status == BT_OK) status = import_onto(&peft, &info, &tower, out, &r);
     bt_model_release(&tower);
     bt_peft_close(&peft);
@@ -47,7 +51,8 @@ bt_status bt_adapters_import(const char *folder, const char *base, const char *o
     return status;
 }
 
-bt_status bt_adapters_export(const bt_model_source *source, bt_export_form form, const char *folder, bt_export_result *result) {
+bt_status bt_adapters_export(const bt_model_source *source, bt_export_form form, const char *folder,
+                             bt_export_result *result) {
     bt_export_result r = {.tensors = 0};
     bt_model m = {.store = NULL};
     BT_TRY(bt_model_open(source, BT_F32, &r.info, &m));

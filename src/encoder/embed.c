@@ -21,8 +21,10 @@ enum { LOG_SECONDS = 10 };
 
 static void take_label(embedding *e, int64_t sample, int64_t row) {
     uint8_t *to = e->labels + (size_t)row * e->label_bytes;
-    if (e->sources.set.several) bt_dataset_multi_hot(&e->sources.set, sample, to);
-    else memcpy(to, &e->sources.set.labels[sample], sizeof(int32_t));
+    if (e->sources.set.several)
+        bt_dataset_multi_hot(&e->sources.set, sample, to);
+    else
+        memcpy(to, &e->sources.set.labels[sample], sizeof(int32_t));
 }
 
 /** Rows of the pictures that came, and the names of those that did not. `first` is the batch's first picture. */
@@ -31,7 +33,8 @@ static bt_status write_batch(embedding *e, const bt_batch *b, int64_t first) {
     int64_t last = first + e->engine.batch < e->sources.set.count ? first + e->engine.batch : e->sources.set.count;
     size_t n = (size_t)b->n_valid, width = (size_t)bt_vit_output(&info->vit), outputs = (size_t)bt_model_outputs(info);
     if (n) {
-        BT_TRY(bt_engine_encode(&e->engine, b->images, (int)n, e->values, e->o->logits ? e->logits : NULL, e->o->codes ? e->codes : NULL));
+        BT_TRY(bt_engine_encode(&e->engine, b->images, (int)n, e->values, e->o->logits ? e->logits : NULL,
+                                e->o->codes ? e->codes : NULL));
         BT_TRY(bt_growing_append(&e->file[FILE_EMBEDDINGS], e->values, n * width * sizeof(float)));
         BT_TRY(bt_growing_append(&e->file[FILE_LOGITS], e->logits, n * outputs * sizeof(float)));
         BT_TRY(bt_growing_append(&e->file[FILE_CODES], e->codes, n * (size_t)bt_engine_code_bytes(&e->engine)));
@@ -41,8 +44,10 @@ static bt_status write_batch(embedding *e, const bt_batch *b, int64_t first) {
     for (int64_t i = first, row = 0; i < last; i++) {
         bool came = row < b->n_valid && (b->ids[row] & UINT32_MAX) == i;
         bt_text_append(came ? &e->text : &e->lost, "%s\n", e->sources.set.paths[i]);
-        if (came) take_label(e, i, row++);
-        else e->state.damaged++;
+        if (came)
+            take_label(e, i, row++);
+        else
+            e->state.damaged++;
     }
     BT_TRY(bt_text_status(&e->text));
     BT_TRY(bt_text_status(&e->lost));
@@ -61,7 +66,8 @@ static void log_progress(const embedding *e, double seconds) {
     double rate = seconds > 0 ? (double)now / seconds : 0, rest = rate > 0 ? (double)left / rate : 0;
     char left_text[32];
     bt_duration_text(rest, left_text, sizeof left_text);
-    bt_log_info("embedded %" PRId64 " of %" PRId64 " pictures, %.1f images/s, %s left", e->state.done, e->sources.set.count, rate, left_text);
+    bt_log_info("embedded %" PRId64 " of %" PRId64 " pictures, %.1f images/s, %s left", e->state.done,
+                e->sources.set.count, rate, left_text);
 }
 
 static bt_status run(embedding *e, bt_loader *loader) {
@@ -82,7 +88,9 @@ static bt_status run(embedding *e, bt_loader *loader) {
             logged = now;
         }
         if (stop && e->state.done < e->sources.set.count)
-            return bt_error(BT_ERR_INTERRUPTED, "interrupted by signal %d; saved at picture %" PRId64 " of %" PRId64 ", continue with --resume",
+            return bt_error(BT_ERR_INTERRUPTED,
+                            "interrupted by signal %d; saved at picture %" PRId64 " of %" PRId64
+                            ", continue with --resume",
                             bt_interrupt_seen(), e->state.done, e->sources.set.count);
     }
 }
@@ -92,10 +100,20 @@ static bt_status load_and_run(embedding *e, double *wait_seconds) {
     int64_t *samples = bt_memory_alloc((size_t)e->sources.set.count, sizeof *samples);
     if (!samples) return BT_ERR_MEMORY;
     for (int64_t i = 0; i < e->sources.set.count; i++) samples[i] = i;
-    bt_loader_options o = {.set = &e->sources.set, .samples = samples, .count = e->sources.set.count, .batch = e->engine.batch,
-                           .size = e->engine.info.vit.image, .views = 1, .resize = e->engine.info.resize, .filter = e->engine.info.filter, .skip_damaged = e->o->skip_damaged,
+    bt_loader_options o = {.set = &e->sources.set,
+                           .samples = samples,
+                           .count = e->sources.set.count,
+                           .batch = e->engine.batch,
+                           .size = e->engine.info.vit.image,
+                           .views = 1,
+                           .resize = e->engine.info.resize,
+                           .filter = e->engine.info.filter,
+                           .skip_damaged = e->o->skip_damaged,
                            .image = {.orientation = e->engine.info.orientation},
-                           .threads = e->o->loader_threads, .ahead = 3, .epochs = 1, .start_batch = e->state.done / e->engine.batch};
+                           .threads = e->o->loader_threads,
+                           .ahead = 3,
+                           .epochs = 1,
+                           .start_batch = e->state.done / e->engine.batch};
     bt_loader *loader = NULL;
     bt_status status = bt_loader_new(&o, &loader);
     if (status == BT_OK) status = run(e, loader);
@@ -118,10 +136,15 @@ static bt_status allocate(embedding *e) {
 static bt_status check_options(const bt_embed_options *o) {
     size_t length = strlen(o->out), end = bt_embed_is_hdf5(o) ? 3 : 4;
     bool known = end == 3 || (length > 4 && strcmp(o->out + length - 4, ".npy") == 0);
-    if (!known || o->out[length - end - 1] == '/') return bt_error(BT_ERR_USAGE, "%s: the name of the output ends in .npy or .h5", o->out);
+    if (!known || o->out[length - end - 1] == '/')
+        return bt_error(BT_ERR_USAGE, "%s: the name of the output ends in .npy or .h5", o->out);
     if (end == 3 && !bt_h5_available())
-        return bt_error(BT_ERR_UNSUPPORTED, "%s: this build has no HDF5; install libhdf5-dev and configure again, or let the name of the output end in .npy", o->out);
-    if (o->skip_embeddings && !o->codes && !o->logits) return bt_error(BT_ERR_USAGE, "without embeddings, codes and logits nothing is left to write");
+        return bt_error(BT_ERR_UNSUPPORTED,
+                        "%s: this build has no HDF5; install libhdf5-dev and configure again, or let the name of the "
+                        "output end in .npy",
+                        o->out);
+    if (o->skip_embeddings && !o->codes && !o->logits)
+        return bt_error(BT_ERR_USAGE, "without embeddings, codes and logits nothing is left to write");
     return BT_OK;
 }
 

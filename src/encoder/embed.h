@@ -3,12 +3,11 @@
  *   OUT.npy           f32 (count, width)                    unless skipped
  *   OUT.codes.npy     u8 (count, ceil(bits/8)), low bit first
  *   OUT.logits.npy    f32 (count, bits or classes)
- *   OUT.labels.npy    i32 (count), -1 without, where there are labels; u8 (count, classes) of 0 and 1 where a picture has several
- *   OUT.classes.txt   the name of class k in line k+1
- *   OUT.paths.txt     one path a line, in the order of the rows
- *   OUT.damaged.txt   pictures that were skipped, if any
- * or, with OUT.h5, all of it as data sets of one file: embeddings, codes, logits, labels; classes, paths, damaged (texts); attributes
- * bittern_embeddings (1), method, bits (0 without codes).
+ *   OUT.labels.npy    i32 (count), -1 without, where there are labels; u8 (count, classes) of 0 and 1 where a picture
+ * has several OUT.classes.txt   the name of class k in line k+1 OUT.paths.txt     one path a line, in the order of the
+ * rows OUT.damaged.txt   pictures that were skipped, if any or, with OUT.h5, all of it as data sets of one file:
+ * embeddings, codes, logits, labels; classes, paths, damaged (texts); attributes bittern_embeddings (1), method, bits
+ * (0 without codes).
  *
  *   OUT.work/         while it runs, or was interrupted: the same, and state.json; saved every few seconds
  *
@@ -24,21 +23,22 @@ typedef struct bt_embed_options {
     bt_dataset_options data; /**< see sources.h */
     const char *out;         /**< ends in .npy or .h5 */
     bool codes, logits, skip_embeddings;
-    bool skip_damaged;       /**< a damaged picture is listed and left out; without, it ends the work */
-    bool resume;             /**< goes on where interrupted work stands, if there is any */
+    bool skip_damaged; /**< a damaged picture is listed and left out; without, it ends the work */
+    bool resume;       /**< goes on where interrupted work stands, if there is any */
     int loader_threads;
-    double save_seconds;     /**< between saves; 0: behind every batch */
+    double save_seconds; /**< between saves; 0: behind every batch */
 } bt_embed_options;
 
 typedef struct bt_embed_result {
     bt_model_info info;
-    int64_t count, damaged;  /**< rows written; pictures left out */
-    int64_t resumed_at;      /**< pictures that were done before */
+    int64_t count, damaged;       /**< rows written; pictures left out */
+    int64_t resumed_at;           /**< pictures that were done before */
     double seconds, wait_seconds; /**< of this run, and of it waiting for the loader */
 } bt_embed_result;
 
-/** BT_ERR_INTERRUPTED if bt_interrupt_seen says so: saved, to be resumed. BT_ERR_CONFIG if interrupted work was begun with other
- *  settings, model or data; BT_ERR_UNSUPPORTED for codes of a method without, and for .h5 in a build without HDF5; errors of sources, engine, loader, files. */
+/** BT_ERR_INTERRUPTED if bt_interrupt_seen says so: saved, to be resumed. BT_ERR_CONFIG if interrupted work was begun
+ * with other settings, model or data; BT_ERR_UNSUPPORTED for codes of a method without, and for .h5 in a build without
+ * HDF5; errors of sources, engine, loader, files. */
 bt_status bt_embed(const bt_embed_options *options, bt_embed_result *out) BT_MUST_CHECK;
 
 #endif

@@ -14,7 +14,9 @@ static const char *const names[FILES] = {"embeddings", "codes", "logits", "label
 static bt_status check_names(const bt_dataset *s, const char *what, const char *const *texts, int64_t count) {
     for (int64_t i = 0; i < count; i++)
         if (!bt_text_is_utf8(texts[i], strlen(texts[i])))
-            return bt_error(BT_ERR_UNSUPPORTED, "%s: the name of %s %" PRId64 " is not UTF-8, as texts in HDF5 are; rename it, or let the name of the output end in .npy",
+            return bt_error(BT_ERR_UNSUPPORTED,
+                            "%s: the name of %s %" PRId64
+                            " is not UTF-8, as texts in HDF5 are; rename it, or let the name of the output end in .npy",
                             s->name, what, i + 1);
     return BT_OK;
 }
@@ -30,10 +32,12 @@ bt_status bt_embed_check_hdf5(const embedding *e) {
 /** Room for the data set of a file; its place in the HDF5 file, to be filled. */
 static bt_status put_array(const embedding *e, int file, bt_h5_writer *w, int64_t *offset) {
     const bt_growing *f = &e->file[file];
-    int64_t dim[] = {e->state.rows, f->columns}, row = (int64_t)bt_file_dtype_bytes(f->dtype) * (f->columns ? f->columns : 1);
+    int64_t dim[] = {e->state.rows, f->columns},
+            row = (int64_t)bt_file_dtype_bytes(f->dtype) * (f->columns ? f->columns : 1);
     if (f->bytes % row || f->bytes / row != e->state.rows)
-        return bt_error(BT_ERR_FORMAT, "%s: %" PRId64 " bytes are not %" PRId64 " rows of %" PRId64 "; begin anew without --resume", f->path, f->bytes,
-                        e->state.rows, row);
+        return bt_error(BT_ERR_FORMAT,
+                        "%s: %" PRId64 " bytes are not %" PRId64 " rows of %" PRId64 "; begin anew without --resume",
+                        f->path, f->bytes, e->state.rows, row);
     bt_h5_put(w, names[file], f->dtype, f->columns ? 2 : 1, dim, NULL, offset);
     return BT_OK;
 }
@@ -57,12 +61,17 @@ static bt_status split(const bt_growing *f, char *content, int64_t count, const 
     char *at = content, *end = content + f->bytes;
     for (int64_t i = 0; i < count; i++) {
         char *line_end = at < end ? memchr(at, '\n', (size_t)(end - at)) : NULL;
-        if (!line_end) return bt_error(BT_ERR_FORMAT, "%s: it has %" PRId64 " lines, %" PRId64 " were written; begin anew without --resume", f->path, i, count);
+        if (!line_end)
+            return bt_error(BT_ERR_FORMAT,
+                            "%s: it has %" PRId64 " lines, %" PRId64 " were written; begin anew without --resume",
+                            f->path, i, count);
         *line_end = 0;
         lines[i] = at;
         at = line_end + 1;
     }
-    if (at != end) return bt_error(BT_ERR_FORMAT, "%s: it has more than %" PRId64 " lines; begin anew without --resume", f->path, count);
+    if (at != end)
+        return bt_error(BT_ERR_FORMAT, "%s: it has more than %" PRId64 " lines; begin anew without --resume", f->path,
+                        count);
     return BT_OK;
 }
 
@@ -89,7 +98,8 @@ static bt_status write_all(const embedding *e, bt_h5_writer *w) {
         if (e->file[i].fd >= 0) BT_TRY(put_array(e, i, w, &offset[i]));
     BT_TRY(put_lines(e, FILE_PATHS, e->state.rows, w));
     if (e->state.damaged) BT_TRY(put_lines(e, FILE_DAMAGED, e->state.damaged, w));
-    if (e->sources.set.class_count) bt_h5_put_texts(w, "classes", e->sources.set.class_names, e->sources.set.class_count);
+    if (e->sources.set.class_count)
+        bt_h5_put_texts(w, "classes", e->sources.set.class_names, e->sources.set.class_count);
     BT_TRY(bt_h5_seal(w));
     for (int i = FILE_EMBEDDINGS; i <= FILE_LABELS; i++)
         if (e->file[i].fd >= 0) BT_TRY(fill_array(&e->file[i], w, offset[i]));

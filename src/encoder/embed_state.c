@@ -13,7 +13,8 @@
 
 enum { PATH_BYTES = 4096 + 32, VERSION = 1 };
 
-static const char *const names[FILES] = {"embeddings.npy", "codes.npy", "logits.npy", "labels.npy", "paths.txt", "damaged.txt"};
+static const char *const names[FILES] = {"embeddings.npy", "codes.npy", "logits.npy",
+                                         "labels.npy",     "paths.txt", "damaged.txt"};
 
 bool bt_embed_is_hdf5(const bt_embed_options *o) {
     size_t length = strlen(o->out);
@@ -21,7 +22,9 @@ bool bt_embed_is_hdf5(const bt_embed_options *o) {
 }
 
 /** Length of OUT without ".npy" or ".h5". */
-static int stem(const embedding *e) { return (int)strlen(e->o->out) - (bt_embed_is_hdf5(e->o) ? 3 : 4); }
+static int stem(const embedding *e) {
+    return (int)strlen(e->o->out) - (bt_embed_is_hdf5(e->o) ? 3 : 4);
+}
 
 static bt_status work_path(const embedding *e, const char *name, char path[PATH_BYTES]) {
     int length = snprintf(path, PATH_BYTES, "%.*s.work/%s", stem(e), e->o->out, name);
@@ -30,22 +33,31 @@ static bt_status work_path(const embedding *e, const char *name, char path[PATH_
 
 static bool wanted(const embedding *e, int file) {
     switch (file) {
-    case FILE_EMBEDDINGS: return !e->o->skip_embeddings;
-    case FILE_CODES: return e->o->codes;
-    case FILE_LOGITS: return e->o->logits;
-    case FILE_LABELS: return e->sources.labelled;
-    default: return true;
+    case FILE_EMBEDDINGS:
+        return !e->o->skip_embeddings;
+    case FILE_CODES:
+        return e->o->codes;
+    case FILE_LOGITS:
+        return e->o->logits;
+    case FILE_LABELS:
+        return e->sources.labelled;
+    default:
+        return true;
     }
 }
 
 /** Everything that decides the bits of the files and what they become, in one line. */
 static void describe(const embedding *e, bt_text *out) {
-    bt_text_append(out, "model %08x, pictures %08x (%" PRId64 "), size %d of %d %d%s, batch %d, device %s, dtype %s, threads %d,%s%s%s damaged %s%s",
-                   (unsigned)e->engine.crc, (unsigned)e->sources.crc, e->sources.set.count, e->engine.info.vit.image, e->engine.info.resize, (int)e->engine.info.filter,
-                   e->engine.info.orientation == BT_ORIENTATION_APPLY ? " upright" : "",
-                   e->engine.batch, e->o->engine.device, e->o->engine.dtype == BT_BF16 ? "bf16" : "f32", e->o->engine.threads,
-                   e->o->skip_embeddings ? "" : " embeddings,", e->o->codes ? " codes," : "", e->o->logits ? " logits," : "",
-                   e->o->skip_damaged ? "skipped" : "fatal", bt_embed_is_hdf5(e->o) ? ", HDF5" : "");
+    bt_text_append(out,
+                   "model %08x, pictures %08x (%" PRId64
+                   "), size %d of %d %d%s, batch %d, device %s, dtype %s, threads %d,%s%s%s damaged %s%s",
+                   (unsigned)e->engine.crc, (unsigned)e->sources.crc, e->sources.set.count, e->engine.info.vit.image,
+                   e->engine.info.resize, (int)e->engine.info.filter,
+                   e->engine.info.orientation == BT_ORIENTATION_APPLY ? " upright" : "", e->engine.batch,
+                   e->o->engine.device, e->o->engine.dtype == BT_BF16 ? "bf16" : "f32", e->o->engine.threads,
+                   e->o->skip_embeddings ? "" : " embeddings,", e->o->codes ? " codes," : "",
+                   e->o->logits ? " logits," : "", e->o->skip_damaged ? "skipped" : "fatal",
+                   bt_embed_is_hdf5(e->o) ? ", HDF5" : "");
 }
 
 /* ---- state.json ---- */
@@ -57,7 +69,8 @@ static bt_status read_members(const bt_json_value *root, const char *settings, e
     BT_TRY(bt_json_get_integer(root, "version", VERSION, VERSION, &version));
     BT_TRY(bt_json_get_string(root, "settings", &found));
     if (strcmp(found, settings) != 0)
-        return bt_error(BT_ERR_CONFIG, "%s: the interrupted work was begun otherwise; begin anew without --resume (then: %s; now: %s)",
+        return bt_error(BT_ERR_CONFIG,
+                        "%s: the interrupted work was begun otherwise; begin anew without --resume (then: %s; now: %s)",
                         bt_json_name(root->document), found, settings);
     BT_TRY(bt_json_get_integer(root, "done", 0, INT64_MAX, &s->done));
     BT_TRY(bt_json_get_integer(root, "rows", 0, s->done, &s->rows));
@@ -84,7 +97,9 @@ static bt_status read_state(embedding *e) {
     if (status == BT_OK) status = read_members(bt_json_root(json), bt_text_get(&settings), &s);
     bool whole = s.done == e->sources.set.count || (s.done < e->sources.set.count && s.done % e->engine.batch == 0);
     if (status == BT_OK && (!whole || s.rows + s.damaged != s.done))
-        status = bt_error(BT_ERR_FORMAT, "%s: %" PRId64 " pictures, %" PRId64 " rows and %" PRId64 " damaged do not fit together; begin anew without --resume",
+        status = bt_error(BT_ERR_FORMAT,
+                          "%s: %" PRId64 " pictures, %" PRId64 " rows and %" PRId64
+                          " damaged do not fit together; begin anew without --resume",
                           path, s.done, s.rows, s.damaged);
     if (status == BT_OK) e->state = s;
     bt_json_free(json);
@@ -131,13 +146,17 @@ static bt_status open_one(embedding *e, int file) {
     bool named = e->state.done == e->sources.set.count && !bt_embed_is_hdf5(e->o) && !bt_file_exists(path);
     if (named) return BT_OK; /* killed while files got their final names */
     switch (file) {
-    case FILE_EMBEDDINGS: return bt_growing_open_array(path, BT_FILE_F32, bt_vit_output(&e->engine.info.vit), bytes, &e->file[file]);
-    case FILE_CODES: return bt_growing_open_array(path, BT_FILE_U8, bt_engine_code_bytes(&e->engine), bytes, &e->file[file]);
-    case FILE_LOGITS: return bt_growing_open_array(path, BT_FILE_F32, bt_model_outputs(&e->engine.info), bytes, &e->file[file]);
+    case FILE_EMBEDDINGS:
+        return bt_growing_open_array(path, BT_FILE_F32, bt_vit_output(&e->engine.info.vit), bytes, &e->file[file]);
+    case FILE_CODES:
+        return bt_growing_open_array(path, BT_FILE_U8, bt_engine_code_bytes(&e->engine), bytes, &e->file[file]);
+    case FILE_LOGITS:
+        return bt_growing_open_array(path, BT_FILE_F32, bt_model_outputs(&e->engine.info), bytes, &e->file[file]);
     case FILE_LABELS:
         if (!e->sources.set.several) return bt_growing_open_array(path, BT_FILE_I32, 0, bytes, &e->file[file]);
         return bt_growing_open_array(path, BT_FILE_U8, e->sources.set.class_count, bytes, &e->file[file]);
-    default: return bt_growing_open_text(path, bytes, &e->file[file]);
+    default:
+        return bt_growing_open_text(path, bytes, &e->file[file]);
     }
 }
 
@@ -147,7 +166,9 @@ static void remove_work(const embedding *e) {
     if (work_path(e, "", folder) != BT_OK) return;
     DIR *d = opendir(folder);
     for (struct dirent *entry; d && (entry = readdir(d));)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && work_path(e, entry->d_name, path) == BT_OK) unlink(path);
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            work_path(e, entry->d_name, path) == BT_OK)
+            unlink(path);
     if (d) closedir(d);
     rmdir(folder);
 }
@@ -155,8 +176,10 @@ static void remove_work(const embedding *e) {
 bt_status bt_embed_state_open(embedding *e) {
     char folder[PATH_BYTES];
     BT_TRY(work_path(e, "", folder));
-    if (e->o->resume) BT_TRY(read_state(e));
-    else remove_work(e);
+    if (e->o->resume)
+        BT_TRY(read_state(e));
+    else
+        remove_work(e);
     folder[strlen(folder) - 1] = 0;
     BT_TRY(bt_file_make_folders(folder));
     for (int i = 0; i < FILES; i++)
@@ -167,7 +190,8 @@ bt_status bt_embed_state_open(embedding *e) {
 /* ---- the end ---- */
 
 static bt_status finish_one(embedding *e, int file) {
-    static const char *const ends[FILES] = {".npy", ".codes.npy", ".logits.npy", ".labels.npy", ".paths.txt", ".damaged.txt"};
+    static const char *const ends[FILES] = {".npy",        ".codes.npy", ".logits.npy",
+                                            ".labels.npy", ".paths.txt", ".damaged.txt"};
     char path[PATH_BYTES];
     int length = snprintf(path, sizeof path, "%.*s%s", stem(e), e->o->out, ends[file]);
     if (length >= PATH_BYTES) return bt_error(BT_ERR_IO, "%s: the path is too long", e->o->out);
@@ -189,7 +213,8 @@ static bt_status write_classes(const embedding *e) {
         return BT_OK;
     }
     bt_text text = {0};
-    for (int64_t c = 0; c < e->sources.set.class_count; c++) bt_text_append(&text, "%s\n", e->sources.set.class_names[c]);
+    for (int64_t c = 0; c < e->sources.set.class_count; c++)
+        bt_text_append(&text, "%s\n", e->sources.set.class_names[c]);
     bt_status status = bt_text_status(&text);
     if (status == BT_OK) status = bt_file_write(path, bt_text_get(&text), text.length);
     bt_text_free(&text);
@@ -207,7 +232,9 @@ static bt_status name_files(embedding *e) {
 }
 
 bt_status bt_embed_state_finish(embedding *e) {
-    if (!e->state.rows) return bt_error(BT_ERR_FORMAT, "%s: all %" PRId64 " pictures are damaged", e->o->data.root, e->sources.set.count);
+    if (!e->state.rows)
+        return bt_error(BT_ERR_FORMAT, "%s: all %" PRId64 " pictures are damaged", e->o->data.root,
+                        e->sources.set.count);
     BT_TRY(bt_embed_state_save(e));
     BT_TRY(bt_embed_is_hdf5(e->o) ? bt_embed_write_hdf5(e) : name_files(e));
     remove_work(e);

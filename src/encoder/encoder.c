@@ -1,7 +1,8 @@
 /* The public encoder: an engine in a thread of its own, and the work that callers hand to it.
  *
- * Why a thread: OpenMP's number of threads belongs to the thread that sets it, and oneDNN asks for it both when a product is made and
- * when it runs. In a thread of ours every call finds the same number, whichever thread of the user calls, and the user's stays as it was. */
+ * Why a thread: OpenMP's number of threads belongs to the thread that sets it, and oneDNN asks for it both when a
+ * product is made and when it runs. In a thread of ours every call finds the same number, whichever thread of the user
+ * calls, and the user's stays as it was. */
 #include <bittern/encoder.h>
 
 #include "base/build.h"
@@ -50,7 +51,8 @@ static bt_status encode_all(bt_engine *e, const work *w) {
         int n = w->count - at < e->batch ? (int)(w->count - at) : e->batch;
         size_t row = (size_t)at;
         BT_TRY(bt_engine_encode(e, w->images + row * image, n, w->embeddings ? w->embeddings + row * width : NULL,
-                                w->logits ? w->logits + row * outputs : NULL, w->codes ? w->codes + row * bytes : NULL));
+                                w->logits ? w->logits + row * outputs : NULL,
+                                w->codes ? w->codes + row * bytes : NULL));
     }
     return BT_OK;
 }
@@ -112,9 +114,15 @@ static bt_status read_options(const char *path, const bt_encoder_options *o, bt_
 
 static void note_info(bt_encoder *e, const bt_engine_options *o) {
     const bt_model_info *i = &e->engine.info;
-    e->info = (bt_encoder_info){.image_size = i->vit.image, .resize = i->resize, .width = bt_vit_output(&i->vit), .logits = bt_model_outputs(i),
-                                .bits = bt_model_bits(i), .code_bytes = (int32_t)bt_engine_code_bytes(&e->engine), .batch = o->batch,
-                                .threads = o->threads, .step = i->step};
+    e->info = (bt_encoder_info){.image_size = i->vit.image,
+                                .resize = i->resize,
+                                .width = bt_vit_output(&i->vit),
+                                .logits = bt_model_outputs(i),
+                                .bits = bt_model_bits(i),
+                                .code_bytes = (int32_t)bt_engine_code_bytes(&e->engine),
+                                .batch = o->batch,
+                                .threads = o->threads,
+                                .step = i->step};
     snprintf(e->info.method, sizeof e->info.method, "%s", i->method->name);
 }
 
@@ -151,19 +159,30 @@ void bt_encoder_close(bt_encoder *e) {
     release(e);
 }
 
-void bt_encoder_describe(const bt_encoder *e, bt_encoder_info *out) { *out = e->info; }
+void bt_encoder_describe(const bt_encoder *e, bt_encoder_info *out) {
+    *out = e->info;
+}
 
-const char *bt_encoder_version(void) { return bt_build_version; }
+const char *bt_encoder_version(void) {
+    return bt_build_version;
+}
 
-bt_status bt_encoder_encode(bt_encoder *e, const uint8_t *images, int64_t count, float *embeddings, float *logits, uint8_t *codes) {
+bt_status bt_encoder_encode(bt_encoder *e, const uint8_t *images, int64_t count, float *embeddings, float *logits,
+                            uint8_t *codes) {
     if (count < 0) return bt_error(BT_ERR_USAGE, "count is %" PRId64 "; it must be at least 0", count);
-    work w = {.kind = WORK_ENCODE, .images = images, .count = count, .embeddings = embeddings, .logits = logits, .codes = codes};
+    work w = {.kind = WORK_ENCODE,
+              .images = images,
+              .count = count,
+              .embeddings = embeddings,
+              .logits = logits,
+              .codes = codes};
     return call(e, &w);
 }
 
 bt_status bt_encoder_prepare(const bt_encoder *e, const uint8_t *pixels, int64_t height, int64_t width, uint8_t *out) {
     if (height < 1 || width < 1 || height > INT32_MAX || width > INT32_MAX)
-        return bt_error(BT_ERR_USAGE, "a picture of %" PRId64 " x %" PRId64 " pixels; both must be 1 to 2^31 - 1", height, width);
+        return bt_error(BT_ERR_USAGE, "a picture of %" PRId64 " x %" PRId64 " pixels; both must be 1 to 2^31 - 1",
+                        height, width);
     bt_resampler resampler = {.weights = NULL};
     bt_view view = bt_view_center(height, width, e->info.resize, e->info.image_size);
     view.filter = e->engine.info.filter;

@@ -16,7 +16,8 @@ static bt_status allocate(bt_engine *e) {
 
 bt_status bt_engine_open(const bt_engine_options *o, bt_engine *out) {
     bt_engine e = {.batch = o->batch};
-    if (o->batch < 1 || o->batch > 1 << 16) return bt_error(BT_ERR_USAGE, "batch is %d; allowed are 1 to 65536 images", o->batch);
+    if (o->batch < 1 || o->batch > 1 << 16)
+        return bt_error(BT_ERR_USAGE, "batch is %d; allowed are 1 to 65536 images", o->batch);
     const bt_backend *backend = bt_backend_named(o->device);
     if (!backend) return BT_ERR_UNSUPPORTED;
     bt_status status = bt_model_open(&o->source, o->dtype, &e.info, &e.model);
@@ -26,7 +27,8 @@ bt_status bt_engine_open(const bt_engine_options *o, bt_engine *out) {
     if (status == BT_OK) status = bt_params_commit(e.model.store, e.device);
     if (status == BT_OK) { /* the session keeps the model's address */
         *out = e;
-        status = bt_session_open(&out->session, &out->model, e.device, &(bt_session_options){.compute = o->dtype, .embed_batch = o->batch});
+        status = bt_session_open(&out->session, &out->model, e.device,
+                                 &(bt_session_options){.compute = o->dtype, .embed_batch = o->batch});
         e = *out;
     }
     if (status != BT_OK) {
@@ -47,9 +49,12 @@ void bt_engine_close(bt_engine *e) {
     *e = (bt_engine){.batch = 0};
 }
 
-bt_status bt_engine_encode(bt_engine *e, const uint8_t *images, int count, float *embeddings, float *logits, uint8_t *codes) {
+bt_status bt_engine_encode(bt_engine *e, const uint8_t *images, int count, float *embeddings, float *logits,
+                           uint8_t *codes) {
     int bits = bt_model_bits(&e->info);
-    if (codes && !bits) return bt_error(BT_ERR_UNSUPPORTED, "method %s makes no codes; it has embeddings and logits", e->info.method->name);
+    if (codes && !bits)
+        return bt_error(BT_ERR_UNSUPPORTED, "method %s makes no codes; it has embeddings and logits",
+                        e->info.method->name);
     BT_ASSERT(count >= 1 && count <= e->batch);
     size_t n = (size_t)count, side = (size_t)e->info.vit.image, image = side * side * 3;
     if (count < e->batch) {
@@ -57,11 +62,13 @@ bt_status bt_engine_encode(bt_engine *e, const uint8_t *images, int count, float
         memset(e->images + n * image, 0, (size_t)(e->batch - count) * image);
         images = e->images;
     }
-    BT_TRY(bt_session_embed(&e->session, images, embeddings ? e->embeddings : NULL, logits ? e->logits : NULL, codes ? e->bits : NULL));
+    BT_TRY(bt_session_embed(&e->session, images, embeddings ? e->embeddings : NULL, logits ? e->logits : NULL,
+                            codes ? e->bits : NULL));
     if (embeddings) memcpy(embeddings, e->embeddings, n * (size_t)bt_vit_output(&e->info.vit) * sizeof(float));
     if (logits) memcpy(logits, e->logits, n * (size_t)bt_model_outputs(&e->info) * sizeof(float));
     size_t bytes = (size_t)bt_engine_code_bytes(e), words = ((size_t)bits + 63) / 64;
     for (size_t i = 0; codes && i < n; i++)
-        for (size_t b = 0; b < bytes; b++) codes[i * bytes + b] = (uint8_t)(e->bits[i * words + b / 8] >> (8 * (b % 8)));
+        for (size_t b = 0; b < bytes; b++)
+            codes[i * bytes + b] = (uint8_t)(e->bits[i * words + b / 8] >> (8 * (b % 8)));
     return BT_OK;
 }

@@ -62,7 +62,8 @@ bt_status bt_model_write(const bt_model *m, bool adapters, const char *out, bt_e
         const bt_param_spec *spec = bt_params_spec(m->store, i);
         if (!wanted(spec, adapters)) continue;
         bt_safetensors_source *s = &sources[r->tensors++];
-        *s = (bt_safetensors_source){.name = spec->name, .dtype = BT_FILE_F32, .rank = spec->shape.rank, .data = bt_params_host(m->store, i)};
+        *s = (bt_safetensors_source){
+            .name = spec->name, .dtype = BT_FILE_F32, .rank = spec->shape.rank, .data = bt_params_host(m->store, i)};
         for (int k = 0; k < s->rank; k++) s->dim[k] = spec->shape.dim[k];
         r->bytes += (double)bt_shape_count(spec->shape) * sizeof(float);
     }
@@ -87,30 +88,38 @@ static bt_status write_named(const bt_model *m, bt_export_form form, const char 
         for (int k = 0; k < t->rank; k++) count *= (double)(sources[i].dim[k] = t->dim[k]);
         r->bytes += count * sizeof(float);
     }
-    if (status == BT_OK) status = bt_safetensors_write(out, sources, named.count, &(bt_safetensors_pair){"format", "pt"}, 1);
+    if (status == BT_OK)
+        status = bt_safetensors_write(out, sources, named.count, &(bt_safetensors_pair){"format", "pt"}, 1);
     r->tensors = named.count;
     bt_memory_free(sources);
     bt_named_tensors_free(&named);
     return status;
 }
 
-bt_status bt_model_export(const bt_model_source *source, bool adapters, bt_export_form form, const char *out, bt_export_result *result) {
+bt_status bt_model_export(const bt_model_source *source, bool adapters, bt_export_form form, const char *out,
+                          bt_export_result *result) {
     bt_export_result r = {.tensors = 0};
     bt_model m = {.store = NULL};
     BT_TRY(bt_model_open(source, BT_F32, &r.info, &m));
     bt_status status = BT_OK;
     if (adapters && !r.info.lora.targets)
-        status = bt_error(BT_ERR_CONFIG, "%s has no adapters (adapter.targets: none); export it without --adapter", source->path);
+        status = bt_error(BT_ERR_CONFIG, "%s has no adapters (adapter.targets: none); export it without --adapter",
+                          source->path);
     if (adapters && status == BT_OK) r.info.tower_crc = bt_model_tower_crc(&m);
     if (!adapters && status == BT_OK) status = merge(&m, &r.merged);
-    if (status == BT_OK) status = form == BT_FORM_BITTERN ? bt_model_write(&m, adapters, out, &r) : write_named(&m, form, out, &r);
+    if (status == BT_OK)
+        status = form == BT_FORM_BITTERN ? bt_model_write(&m, adapters, out, &r) : write_named(&m, form, out, &r);
     bt_model_release(&m);
     if (status == BT_OK) *result = r;
     return status;
 }
 
 bt_status bt_tower_write(const bt_import_result *tower, const char *out) {
-    bt_export_result r = {.info = {.method = &bt_method_features, .targets = "none", .vit = tower->config, .resize = tower->resize, .filter = tower->filter}};
+    bt_export_result r = {.info = {.method = &bt_method_features,
+                                   .targets = "none",
+                                   .vit = tower->config,
+                                   .resize = tower->resize,
+                                   .filter = tower->filter}};
     const bt_model m = {.store = tower->store, .vit = tower->vit, .method = &bt_method_features};
     snprintf(r.info.tower, sizeof r.info.tower, "%s", tower->family);
     return bt_model_write(&m, false, out, &r);

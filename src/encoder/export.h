@@ -12,12 +12,14 @@ typedef struct bt_export_result {
     double bytes;
 } bt_export_result;
 
-/** Writes safetensors in f32, names as timm's ("blocks.0.attn.qkv.weight", ...) and torch.nn.Sequential's for the head, with the
- *  model's description in the metadata. A merged weight is W + alpha/R B A, W as in the source file, the product summed in f64 and
- *  the result rounded once. With `adapters`: those and the head alone. The source may be an exported file with its base.
- *  With `form` other than BT_FORM_BITTERN the tower alone is written, under the names and in the shapes of that library, without a description.
- *  BT_ERR_CONFIG if the tower itself was trained and `adapters` is asked for; errors of bt_model_open and bt_safetensors_write. */
-bt_status bt_model_export(const bt_model_source *source, bool adapters, bt_export_form form, const char *out, bt_export_result *result) BT_MUST_CHECK;
+/** Writes safetensors in f32, names as timm's ("blocks.0.attn.qkv.weight", ...) and torch.nn.Sequential's for the head,
+ * with the model's description in the metadata. A merged weight is W + alpha/R B A, W as in the source file, the
+ * product summed in f64 and the result rounded once. With `adapters`: those and the head alone. The source may be an
+ * exported file with its base. With `form` other than BT_FORM_BITTERN the tower alone is written, under the names and
+ * in the shapes of that library, without a description. BT_ERR_CONFIG if the tower itself was trained and `adapters` is
+ * asked for; errors of bt_model_open and bt_safetensors_write. */
+bt_status bt_model_export(const bt_model_source *source, bool adapters, bt_export_form form, const char *out,
+                          bt_export_result *result) BT_MUST_CHECK;
 
 /** Writes what result->info describes: all tensors, or adapters and head; counts them into `result`. */
 bt_status bt_model_write(const bt_model *model, bool adapters, const char *out, bt_export_result *result) BT_MUST_CHECK;

@@ -13,7 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int64_t header_bytes(const bt_growing *f) { return f->array ? BT_NPY_HEADER_BYTES : 0; }
+static int64_t header_bytes(const bt_growing *f) {
+    return f->array ? BT_NPY_HEADER_BYTES : 0;
+}
 
 static bt_status write_at(const bt_growing *f, const void *data, size_t bytes, int64_t at) {
     const char *from = data;
@@ -37,21 +39,26 @@ static bt_status open_file(bt_growing *f, const char *path) {
     int64_t wanted = f->bytes ? header_bytes(f) + f->bytes : 0;
     if (fstat(f->fd, &info) != 0) return bt_file_error("examine", path, errno);
     if (info.st_size < wanted)
-        return bt_error(BT_ERR_IO, "%s has %lld bytes, %lld were saved: it cannot be continued; begin anew (without --resume)", path,
-                        (long long)info.st_size, (long long)wanted);
+        return bt_error(BT_ERR_IO,
+                        "%s has %lld bytes, %lld were saved: it cannot be continued; begin anew (without --resume)",
+                        path, (long long)info.st_size, (long long)wanted);
     if (ftruncate(f->fd, (off_t)wanted) != 0) return bt_file_error("cut", path, errno);
     return BT_OK;
 }
 
 static bt_status open_any(const char *path, bt_growing f, bt_growing *out) {
     bt_status status = open_file(&f, path);
-    if (status == BT_OK) *out = f;
-    else bt_growing_close(&f);
+    if (status == BT_OK)
+        *out = f;
+    else
+        bt_growing_close(&f);
     return status;
 }
 
-bt_status bt_growing_open_array(const char *path, bt_file_dtype dtype, int64_t columns, int64_t bytes, bt_growing *out) {
-    return open_any(path, (bt_growing){.fd = -1, .array = true, .dtype = dtype, .columns = columns, .bytes = bytes}, out);
+bt_status bt_growing_open_array(const char *path, bt_file_dtype dtype, int64_t columns, int64_t bytes,
+                                bt_growing *out) {
+    return open_any(path, (bt_growing){.fd = -1, .array = true, .dtype = dtype, .columns = columns, .bytes = bytes},
+                    out);
 }
 
 bt_status bt_growing_open_text(const char *path, int64_t bytes, bt_growing *out) {
@@ -72,7 +79,9 @@ bt_status bt_growing_read(const bt_growing *f, int64_t at, void *out, size_t byt
         ssize_t done = pread(f->fd, to, bytes, (off_t)at);
         if (done < 0 && errno == EINTR) continue;
         if (done < 0) return bt_file_error("read", f->path, errno);
-        if (done == 0) return bt_error(BT_ERR_IO, "%s: it ends at byte %" PRId64 ", %zu bytes early; has another program cut it?", f->path, at, bytes);
+        if (done == 0)
+            return bt_error(BT_ERR_IO, "%s: it ends at byte %" PRId64 ", %zu bytes early; has another program cut it?",
+                            f->path, at, bytes);
         to += done;
         at += done;
         bytes -= (size_t)done;
@@ -86,7 +95,8 @@ bt_status bt_growing_sync(bt_growing *f) {
 }
 
 static bt_status write_header(const bt_growing *f) {
-    int64_t row = (int64_t)bt_file_dtype_bytes(f->dtype) * (f->columns ? f->columns : 1), dim[] = {f->bytes / row, f->columns};
+    int64_t row = (int64_t)bt_file_dtype_bytes(f->dtype) * (f->columns ? f->columns : 1),
+            dim[] = {f->bytes / row, f->columns};
     bt_text header = {0};
     bt_npy_header(&header, f->dtype, f->columns ? 2 : 1, dim);
     bt_status status = bt_text_status(&header);

@@ -10,12 +10,17 @@
 #include <string.h>
 
 enum { VERSION = 2 };
-static const char *const sizes[] = {"small", "large", "small without norm", "large without norm"}; /* bt_hashcoder_size + 2 without_norm */
+static const char *const sizes[] = {"small", "large", "small without norm",
+                                    "large without norm"}; /* bt_hashcoder_size + 2 without_norm */
 static const char *const filters[] = {[BT_FILTER_BILINEAR] = "bilinear", [BT_FILTER_BICUBIC] = "bicubic"};
 
-int bt_model_bits(const bt_model_info *i) { return i->method->codes ? i->config.bits : 0; }
+int bt_model_bits(const bt_model_info *i) {
+    return i->method->codes ? i->config.bits : 0;
+}
 
-int bt_model_outputs(const bt_model_info *i) { return bt_model_bits(i) ? i->config.bits : i->config.classes; }
+int bt_model_outputs(const bt_model_info *i) {
+    return bt_model_bits(i) ? i->config.bits : i->config.classes;
+}
 
 /** Of one block. */
 static double adapter_elements(const bt_model_info *i) {
@@ -30,10 +35,12 @@ static double adapter_elements(const bt_model_info *i) {
 
 double bt_model_info_elements(const bt_model_info *i) {
     const bt_vit_config *c = &i->vit;
-    double d = c->width, side = c->positions == BT_VIT_LEARNED ? bt_vit_grid(c) : 0, block = 4 * d * d + 2 * d * (double)c->mlp;
+    double d = c->width, side = c->positions == BT_VIT_LEARNED ? bt_vit_grid(c) : 0,
+           block = 4 * d * d + 2 * d * (double)c->mlp;
     double tower = (double)c->depth * block + 3.0 * c->patch * c->patch * d + side * side * d + c->registers * d;
     double hidden = !i->config.head ? d : d > 1024 ? 2 * d : 2048;
-    double head = bt_model_bits(i) ? d * hidden + hidden * (i->config.head ? hidden : 0) + hidden * bt_model_bits(i) : d * i->config.classes;
+    double head = bt_model_bits(i) ? d * hidden + hidden * (i->config.head ? hidden : 0) + hidden * bt_model_bits(i)
+                                   : d * i->config.classes;
     return tower + head + (double)c->depth * adapter_elements(i);
 }
 
@@ -128,7 +135,8 @@ static bt_status get_three(const bt_json_value *object, const char *key, double 
 static bt_status get_name(const bt_json_value *object, const char *key, char *out, size_t bytes) {
     const char *text;
     BT_TRY(bt_json_get_string(object, key, &text));
-    if (strlen(text) >= bytes) return bt_json_error(bt_json_find(object, key), "\"%s\" has over %zu bytes", key, bytes - 1);
+    if (strlen(text) >= bytes)
+        return bt_json_error(bt_json_find(object, key), "\"%s\" has over %zu bytes", key, bytes - 1);
     snprintf(out, bytes, "%s", text);
     return BT_OK;
 }
@@ -150,13 +158,15 @@ static bt_status read_preprocess(const bt_json_value *root, bt_model_info *i) {
     int filter = 0;
     while (filter < 2 && strcmp(interpolation, filters[filter]) != 0) filter++;
     if (filter == 2)
-        return bt_error(BT_ERR_UNSUPPORTED, "%s: interpolation \"%s\"; this program knows bilinear and bicubic", bt_json_name(p->document), interpolation);
+        return bt_error(BT_ERR_UNSUPPORTED, "%s: interpolation \"%s\"; this program knows bilinear and bicubic",
+                        bt_json_name(p->document), interpolation);
     i->filter = (bt_filter)filter;
     if (bt_json_find(p, "orientation")) {
         char orientation[32];
         BT_TRY(get_name(p, "orientation", orientation, sizeof orientation));
         if (strcmp(orientation, "apply") != 0 && strcmp(orientation, "ignore") != 0)
-            return bt_error(BT_ERR_UNSUPPORTED, "%s: orientation \"%s\"; this program knows ignore and apply", bt_json_name(p->document), orientation);
+            return bt_error(BT_ERR_UNSUPPORTED, "%s: orientation \"%s\"; this program knows ignore and apply",
+                            bt_json_name(p->document), orientation);
         i->orientation = strcmp(orientation, "apply") == 0 ? BT_ORIENTATION_APPLY : BT_ORIENTATION_IGNORE;
     }
     BT_TRY(get_three(p, "mean", -1e3, i->vit.mean));
@@ -181,7 +191,9 @@ static bt_status read_method(const bt_json_value *root, bt_model_info *i) {
             i->config.without_norm = k > 1;
             return BT_OK;
         }
-    return bt_error(BT_ERR_UNSUPPORTED, "%s: head \"%s\"; this program knows small and large, and each \"without norm\"", bt_json_name(m->document), size);
+    return bt_error(BT_ERR_UNSUPPORTED,
+                    "%s: head \"%s\"; this program knows small and large, and each \"without norm\"",
+                    bt_json_name(m->document), size);
 }
 
 static bt_status read_adapter(const bt_json_value *root, bt_model_info *i) {
@@ -202,12 +214,13 @@ static bt_status read_root(const bt_json_value *root, bt_model_info *i) {
     char kind[32];
     BT_TRY(bt_json_get_integer(root, "version", 1, INT64_MAX, &version));
     if (version != VERSION)
-        return bt_error(BT_ERR_UNSUPPORTED, "%s: version %lld of the description; this program reads %d", bt_json_name(root->document),
-                        (long long)version, VERSION);
+        return bt_error(BT_ERR_UNSUPPORTED, "%s: version %lld of the description; this program reads %d",
+                        bt_json_name(root->document), (long long)version, VERSION);
     BT_TRY(get_name(root, "kind", kind, sizeof kind));
     i->adapter_file = strcmp(kind, "adapter") == 0;
     if (!i->adapter_file && strcmp(kind, "model") != 0)
-        return bt_error(BT_ERR_UNSUPPORTED, "%s: kind \"%s\"; this program knows model and adapter", bt_json_name(root->document), kind);
+        return bt_error(BT_ERR_UNSUPPORTED, "%s: kind \"%s\"; this program knows model and adapter",
+                        bt_json_name(root->document), kind);
     BT_TRY(bt_json_get_integer(root, "step", 0, INT64_MAX, &i->step));
     BT_TRY(read_tower(root, i));
     BT_TRY(read_preprocess(root, i));

@@ -1,12 +1,12 @@
-/* What a model is, apart from its tensors: architecture, head, adapters, preprocessing. An exported file carries it as JSON under the key
- * "bittern" of its metadata, so that one file is enough to encode pictures:
+/* What a model is, apart from its tensors: architecture, head, adapters, preprocessing. An exported file carries it as
+ * JSON under the key "bittern" of its metadata, so that one file is enough to encode pictures:
  *
  *   {"version": 2, "kind": "model" or "adapter", "bittern": "0.1.0", "step": 1200,
  *    "tower":      as nn/vit_json.h has it,
  *    "preprocess": {"resize": 224, "crop": 224, "interpolation": "bilinear" or "bicubic", "mean": [..3], "std": [..3],
- *                   "orientation": "apply"},                                              left out: EXIF orientation is ignored
- *    "method":     {"name": "crovca", "bits": 32, "head": "small", "classes": 0},
- *    "adapter":    {"targets": "q,v", "rank": 16, "alpha": 16, "tower_crc32c": 1234}}                      kind "adapter" only
+ *                   "orientation": "apply"},                                              left out: EXIF orientation is
+ * ignored "method":     {"name": "crovca", "bits": 32, "head": "small", "classes": 0}, "adapter":    {"targets": "q,v",
+ * "rank": 16, "alpha": 16, "tower_crc32c": 1234}}                      kind "adapter" only
  *
  * Interpolation is PIL's (the filter widens when shrinking): shorter side to `resize`, then the centre.
  */
@@ -22,18 +22,18 @@
 #define BT_MODEL_INFO_KEY "bittern" /**< of the metadata */
 
 typedef struct bt_model_info {
-    char tower[64];           /**< name of the architecture, or "custom" */
+    char tower[64]; /**< name of the architecture, or "custom" */
     bt_vit_config vit;
     const bt_method *method;
-    bt_method_config config;  /**< bits, head, classes; the rest does not matter behind training */
-    char targets[64];         /**< of adapters that are apart; "none" where there are none or they are merged */
+    bt_method_config config; /**< bits, head, classes; the rest does not matter behind training */
+    char targets[64];        /**< of adapters that are apart; "none" where there are none or they are merged */
     bt_lora_config lora;
-    int resize;               /**< pixels of the shorter side before the centre crop */
-    bt_filter filter;         /**< of that resizing */
+    int resize;                 /**< pixels of the shorter side before the centre crop */
+    bt_filter filter;           /**< of that resizing */
     bt_orientation orientation; /**< of picture files */
-    int64_t step;             /**< of training; 0: not known */
-    bool adapter_file;        /**< the file has adapters and head, and needs the tower from elsewhere */
-    uint32_t tower_crc;       /**< of the tower's f32 values that belong to an adapter file (bt_model_tower_crc) */
+    int64_t step;               /**< of training; 0: not known */
+    bool adapter_file;          /**< the file has adapters and head, and needs the tower from elsewhere */
+    uint32_t tower_crc;         /**< of the tower's f32 values that belong to an adapter file (bt_model_tower_crc) */
 } bt_model_info;
 
 /** Bits of a code; 0 for methods without codes. */

@@ -43,10 +43,11 @@ static void close_files(tensor_files *f) {
 static bt_status check_elements(const tensor_files *f, const bt_model_info *info) {
     double have = 0, need = bt_model_info_elements(info);
     for (int i = 0; i < f->count; i++)
-        for (int64_t k = 0; k < bt_safetensors_count(f->file[i]); k++) have += (double)bt_safetensors_at(f->file[i], k)->count;
+        for (int64_t k = 0; k < bt_safetensors_count(f->file[i]); k++)
+            have += (double)bt_safetensors_at(f->file[i], k)->count;
     if (have >= need) return BT_OK;
-    return bt_error(BT_ERR_FORMAT, "%s%s%s: the description needs at least %.0f elements, there are %.0f", f->path[0], f->count > 1 ? " and " : "",
-                    f->count > 1 ? f->path[1] : "", need, have);
+    return bt_error(BT_ERR_FORMAT, "%s%s%s: the description needs at least %.0f elements, there are %.0f", f->path[0],
+                    f->count > 1 ? " and " : "", f->count > 1 ? f->path[1] : "", need, have);
 }
 
 static bt_status fill(const tensor_files *f, bt_params *store) {
@@ -59,8 +60,8 @@ static bt_status fill(const tensor_files *f, bt_params *store) {
         char wanted[64], found[64];
         bt_shape_text(spec->shape, wanted, sizeof wanted);
         if (!e)
-            return bt_error(BT_ERR_FORMAT, "%s%s%s: tensor \"%s\" %s is missing", f->path[0], f->count > 1 ? " and " : "",
-                            f->count > 1 ? f->path[1] : "", spec->name, wanted);
+            return bt_error(BT_ERR_FORMAT, "%s%s%s: tensor \"%s\" %s is missing", f->path[0],
+                            f->count > 1 ? " and " : "", f->count > 1 ? f->path[1] : "", spec->name, wanted);
         bt_shape shape = bt_shape_of(e->rank <= BT_MAX_RANK ? e->rank : 0, e->dim);
         if (!bt_shape_equal(shape, spec->shape))
             return bt_error(BT_ERR_FORMAT, "%s: tensor \"%s\" has shape %s, the model has %s", f->path[at], spec->name,
@@ -88,9 +89,13 @@ static uint32_t crc_of(const bt_model *m, bool tower_only) {
     return crc;
 }
 
-uint32_t bt_model_tower_crc(const bt_model *m) { return crc_of(m, true); }
+uint32_t bt_model_tower_crc(const bt_model *m) {
+    return crc_of(m, true);
+}
 
-uint32_t bt_model_crc(const bt_model *m) { return crc_of(m, false); }
+uint32_t bt_model_crc(const bt_model *m) {
+    return crc_of(m, false);
+}
 
 /* ---- runs ---- */
 
@@ -100,14 +105,18 @@ static int classes_of(const tensor_files *f) {
     return e && e->rank == 2 && e->dim[0] > 0 && e->dim[0] <= 1 << 24 ? (int)e->dim[0] : 0;
 }
 
-static bt_status declare_run(const bt_run_config *config, const tensor_files *files, bt_dtype compute, bt_model_info *info, bt_model *model) {
+static bt_status declare_run(const bt_run_config *config, const tensor_files *files, bt_dtype compute,
+                             bt_model_info *info, bt_model *model) {
     bt_run_config c = *config;
     c.model.train_all = false; /* all values come from files: nothing is trained, and nothing has moments */
     c.run.dtype = compute == BT_BF16;
     c.train.ema = 0; /* nor averages: they are in the files in the weights' place */
     BT_TRY(bt_setup_model(model, &c, classes_of(files)));
     if (!bt_model_has_tower(model))
-        return bt_error(BT_ERR_UNSUPPORTED, "the run was trained on stored embeddings (data.root %s): it has a head, but no tower that encodes images", c.data.root);
+        return bt_error(
+            BT_ERR_UNSUPPORTED,
+            "the run was trained on stored embeddings (data.root %s): it has a head, but no tower that encodes images",
+            c.data.root);
     info->vit = model->vit.config;
     info->method = model->method;
     info->config = model->config;
@@ -154,8 +163,9 @@ static bt_status read_info(const bt_safetensors *file, const char *path, bt_mode
     char name[PATH_BYTES + 64];
     const char *json = bt_safetensors_metadata(file, BT_MODEL_INFO_KEY);
     if (!json)
-        return bt_error(BT_ERR_FORMAT, "%s: no description under \"%s\" of its metadata: it is not a model made by bittern export", path,
-                        BT_MODEL_INFO_KEY);
+        return bt_error(BT_ERR_FORMAT,
+                        "%s: no description under \"%s\" of its metadata: it is not a model made by bittern export",
+                        path, BT_MODEL_INFO_KEY);
     snprintf(name, sizeof name, "%s: metadata \"%s\"", path, BT_MODEL_INFO_KEY);
     return bt_model_info_read(json, name, info);
 }
@@ -166,8 +176,11 @@ static bt_status declare_file(const bt_model_info *info, bt_dtype compute, bt_mo
         bt_model_init(model, info->method, &info->config, &info->vit, &training, compute);
         return BT_OK;
     }
-    BT_TRY(info->method->check(&(bt_method_config){.views = info->method->codes ? 2 : 1, .classes = info->config.classes,
-                                                   .bits = info->config.bits, .rate_eps = 1}, 2));
+    BT_TRY(info->method->check(&(bt_method_config){.views = info->method->codes ? 2 : 1,
+                                                   .classes = info->config.classes,
+                                                   .bits = info->config.bits,
+                                                   .rate_eps = 1},
+                               2));
     bt_model_init(model, info->method, &info->config, &info->vit, &training, compute);
     return BT_OK;
 }
@@ -175,7 +188,9 @@ static bt_status declare_file(const bt_model_info *info, bt_dtype compute, bt_mo
 /** The tower of an adapter file; `room` receives a path that is made here. */
 static bt_status add_base(tensor_files *files, const bt_model_source *s, char *room, size_t room_bytes) {
     if (!s->base || !*s->base)
-        return bt_error(BT_ERR_USAGE, "%s has adapters and a head alone; name the tower's weights too (--base RUN or FILE.safetensors)", s->path);
+        return bt_error(
+            BT_ERR_USAGE,
+            "%s has adapters and a head alone; name the tower's weights too (--base RUN or FILE.safetensors)", s->path);
     snprintf(room, room_bytes, "%s%s", s->base, is_file(s->base) ? "" : "/base.safetensors");
     return add_file(files, room);
 }
@@ -183,8 +198,10 @@ static bt_status add_base(tensor_files *files, const bt_model_source *s, char *r
 /** Another size than the file's: positions are resampled, or rotary. */
 static bt_status choose_image(const bt_model_source *s, bt_model_info *info) {
     if (!info->vit.grid) info->vit.grid = info->vit.image / info->vit.patch;
-    if (info->resize == info->vit.image) info->resize = s->image;
-    else info->resize = (int)((int64_t)info->resize * s->image / info->vit.image);
+    if (info->resize == info->vit.image)
+        info->resize = s->image;
+    else
+        info->resize = (int)((int64_t)info->resize * s->image / info->vit.image);
     info->vit.image = s->image;
     bt_status status = bt_vit_check(&info->vit);
     return status == BT_OK ? BT_OK : bt_error_prefix(status, "%s", s->path);
@@ -201,8 +218,10 @@ static bt_status open_file(const bt_model_source *s, bt_dtype compute, bt_model_
     if (status == BT_OK) status = declare_file(info, compute, model);
     if (status == BT_OK) status = fill(&files, model->store);
     if (status == BT_OK && info->adapter_file && bt_model_tower_crc(model) != info->tower_crc)
-        status = bt_error(BT_ERR_FORMAT, "%s: its tower is not the one that the adapters of %s were trained on (CRC-32C %08x, expected %08x)",
-                          base, s->path, (unsigned)bt_model_tower_crc(model), (unsigned)info->tower_crc);
+        status = bt_error(
+            BT_ERR_FORMAT,
+            "%s: its tower is not the one that the adapters of %s were trained on (CRC-32C %08x, expected %08x)", base,
+            s->path, (unsigned)bt_model_tower_crc(model), (unsigned)info->tower_crc);
     close_files(&files);
     return status;
 }
@@ -212,14 +231,18 @@ bt_status bt_model_open(const bt_model_source *source, bt_dtype compute, bt_mode
     bool one_file = is_file(source->path);
     bt_model_info described = {.targets = "none", .lora.rank = 1};
     bt_model made = {.store = NULL};
-    if (length >= PATH_BYTES - 64) return bt_error(BT_ERR_IO, "the path of the model has over %d bytes", PATH_BYTES - 64);
+    if (length >= PATH_BYTES - 64)
+        return bt_error(BT_ERR_IO, "the path of the model has over %d bytes", PATH_BYTES - 64);
     char config[PATH_BYTES + 16];
     snprintf(config, sizeof config, "%s/config.yaml", source->path);
     if (!one_file && !bt_file_exists(config))
-        return bt_error(BT_ERR_IO, "%s is neither a run's folder (no config.yaml in it) nor a .safetensors file", source->path);
+        return bt_error(BT_ERR_IO, "%s is neither a run's folder (no config.yaml in it) nor a .safetensors file",
+                        source->path);
     if (one_file && source->checkpoint && strcmp(source->checkpoint, "last") != 0)
-        return bt_error(BT_ERR_USAGE, "checkpoint \"%s\": %s is one file; checkpoints are chosen of a run", source->checkpoint, source->path);
-    bt_status status = one_file ? open_file(source, compute, &described, &made) : open_run(source, compute, &described, &made);
+        return bt_error(BT_ERR_USAGE, "checkpoint \"%s\": %s is one file; checkpoints are chosen of a run",
+                        source->checkpoint, source->path);
+    bt_status status =
+        one_file ? open_file(source, compute, &described, &made) : open_run(source, compute, &described, &made);
     if (status != BT_OK) {
         bt_model_release(&made);
         return status;

@@ -64,8 +64,10 @@ static bt_status finish(making *m) {
     int64_t items = 0;
     for (int64_t i = 0; i < s->count; i++) {
         s->label_first[i] = items;
-        if (s->labels[i] >= 0) s->label_items[items++] = s->labels[i];
-        else s->unlabelled++;
+        if (s->labels[i] >= 0)
+            s->label_items[items++] = s->labels[i];
+        else
+            s->unlabelled++;
     }
     s->label_first[s->count] = items;
     return BT_OK;
@@ -73,7 +75,9 @@ static bt_status finish(making *m) {
 
 /* ---- folders ---- */
 
-static int by_bytes(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+static int by_bytes(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
 
 typedef struct listing {
     char **names;
@@ -100,7 +104,8 @@ static bt_status examine(const char *root, const char *relative, listing *found)
     return BT_OK;
 }
 
-/** Entries of root/below ("" or ending in '/'), as paths relative to root, sorted; `found` is the caller's to free, also on failure. */
+/** Entries of root/below ("" or ending in '/'), as paths relative to root, sorted; `found` is the caller's to free,
+ * also on failure. */
 static bt_status list_folder(const char *root, const char *below, listing *found) {
     char path[PATH_MAX];
     if (snprintf(path, sizeof path, "%s/%s", root, below) >= (int)sizeof path)
@@ -135,12 +140,14 @@ static bt_status enter(making *m, const char *name, int32_t label, int depth) {
 }
 
 static bt_status walk(making *m, const char *below, int32_t label, int depth) {
-    if (depth > DEEPEST) return bt_error(BT_ERR_FORMAT, "%s/%s: folders nest more than %d deep", m->set.base, below, DEEPEST);
+    if (depth > DEEPEST)
+        return bt_error(BT_ERR_FORMAT, "%s/%s: folders nest more than %d deep", m->set.base, below, DEEPEST);
     listing found = {.names = NULL};
     bt_status status = list_folder(m->set.base, below, &found);
     for (size_t i = 0; i < found.count; i++) {
         const char *name = found.names[i];
-        if (status == BT_OK) status = name[strlen(name) - 1] == '/' ? enter(m, name, label, depth) : add(m, name, label);
+        if (status == BT_OK)
+            status = name[strlen(name) - 1] == '/' ? enter(m, name, label, depth) : add(m, name, label);
         bt_memory_free(found.names[i]);
     }
     bt_memory_free(found.names);
@@ -156,7 +163,8 @@ static bt_status open_folder(making *m) {
 
 /* ---- lists of paths ---- */
 
-/** Whether the first line that is not empty is a path and nothing else: tables and DeepHash's lists do not end in a picture's name. */
+/** Whether the first line that is not empty is a path and nothing else: tables and DeepHash's lists do not end in a
+ * picture's name. */
 static bt_status is_path_list(const char *path, bool *out) {
     char line[PATH_MAX];
     FILE *file = fopen(path, "rb");
@@ -174,7 +182,8 @@ static bt_status is_path_list(const char *path, bool *out) {
 
 static bt_status read_lines(making *m, const char *list, char *content, size_t bytes) {
     int64_t number = 0;
-    if (memchr(content, 0, bytes)) return bt_error(BT_ERR_FORMAT, "%s: byte %zu is 0; a list is text", list, strlen(content));
+    if (memchr(content, 0, bytes))
+        return bt_error(BT_ERR_FORMAT, "%s: byte %zu is 0; a list is text", list, strlen(content));
     for (char *at = content; at < content + bytes;) {
         size_t length = strcspn(at, "\n");
         char *next = at + length + 1;
@@ -182,7 +191,9 @@ static bt_status read_lines(making *m, const char *list, char *content, size_t b
         if (length && at[length - 1] == '\r') at[length - 1] = 0;
         number++;
         if (*at && !bt_image_named(at))
-            return bt_error(BT_ERR_FORMAT, "%s:%" PRId64 ": \"%.80s\" is no " BT_IMAGE_ENDINGS " file; labels take a table with a header (docs/data.md)",
+            return bt_error(BT_ERR_FORMAT,
+                            "%s:%" PRId64 ": \"%.80s\" is no " BT_IMAGE_ENDINGS
+                            " file; labels take a table with a header (docs/data.md)",
                             list, number, at);
         if (*at) BT_TRY(add(m, at, -1));
         at = next;
@@ -223,9 +234,13 @@ static bt_status open_set(const bt_dataset_options *o, making *m) {
 /** paths.txt has one path a line. */
 static bt_status check_names(const bt_dataset *s) {
     for (int64_t i = 0; i < s->count; i++)
-        if (strpbrk(s->paths[i], "\r\n")) return bt_error(BT_ERR_FORMAT, "%s: the name of picture %" PRId64 " holds a line break; rename it", s->name, i + 1);
+        if (strpbrk(s->paths[i], "\r\n"))
+            return bt_error(BT_ERR_FORMAT, "%s: the name of picture %" PRId64 " holds a line break; rename it", s->name,
+                            i + 1);
     for (int64_t c = 0; c < s->class_count; c++)
-        if (strpbrk(s->class_names[c], "\r\n")) return bt_error(BT_ERR_FORMAT, "%s: the name of class %" PRId64 " holds a line break; rename it", s->name, c);
+        if (strpbrk(s->class_names[c], "\r\n"))
+            return bt_error(BT_ERR_FORMAT, "%s: the name of class %" PRId64 " holds a line break; rename it", s->name,
+                            c);
     return BT_OK;
 }
 

@@ -27,11 +27,13 @@ static bt_status load_picture(const bt_model_info *info, const char *path, uint8
 }
 
 /** tokens (T, width), qkv (T, 3 width). */
-static bt_status run_tower(bt_model *m, bt_dtype dtype, bt_device *device, const uint8_t *picture, float *tokens, float *qkv) {
+static bt_status run_tower(bt_model *m, bt_dtype dtype, bt_device *device, const uint8_t *picture, float *tokens,
+                           float *qkv) {
     const bt_vit_config *c = &m->vit.config;
     size_t count = (size_t)bt_vit_token_count(c) * (size_t)c->width * sizeof(float);
     bt_program *p = bt_program_new(&(bt_program_options){.compute = dtype});
-    bt_vit_maps maps = bt_vit_forward_maps(p, m->store, &m->vit, bt_input(p, "images", BT_U8, bt_shape4(1, c->image, c->image, 3)));
+    bt_vit_maps maps =
+        bt_vit_forward_maps(p, m->store, &m->vit, bt_input(p, "images", BT_U8, bt_shape4(1, c->image, c->image, 3)));
     bt_output(p, "tokens", maps.tokens);
     bt_output(p, "qkv", maps.qkv);
     bt_plan *plan = NULL;
@@ -53,7 +55,8 @@ static bt_status run_tower(bt_model *m, bt_dtype dtype, bt_device *device, const
 
 /** softmax(q . k / sqrt(head)) of the class token's query over all tokens, of which patches are kept. */
 static void attend(const bt_vit_config *c, const float *qkv, double *score, float *out) {
-    int64_t tokens = bt_vit_token_count(c), width = c->width, head = width / c->heads, first = 1 + c->registers, patches = tokens - first;
+    int64_t tokens = bt_vit_token_count(c), width = c->width, head = width / c->heads, first = 1 + c->registers,
+            patches = tokens - first;
     for (int64_t h = 0; h < c->heads; h++) {
         const float *q = qkv + h * head, *k = qkv + width + h * head;
         double largest = -INFINITY, sum = 0;
@@ -87,7 +90,9 @@ static void colour_channel(const float *z, int64_t count, int k, float *sorted, 
 static bt_status colour(bt_token_maps *m) {
     int64_t count = (int64_t)m->side * m->side;
     bt_pca pca;
-    if (count < 4 || m->width < 3) return bt_error(BT_ERR_SHAPE, "%lld patches of width %d have no three principal components", (long long)count, m->width);
+    if (count < 4 || m->width < 3)
+        return bt_error(BT_ERR_SHAPE, "%lld patches of width %d have no three principal components", (long long)count,
+                        m->width);
     BT_TRY(bt_pca_exact(m->tokens, count, m->width, 3, &pca));
     float *z = bt_memory_alloc((size_t)count * 4, sizeof *z);
     bt_status status = z ? bt_pca_project(&pca, m->tokens, count, z) : BT_ERR_MEMORY;
@@ -106,14 +111,16 @@ static bt_status allocate(const bt_vit_config *c, bt_token_maps *m) {
     return m->picture && m->tokens && m->attention && m->colours ? BT_OK : BT_ERR_MEMORY;
 }
 
-static bt_status make(bt_model *model, const bt_model_info *info, bt_dtype dtype, bt_device *device, const char *picture, bt_token_maps *m) {
+static bt_status make(bt_model *model, const bt_model_info *info, bt_dtype dtype, bt_device *device,
+                      const char *picture, bt_token_maps *m) {
     const bt_vit_config *c = &info->vit;
     size_t tokens = (size_t)bt_vit_token_count(c), width = (size_t)c->width, first = 1 + (size_t)c->registers;
     BT_TRY(allocate(c, m));
     BT_TRY(load_picture(info, picture, m->picture));
     float *all = bt_memory_alloc(tokens * width * 4, sizeof *all);
     double *score = bt_memory_alloc(tokens, sizeof *score);
-    bt_status status = all && score ? run_tower(model, dtype, device, m->picture, all, all + tokens * width) : BT_ERR_MEMORY;
+    bt_status status =
+        all && score ? run_tower(model, dtype, device, m->picture, all, all + tokens * width) : BT_ERR_MEMORY;
     if (status == BT_OK) {
         memcpy(m->tokens, all + first * width, (tokens - first) * width * sizeof *all);
         attend(c, all + tokens * width, score, m->attention);
@@ -124,12 +131,16 @@ static bt_status make(bt_model *model, const bt_model_info *info, bt_dtype dtype
     return status;
 }
 
-bt_status bt_token_maps_make(const bt_model_source *source, bt_dtype dtype, int threads, const char *picture, bt_token_maps *out) {
+bt_status bt_token_maps_make(const bt_model_source *source, bt_dtype dtype, int threads, const char *picture,
+                             bt_token_maps *out) {
     bt_model_info info;
     bt_model model = {.store = NULL};
     bt_device *device = NULL;
     BT_TRY(bt_model_open(source, dtype, &info, &model));
-    bt_token_maps m = {.side = info.vit.image / info.vit.patch, .size = info.vit.image, .width = info.vit.width, .heads = info.vit.heads};
+    bt_token_maps m = {.side = info.vit.image / info.vit.patch,
+                       .size = info.vit.image,
+                       .width = info.vit.width,
+                       .heads = info.vit.heads};
     bt_status status = bt_backend_named("cpu")->open(&(bt_device_options){.threads = threads}, &device);
     if (status == BT_OK) status = bt_params_commit(model.store, device);
     if (status == BT_OK) status = make(&model, &info, dtype, device, picture, &m);
@@ -155,10 +166,15 @@ void bt_token_maps_free(bt_token_maps *m) {
 
 /** Mean of all heads, from 0 to its largest value, dark blue to yellow. */
 static void heat(float share, uint8_t out[3]) {
-    static const float stops[5][3] = {{16, 12, 48}, {78, 18, 110}, {186, 54, 85}, {249, 142, 8}, {252, 255, 164}}; /* between the stops of "inferno" */
+    static const float stops[5][3] = {{16, 12, 48},
+                                      {78, 18, 110},
+                                      {186, 54, 85},
+                                      {249, 142, 8},
+                                      {252, 255, 164}}; /* between the stops of "inferno" */
     float at = share * 4;
     int k = at >= 4 ? 3 : (int)at;
-    for (int c = 0; c < 3; c++) out[c] = (uint8_t)lrintf(stops[k][c] + (stops[k + 1][c] - stops[k][c]) * (at - (float)k));
+    for (int c = 0; c < 3; c++)
+        out[c] = (uint8_t)lrintf(stops[k][c] + (stops[k + 1][c] - stops[k][c]) * (at - (float)k));
 }
 
 static void draw_panels(const bt_token_maps *m, const float *mean, float largest, int scale, uint8_t *pixels) {
@@ -166,7 +182,8 @@ static void draw_panels(const bt_token_maps *m, const float *mean, float largest
     memset(pixels, 255, (size_t)side * (size_t)width * 3);
     for (int y = 0; y < side; y++)
         for (int x = 0; x < side; x++) {
-            size_t patch = (size_t)(y / scale * m->side / m->size) * (size_t)m->side + (size_t)(x / scale * m->side / m->size);
+            size_t patch =
+                (size_t)(y / scale * m->side / m->size) * (size_t)m->side + (size_t)(x / scale * m->side / m->size);
             uint8_t *row = pixels + (size_t)y * (size_t)width * 3;
             memcpy(row + 3 * x, m->picture + ((size_t)(y / scale) * (size_t)m->size + (size_t)(x / scale)) * 3, 3);
             memcpy(row + 3 * (side + gap + x), m->colours + patch * 3, 3);

@@ -37,14 +37,19 @@ static char *without_query(const char *url) {
 }
 
 static bt_status take_apart(const char *url, const bt_address *before, bt_address *a) {
-    if (before) a->parts = curl_url_dup(before->parts);
-    else a->parts = curl_url();
+    if (before)
+        a->parts = curl_url_dup(before->parts);
+    else
+        a->parts = curl_url();
     if (!a->parts) return bt_error(BT_ERR_MEMORY, "no memory for an address");
     if (before) curl_url_set(a->parts, CURLUPART_FRAGMENT, NULL, 0);
-    if (curl_url_set(a->parts, CURLUPART_URL, url, 0) != CURLUE_OK) return bt_error(BT_ERR_IO, "%s is no address", a->shown);
+    if (curl_url_set(a->parts, CURLUPART_URL, url, 0) != CURLUE_OK)
+        return bt_error(BT_ERR_IO, "%s is no address", a->shown);
     if (has(a->parts, CURLUPART_USER) || has(a->parts, CURLUPART_PASSWORD))
-        return bt_error(BT_ERR_IO, "an address with a user or password in it is not fetched from; use BITTERN_WEIGHTS_TOKEN");
-    if (curl_url_get(a->parts, CURLUPART_URL, &a->url, 0) != CURLUE_OK || curl_url_get(a->parts, CURLUPART_SCHEME, &a->scheme, 0) != CURLUE_OK ||
+        return bt_error(BT_ERR_IO,
+                        "an address with a user or password in it is not fetched from; use BITTERN_WEIGHTS_TOKEN");
+    if (curl_url_get(a->parts, CURLUPART_URL, &a->url, 0) != CURLUE_OK ||
+        curl_url_get(a->parts, CURLUPART_SCHEME, &a->scheme, 0) != CURLUE_OK ||
         curl_url_get(a->parts, CURLUPART_HOST, &a->host, 0) != CURLUE_OK ||
         curl_url_get(a->parts, CURLUPART_PORT, &a->port, CURLU_DEFAULT_PORT) != CURLUE_OK)
         return bt_error(BT_ERR_IO, "%s is no address", a->shown);
@@ -54,8 +59,8 @@ static bt_status take_apart(const char *url, const bt_address *before, bt_addres
     a->loopback = is_loopback(a->host);
     bool https = strcasecmp(a->scheme, "https") == 0, http = strcasecmp(a->scheme, "http") == 0;
     if (https || (http && a->loopback && (!before || before->loopback))) return BT_OK;
-    return bt_error(BT_ERR_IO, "%s is not fetched from: https is, and http of this machine itself (127.0.0.1)%s", a->shown,
-                    http && a->loopback ? ", but not by a redirect from elsewhere" : "");
+    return bt_error(BT_ERR_IO, "%s is not fetched from: https is, and http of this machine itself (127.0.0.1)%s",
+                    a->shown, http && a->loopback ? ", but not by a redirect from elsewhere" : "");
 }
 
 bt_status bt_address_open(const char *url, const bt_address *before, bt_address *out) {

@@ -62,12 +62,18 @@ bt_status bt_cache_check_head(const char *path, const char *from) {
     BT_TRY(read_head(path, head, &length));
     if (length == 0) return bt_error(BT_ERR_FORMAT, "%s is empty", from);
     if (strncmp(head, "version https://git-lfs", 23) == 0)
-        return bt_error(BT_ERR_FORMAT, "%s is a git-lfs pointer, not the file it stands for; a mirror or clone gets the files by \"git lfs pull\"", from);
+        return bt_error(
+            BT_ERR_FORMAT,
+            "%s is a git-lfs pointer, not the file it stands for; a mirror or clone gets the files by \"git lfs pull\"",
+            from);
     const char *first = head;
     if (strncmp(first, "\xef\xbb\xbf", 3) == 0) first += 3;
     while (isspace((unsigned char)*first)) first++;
-    if (strncasecmp(first, "<!doctype", 9) == 0 || strncasecmp(first, "<html", 5) == 0 || strncasecmp(first, "<head", 5) == 0)
-        return bt_error(BT_ERR_FORMAT, "%s is a page of HTML, not the file; a login page of the network or a proxy may stand in between", from);
+    if (strncasecmp(first, "<!doctype", 9) == 0 || strncasecmp(first, "<html", 5) == 0 ||
+        strncasecmp(first, "<head", 5) == 0)
+        return bt_error(
+            BT_ERR_FORMAT,
+            "%s is a page of HTML, not the file; a login page of the network or a proxy may stand in between", from);
     if (ends_with(from, ".json") && *first != '{') return bt_error(BT_ERR_FORMAT, "%s is no JSON object", from);
     return BT_OK;
 }
@@ -84,7 +90,8 @@ void bt_cache_read_sum(const char *path, char out[BT_SHA256_BYTES]) {
     char *text = NULL;
     size_t bytes;
     out[0] = 0;
-    if (side_name(path, ".sha256", &name) == BT_OK && bt_file_read(bt_text_get(&name), SIDE_BYTES, &text, &bytes) == BT_OK) {
+    if (side_name(path, ".sha256", &name) == BT_OK &&
+        bt_file_read(bt_text_get(&name), SIDE_BYTES, &text, &bytes) == BT_OK) {
         size_t digits = strspn(text, "0123456789abcdef");
         if (digits == 64) snprintf(out, BT_SHA256_BYTES, "%.64s", text);
     }
@@ -113,7 +120,8 @@ static void take_state(bt_partial_state *s, char *line) {
     *space++ = 0;
     size_t length = strlen(space);
     if (strcmp(line, "etag") == 0 && length < sizeof s->etag) snprintf(s->etag, sizeof s->etag, "%s", space);
-    if (strcmp(line, "sha256") == 0 && length == 64 && bt_sha256_is(space, 64)) snprintf(s->sha256, sizeof s->sha256, "%s", space);
+    if (strcmp(line, "sha256") == 0 && length == 64 && bt_sha256_is(space, 64))
+        snprintf(s->sha256, sizeof s->sha256, "%s", space);
     if (strcmp(line, "sha256-from-etag") == 0) s->from_etag = strcmp(space, "yes") == 0;
     if (strcmp(line, "bytes") == 0 && (!bt_number_read_i64(space, &s->total) || s->total < 0)) s->total = -1;
 }
@@ -140,8 +148,8 @@ bt_status bt_partial_write(const char *path, const bt_partial_state *s) {
 
 /* ---- FILE.lock ---- */
 
-/** One try; *out is -1 while another process has it. The holder removes the file before it lets go, so a lock on a file that is no longer
- * there protects nothing, and is tried again. */
+/** One try; *out is -1 while another process has it. The holder removes the file before it lets go, so a lock on a file
+ * that is no longer there protects nothing, and is tried again. */
 static bt_status try_lock(const char *path, int *out) {
     *out = -1;
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
@@ -152,8 +160,11 @@ static bt_status try_lock(const char *path, int *out) {
         close(fd);
         return bt_file_error("lock", path, error);
     }
-    if (!failed && fstat(fd, &mine) == 0 && stat(path, &there) == 0 && mine.st_ino == there.st_ino && mine.st_dev == there.st_dev) *out = fd;
-    else close(fd);
+    if (!failed && fstat(fd, &mine) == 0 && stat(path, &there) == 0 && mine.st_ino == there.st_ino &&
+        mine.st_dev == there.st_dev)
+        *out = fd;
+    else
+        close(fd);
     return BT_OK;
 }
 
@@ -166,9 +177,13 @@ bt_status bt_cache_lock_take(const char *path, bool (*stop)(void), bt_cache_lock
     for (int i = 0; status == BT_OK; i++) {
         status = try_lock(out->path, &out->fd);
         if (status != BT_OK || out->fd >= 0) break;
-        if (i == 1) bt_log_info("another process is fetching %s; waiting for it", path); /* the first may have met a lock that was let go */
-        if (stop && stop()) status = bt_error(BT_ERR_INTERRUPTED, "interrupted while another process is fetching %s", path);
-        else nanosleep(&(struct timespec){.tv_nsec = 100 * 1000 * 1000}, NULL);
+        if (i == 1)
+            bt_log_info("another process is fetching %s; waiting for it",
+                        path); /* the first may have met a lock that was let go */
+        if (stop && stop())
+            status = bt_error(BT_ERR_INTERRUPTED, "interrupted while another process is fetching %s", path);
+        else
+            nanosleep(&(struct timespec){.tv_nsec = 100 * 1000 * 1000}, NULL);
     }
     if (status != BT_OK) {
         bt_memory_free(out->path);

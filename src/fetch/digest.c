@@ -12,7 +12,9 @@
 
 enum { PIECE_BYTES = 1 << 20 };
 
-bool bt_sha256_available(void) { return true; }
+bool bt_sha256_available(void) {
+    return true;
+}
 
 static bt_status add_file(EVP_MD_CTX *context, const char *path, int fd, unsigned char *piece, bool (*stop)(void)) {
     for (;;) {
@@ -21,7 +23,8 @@ static bt_status add_file(EVP_MD_CTX *context, const char *path, int fd, unsigne
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return bt_file_error("read", path, errno);
         if (got == 0) return BT_OK;
-        if (!EVP_DigestUpdate(context, piece, (size_t)got)) return bt_error(BT_ERR_FAILED, "SHA-256 of %s: libcrypto failed", path);
+        if (!EVP_DigestUpdate(context, piece, (size_t)got))
+            return bt_error(BT_ERR_FAILED, "SHA-256 of %s: libcrypto failed", path);
     }
 }
 

@@ -1,4 +1,5 @@
-/* SHA-256 of files (FIPS 180-4), by OpenSSL's libcrypto, which comes with libcurl: without the option CURL there is none. */
+/* SHA-256 of files (FIPS 180-4), by OpenSSL's libcrypto, which comes with libcurl: without the option CURL there is
+ * none. */
 #ifndef BITTERN_FETCH_DIGEST_H
 #define BITTERN_FETCH_DIGEST_H
 

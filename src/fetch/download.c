@@ -27,15 +27,17 @@ typedef struct download {
     const char *name;
     char *partial, *state_path;
     int fd;
-    int64_t have;      /* bytes of the partial file */
-    int64_t total;     /* of the whole; -1: unknown */
+    int64_t have;  /* bytes of the partial file */
+    int64_t total; /* of the whole; -1: unknown */
     bt_partial_state state;
-    bool resumed;      /* part of it came from an earlier process */
-    bool unfit;        /* what the server offers does not go with the part, which nothing was added to */
+    bool resumed; /* part of it came from an earlier process */
+    bool unfit;   /* what the server offers does not go with the part, which nothing was added to */
     bt_meter meter;
 } download;
 
-static bool stops(const download *d) { return d->job->options->stop && d->job->options->stop(); }
+static bool stops(const download *d) {
+    return d->job->options->stop && d->job->options->stop();
+}
 
 /* ---- the partial file ---- */
 
@@ -87,9 +89,12 @@ static int64_t most(const download *d) {
 }
 
 static bt_status check_part(const download *d, const bt_transfer_answer *a) {
-    if (d->have == 0) return bt_error(BT_ERR_FORMAT, "%s: the server sent a part (206), though all was asked for", d->job->url);
+    if (d->have == 0)
+        return bt_error(BT_ERR_FORMAT, "%s: the server sent a part (206), though all was asked for", d->job->url);
     if (a->first != d->have || a->last < a->first || a->total != a->last + 1 || (d->total >= 0 && a->total != d->total))
-        return bt_error(BT_ERR_FORMAT, "%s: bytes from %" PRId64 " on were asked for, the server's Content-Range is %" PRId64 "-%" PRId64 "/%" PRId64,
+        return bt_error(BT_ERR_FORMAT,
+                        "%s: bytes from %" PRId64 " on were asked for, the server's Content-Range is %" PRId64
+                        "-%" PRId64 "/%" PRId64,
                         d->job->url, d->have, a->first, a->last, a->total);
     return BT_OK;
 }
@@ -98,22 +103,30 @@ static bt_status check_part(const download *d, const bt_transfer_answer *a) {
 static bt_status whole_size(const download *d, const bt_transfer_answer *a, int64_t *out) {
     int64_t total = a->code == 206 ? a->total : a->length, known = d->job->sha256[0] ? 0 : d->job->file->bytes;
     if (total >= 0 && a->stated_bytes >= 0 && total != a->stated_bytes)
-        return bt_error(BT_ERR_FORMAT, "%s: the server states %" PRId64 " bytes and sends %" PRId64, d->job->url, a->stated_bytes, total);
+        return bt_error(BT_ERR_FORMAT, "%s: the server states %" PRId64 " bytes and sends %" PRId64, d->job->url,
+                        a->stated_bytes, total);
     *out = total >= 0 ? total : a->stated_bytes;
     if (known && *out >= 0 && *out != known)
-        return bt_error(BT_ERR_FORMAT, "%s has %" PRId64 " bytes, the published file %" PRId64 "; another version? --sha256 HEX takes it", d->job->url,
-                        *out, known);
+        return bt_error(BT_ERR_FORMAT,
+                        "%s has %" PRId64 " bytes, the published file %" PRId64
+                        "; another version? --sha256 HEX takes it",
+                        d->job->url, *out, known);
     return BT_OK;
 }
 
 static bt_status check_offer(const download *d, const bt_transfer_answer *a, int64_t *total) {
     if (strcmp(a->type, "text/html") == 0)
-        return bt_error(BT_ERR_FORMAT, "%s: a page of HTML came, not the file; a login page of the network or a proxy may stand in between", d->job->url);
-    if (a->encoded) return bt_error(BT_ERR_FORMAT, "%s: the server sent it compressed, which was not asked for", d->job->url);
+        return bt_error(
+            BT_ERR_FORMAT,
+            "%s: a page of HTML came, not the file; a login page of the network or a proxy may stand in between",
+            d->job->url);
+    if (a->encoded)
+        return bt_error(BT_ERR_FORMAT, "%s: the server sent it compressed, which was not asked for", d->job->url);
     if (a->code == 206) BT_TRY(check_part(d, a));
     BT_TRY(whole_size(d, a, total));
     if (*total > most(d))
-        return bt_error(BT_ERR_FORMAT, "%s: the server states %" PRId64 " bytes, at most %" PRId64 " are taken", d->job->url, *total, most(d));
+        return bt_error(BT_ERR_FORMAT, "%s: the server states %" PRId64 " bytes, at most %" PRId64 " are taken",
+                        d->job->url, *total, most(d));
     return BT_OK;
 }
 
@@ -144,7 +157,8 @@ static bt_status on_take(void *context, const void *data, size_t bytes) {
     const char *from = data;
     int64_t bound = d->total >= 0 ? d->total : most(d);
     if ((int64_t)bytes > bound - d->have)
-        return bt_error(BT_ERR_FORMAT, "%s: more than %" PRId64 " bytes came%s", d->job->url, bound, d->total < 0 ? ", and no end is stated" : "");
+        return bt_error(BT_ERR_FORMAT, "%s: more than %" PRId64 " bytes came%s", d->job->url, bound,
+                        d->total < 0 ? ", and no end is stated" : "");
     while (bytes > 0) {
         ssize_t done = write(d->fd, from, bytes);
         if (done < 0 && errno == EINTR) continue;
@@ -161,9 +175,18 @@ static bt_status on_take(void *context, const void *data, size_t bytes) {
 
 static bt_status request_once(download *d, bt_transfer *t, bt_transfer_answer *a, bt_transfer_end *end) {
     const bt_fetch_options *o = d->job->options;
-    bt_transfer_request r = {.url = d->job->url, .token = d->job->token, .from = d->have, .etag = d->state.etag, .sha256 = d->state.sha256,
-                             .timeout_seconds = o->timeout_seconds, .stop = o->stop, .sink = d, .begin = on_begin, .take = on_take};
-    if (d->have > 0 && !d->state.etag[0]) BT_TRY(begin_anew(d)); /* nothing tells that the rest would be of the same file */
+    bt_transfer_request r = {.url = d->job->url,
+                             .token = d->job->token,
+                             .from = d->have,
+                             .etag = d->state.etag,
+                             .sha256 = d->state.sha256,
+                             .timeout_seconds = o->timeout_seconds,
+                             .stop = o->stop,
+                             .sink = d,
+                             .begin = on_begin,
+                             .take = on_take};
+    if (d->have > 0 && !d->state.etag[0])
+        BT_TRY(begin_anew(d)); /* nothing tells that the rest would be of the same file */
     if (lseek(d->fd, d->have, SEEK_SET) < 0) return bt_file_error("write", d->partial, errno);
     r.from = d->have;
     bt_meter_start(&d->meter, d->name, d->have);
@@ -188,7 +211,8 @@ static bt_status pause_for(const download *d, int seconds) {
 /** Waits before the next try: as the server asks, or 1, 2, 4, ... seconds. */
 static bt_status back_off(const download *d, const bt_transfer_answer *a, int tries) {
     int64_t seconds = a->retry_after >= 0 ? a->retry_after : (int64_t)1 << (tries < 5 ? tries : 5);
-    if (seconds > MOST_WAIT) return bt_error_prefix(BT_ERR_IO, "try again in %" PRId64 " seconds, as the server asks", seconds);
+    if (seconds > MOST_WAIT)
+        return bt_error_prefix(BT_ERR_IO, "try again in %" PRId64 " seconds, as the server asks", seconds);
     bt_log_info("%s; again in %" PRId64 " s", bt_error_message(), seconds);
     return pause_for(d, (int)seconds);
 }
@@ -210,16 +234,18 @@ static bt_status receive(download *d, bt_transfer *t, bool *unreachable) {
         if (status != BT_ERR_IO || end == BT_TRANSFER_FAILED || *unreachable) return status;
         if (d->have - renewed >= RENEWING_BYTES) tries = 0;
         renewed = d->have;
-        if (tries + 1 >= d->job->options->tries) return tries ? bt_error_prefix(status, "given up after %d tries", tries + 1) : status;
+        if (tries + 1 >= d->job->options->tries)
+            return tries ? bt_error_prefix(status, "given up after %d tries", tries + 1) : status;
         BT_TRY(back_off(d, &a, tries++));
     }
 }
 
 /* ---- what it is ---- */
 
-bt_status bt_download_compare(const bt_download_job *job, const char *sum, const char *stated, bool from_etag, const char *record,
-                              bt_fetch_proof *proof) {
-    const char *table = job->file->sha256 ? job->file->sha256 : "", *whole = strlen(table) == 64 ? table : "", *some = *whole ? "" : table;
+bt_status bt_download_compare(const bt_download_job *job, const char *sum, const char *stated, bool from_etag,
+                              const char *record, bt_fetch_proof *proof) {
+    const char *table = job->file->sha256 ? job->file->sha256 : "", *whole = strlen(table) == 64 ? table : "",
+               *some = *whole ? "" : table;
     const struct {
         const char *sum;
         bt_fetch_proof proof;
@@ -233,8 +259,8 @@ bt_status bt_download_compare(const bt_download_job *job, const char *sum, const
     for (int i = 0; i < 5 && !(given && i > 0); i++) {
         if (!known[i].sum[0]) continue;
         if (!bt_sha256_agrees(sum, known[i].sum))
-            return bt_error(BT_ERR_FORMAT, "%s: sha256 is %s, not %s%s (%s)%s", bt_fetch_file_name(job->file), sum, known[i].sum,
-                            strlen(known[i].sum) < 64 ? "..." : "", bt_fetch_proof_text(known[i].proof),
+            return bt_error(BT_ERR_FORMAT, "%s: sha256 is %s, not %s%s (%s)%s", bt_fetch_file_name(job->file), sum,
+                            known[i].sum, strlen(known[i].sum) < 64 ? "..." : "", bt_fetch_proof_text(known[i].proof),
                             given ? "" : "; if that file is meant, say so by --sha256");
         if (!*proof) *proof = known[i].proof;
     }
@@ -265,13 +291,16 @@ static bt_status keep_or_remove(download *d, bt_status status) {
     char why[640];
     snprintf(why, sizeof why, "%s", bt_error_message());
     if (status == BT_ERR_FORMAT && d->unfit && d->have > 0)
-        return bt_error(status, "%s; %" PRId64 " bytes of %s are kept, --resume=false begins anew", why, d->have, d->name);
+        return bt_error(status, "%s; %" PRId64 " bytes of %s are kept, --resume=false begins anew", why, d->have,
+                        d->name);
     if (status == BT_ERR_FORMAT || (d->have == 0 && status != BT_ERR_UNSUPPORTED)) {
         remove_partial(d);
-        return status == BT_ERR_INTERRUPTED ? bt_error(status, "interrupted before anything of %s came", d->name) : status;
+        return status == BT_ERR_INTERRUPTED ? bt_error(status, "interrupted before anything of %s came", d->name)
+                                            : status;
     }
     if (status == BT_ERR_INTERRUPTED)
-        return bt_error(status, "interrupted; %" PRId64 " bytes of %s are kept, the same command goes on", d->have, d->name);
+        return bt_error(status, "interrupted; %" PRId64 " bytes of %s are kept, the same command goes on", d->have,
+                        d->name);
     if (status != BT_ERR_IO) return status;
     return bt_error(status, "%s; %" PRId64 " bytes of %s are kept, the same command goes on", why, d->have, d->name);
 }
@@ -284,7 +313,8 @@ bt_status bt_download(bt_transfer *t, const bt_download_job *job, bt_fetch_resul
         bool resumed = d.resumed;
         if (d.have == 0 || d.have != d.total) status = receive(&d, t, unreachable);
         if (status == BT_OK) status = accept(&d, result);
-        if (status != BT_ERR_FORMAT || !resumed || d.unfit || i) break; /* what an earlier process left may be damaged: once more, all of it */
+        if (status != BT_ERR_FORMAT || !resumed || d.unfit || i)
+            break; /* what an earlier process left may be damaged: once more, all of it */
         bt_log_warn("%s; the part that was there is given up, all of it comes again", bt_error_message());
         status = begin_anew(&d);
     }

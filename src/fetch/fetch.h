@@ -1,4 +1,5 @@
-/* Fetching the files of a model into the cache: what is there stays, what is cut goes on, what is wrong never gets its name. */
+/* Fetching the files of a model into the cache: what is there stays, what is cut goes on, what is wrong never gets its
+ * name. */
 #ifndef BITTERN_FETCH_FETCH_H
 #define BITTERN_FETCH_FETCH_H
 
@@ -41,7 +42,8 @@ typedef struct bt_fetch_result {
 } bt_fetch_result;
 
 /** Appends the path of a file in the cache. */
-bt_status bt_fetch_path(const bt_fetch_options *options, const bt_fetch_model *model, const bt_fetch_file *file, bt_text *out) BT_MUST_CHECK;
+bt_status bt_fetch_path(const bt_fetch_options *options, const bt_fetch_model *model, const bt_fetch_file *file,
+                        bt_text *out) BT_MUST_CHECK;
 
 /** How many of the model's files are in the cache. */
 int bt_fetch_cached(const bt_fetch_options *options, const bt_fetch_model *model);
@@ -49,10 +51,12 @@ int bt_fetch_cached(const bt_fetch_options *options, const bt_fetch_model *model
 /** Appends what a user brings by hand: the files that are missing, where they are, where to put them. */
 void bt_fetch_by_hand(const bt_fetch_options *options, const bt_fetch_model *model, bt_text *out);
 
-/** Fetches all files of the model that are not there; results[i] is of file i, to be freed by bt_fetch_free even on failure.
- * BT_ERR_UNSUPPORTED: a file is missing, and this build cannot fetch or no address is known: the message says what to bring and where to.
- * BT_ERR_IO: network, server, disk. BT_ERR_FORMAT: what came, or lies in the cache, is not the file. BT_ERR_INTERRUPTED: `stop`. */
-bt_status bt_fetch_model_files(const bt_fetch_options *options, const bt_fetch_model *model, bt_fetch_result *results) BT_MUST_CHECK;
+/** Fetches all files of the model that are not there; results[i] is of file i, to be freed by bt_fetch_free even on
+ * failure. BT_ERR_UNSUPPORTED: a file is missing, and this build cannot fetch or no address is known: the message says
+ * what to bring and where to. BT_ERR_IO: network, server, disk. BT_ERR_FORMAT: what came, or lies in the cache, is not
+ * the file. BT_ERR_INTERRUPTED: `stop`. */
+bt_status bt_fetch_model_files(const bt_fetch_options *options, const bt_fetch_model *model,
+                               bt_fetch_result *results) BT_MUST_CHECK;
 void bt_fetch_free(bt_fetch_result *results, int count);
 
 #endif

@@ -12,7 +12,8 @@ enum { VALUE_BYTES = 4096 };
 
 void bt_headers_begin(bt_transfer_answer *a) {
     bt_transfer_answer kept = *a;
-    *a = (bt_transfer_answer){.length = -1, .first = -1, .last = -1, .total = -1, .stated_bytes = kept.stated_bytes, .retry_after = -1};
+    *a = (bt_transfer_answer){
+        .length = -1, .first = -1, .last = -1, .total = -1, .stated_bytes = kept.stated_bytes, .retry_after = -1};
     snprintf(a->sha256, sizeof a->sha256, "%s", kept.sha256);
     a->from_etag = kept.from_etag;
 }
@@ -20,7 +21,8 @@ void bt_headers_begin(bt_transfer_answer *a) {
 int bt_headers_code(const char *line, size_t length) {
     const char *space = memchr(line, ' ', length);
     int code = 0, digits = 0;
-    for (const char *c = space ? space + 1 : line + length; c < line + length && isdigit((unsigned char)*c) && digits < 3; c++, digits++)
+    for (const char *c = space ? space + 1 : line + length;
+         c < line + length && isdigit((unsigned char)*c) && digits < 3; c++, digits++)
         code = 10 * code + (*c - '0');
     return digits == 3 ? code : 0;
 }
@@ -75,13 +77,20 @@ void bt_headers_take(bt_transfer_answer *a, const char *line, size_t length, boo
     if (!value) return;
     *value++ = 0;
     value += strspn(value, " \t");
-    if (strcasecmp(field, "content-length") == 0) a->length = whole(value);
-    else if (strcasecmp(field, "content-range") == 0) take_range(a, value);
-    else if (strcasecmp(field, "content-type") == 0) take_type(a, value);
-    else if (strcasecmp(field, "content-encoding") == 0) a->encoded = strcasecmp(value, "identity") != 0;
-    else if (strcasecmp(field, "etag") == 0) take_etag(a, value, home);
-    else if (strcasecmp(field, "location") == 0 && strlen(value) < bytes) snprintf(location, bytes, "%s", value);
+    if (strcasecmp(field, "content-length") == 0)
+        a->length = whole(value);
+    else if (strcasecmp(field, "content-range") == 0)
+        take_range(a, value);
+    else if (strcasecmp(field, "content-type") == 0)
+        take_type(a, value);
+    else if (strcasecmp(field, "content-encoding") == 0)
+        a->encoded = strcasecmp(value, "identity") != 0;
+    else if (strcasecmp(field, "etag") == 0)
+        take_etag(a, value, home);
+    else if (strcasecmp(field, "location") == 0 && strlen(value) < bytes)
+        snprintf(location, bytes, "%s", value);
     else if (home && strcasecmp(field, "x-linked-etag") == 0) {
         if (take_sum(value, a->sha256)) a->from_etag = false;
-    } else if (home && strcasecmp(field, "x-linked-size") == 0) a->stated_bytes = whole(value);
+    } else if (home && strcasecmp(field, "x-linked-size") == 0)
+        a->stated_bytes = whole(value);
 }

@@ -14,8 +14,10 @@ char *bt_meter_bytes(int64_t bytes, char text[16]) {
     double value = (double)bytes / 1000;
     int unit = 0;
     for (; value >= 999.95 && unit < 3; unit++) value /= 1000;
-    if (bytes < 1000) snprintf(text, 16, "%d B", (int)bytes);
-    else snprintf(text, 16, "%.1f %s", value < 99999 ? value : 99999.0, units[unit]);
+    if (bytes < 1000)
+        snprintf(text, 16, "%d B", (int)bytes);
+    else
+        snprintf(text, 16, "%.1f %s", value < 99999 ? value : 99999.0, units[unit]);
     return text;
 }
 
@@ -39,11 +41,14 @@ void bt_meter_show(bt_meter *m, int64_t have, int64_t total) {
     bt_meter_bytes(have, done);
     bt_meter_bytes((int64_t)speed, rate);
     if (total > 0)
-        snprintf(line, sizeof line, "%s  %s of %s  %d %%  %s/s%s", m->name, done, bt_meter_bytes(total, all), (int)(100 * (double)have / (double)total),
-                 rate, left);
-    else snprintf(line, sizeof line, "%s  %s  %s/s", m->name, done, rate);
-    if (terminal) bt_log_status(line);
-    else bt_log_info("%s", line);
+        snprintf(line, sizeof line, "%s  %s of %s  %d %%  %s/s%s", m->name, done, bt_meter_bytes(total, all),
+                 (int)(100 * (double)have / (double)total), rate, left);
+    else
+        snprintf(line, sizeof line, "%s  %s  %s/s", m->name, done, rate);
+    if (terminal)
+        bt_log_status(line);
+    else
+        bt_log_info("%s", line);
 }
 
 void bt_meter_end(bt_meter *m) {

@@ -1,4 +1,5 @@
-/* Models whose published weights `bittern fetch` knows: where they lie, under which licence, and what is known of their bytes. */
+/* Models whose published weights `bittern fetch` knows: where they lie, under which licence, and what is known of their
+ * bytes. */
 #ifndef BITTERN_FETCH_TABLE_H
 #define BITTERN_FETCH_TABLE_H
 
@@ -14,9 +15,11 @@ typedef struct bt_fetch_file {
 
 typedef struct bt_fetch_model {
     const char *name, *what, *licence;
-    const char *base;       /**< address that the files lie below; NULL: no address, they are brought by hand or from a mirror */
+    const char
+        *base; /**< address that the files lie below; NULL: no address, they are brought by hand or from a mirror */
     const char *repository; /**< of a model hub: files are at BASE/REPOSITORY/resolve/main/PATH; NULL: at BASE/PATH */
-    const char *note;       /**< what to do before (a licence to accept), or where the authors share the files; NULL: nothing */
+    const char
+        *note; /**< what to do before (a licence to accept), or where the authors share the files; NULL: nothing */
     const bt_fetch_file *files; /**< weights first, then configurations */
     int file_count;
 } bt_fetch_model;

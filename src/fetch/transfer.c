@@ -30,7 +30,9 @@ typedef struct exchange {
     bt_status sink_status;
 } exchange;
 
-bool bt_transfer_available(void) { return true; }
+bool bt_transfer_available(void) {
+    return true;
+}
 
 bt_status bt_transfer_open(bt_transfer **out) {
     bt_transfer *t = bt_memory_zeroed(1, sizeof *t);
@@ -53,7 +55,9 @@ void bt_transfer_close(bt_transfer *t) {
 
 /* ---- what libcurl calls ---- */
 
-static bool wanted(const bt_transfer_answer *a) { return a->code == 200 || a->code == 206; }
+static bool wanted(const bt_transfer_answer *a) {
+    return a->code == 200 || a->code == 206;
+}
 
 static size_t on_header(char *line, size_t size, size_t count, void *context) {
     exchange *x = context;
@@ -63,7 +67,8 @@ static size_t on_header(char *line, size_t size, size_t count, void *context) {
         bt_headers_begin(x->answer);
         x->location[0] = 0;
         x->answer->code = bt_headers_code(line, length);
-    } else bt_headers_take(x->answer, line, length, x->home, x->location, sizeof x->location);
+    } else
+        bt_headers_take(x->answer, line, length, x->home, x->location, sizeof x->location);
     return length;
 }
 
@@ -109,7 +114,8 @@ static void set_options(bt_transfer *t, exchange *x, struct curl_slist *lines) {
     CURL *c = t->curl;
     const char *authorities = getenv("CURL_CA_BUNDLE");
     if (!authorities || !*authorities) authorities = getenv("SSL_CERT_FILE");
-    if (authorities && *authorities) curl_easy_setopt(c, CURLOPT_CAINFO, authorities); /* the curl command reads these, libcurl does not */
+    if (authorities && *authorities)
+        curl_easy_setopt(c, CURLOPT_CAINFO, authorities); /* the curl command reads these, libcurl does not */
     curl_easy_setopt(c, CURLOPT_URL, x->here.url);
 #if LIBCURL_VERSION_NUM >= 0x075500
     curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "https,http");
@@ -145,7 +151,8 @@ static bt_status perform(bt_transfer *t, exchange *x, CURLcode *code) {
     bt_status status = add_line(&lines, "Accept-Encoding: %s", "identity");
     if (status == BT_OK && part) status = add_line(&lines, "Range: bytes=%s", range);
     if (status == BT_OK && part) status = add_line(&lines, "If-Range: %s", r->etag);
-    if (status == BT_OK && x->home && r->token && r->token[0]) status = add_line(&lines, "Authorization: Bearer %s", r->token);
+    if (status == BT_OK && x->home && r->token && r->token[0])
+        status = add_line(&lines, "Authorization: Bearer %s", r->token);
     if (status == BT_OK) {
         bt_headers_begin(x->answer);
         x->body = false;
@@ -155,7 +162,8 @@ static bt_status perform(bt_transfer *t, exchange *x, CURLcode *code) {
         set_options(t, x, lines);
         *code = curl_easy_perform(t->curl);
         curl_off_t wait = 0;
-        if (curl_easy_getinfo(t->curl, CURLINFO_RETRY_AFTER, &wait) == CURLE_OK && wait > 0) x->answer->retry_after = (int64_t)wait;
+        if (curl_easy_getinfo(t->curl, CURLINFO_RETRY_AFTER, &wait) == CURLE_OK && wait > 0)
+            x->answer->retry_after = (int64_t)wait;
     }
     curl_slist_free_all(lines);
     return status;
@@ -165,7 +173,8 @@ static bt_transfer_end end_of(CURLcode code) {
     switch (code) {
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
-    case CURLE_COULDNT_CONNECT: return BT_TRANSFER_UNREACHABLE;
+    case CURLE_COULDNT_CONNECT:
+        return BT_TRANSFER_UNREACHABLE;
     case CURLE_OPERATION_TIMEDOUT:
     case CURLE_PARTIAL_FILE:
     case CURLE_GOT_NOTHING:
@@ -173,8 +182,10 @@ static bt_transfer_end end_of(CURLcode code) {
     case CURLE_RECV_ERROR:
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
-    case CURLE_SSL_CONNECT_ERROR: return BT_TRANSFER_AGAIN;
-    default: return BT_TRANSFER_FAILED;
+    case CURLE_SSL_CONNECT_ERROR:
+        return BT_TRANSFER_AGAIN;
+    default:
+        return BT_TRANSFER_FAILED;
     }
 }
 
@@ -199,12 +210,16 @@ static bt_status hop(bt_transfer *t, exchange *x, bt_transfer_end *end) {
 
 /* ---- redirects and codes ---- */
 
-static bool redirects(int code) { return code == 301 || code == 302 || code == 303 || code == 307 || code == 308; }
+static bool redirects(int code) {
+    return code == 301 || code == 302 || code == 303 || code == 307 || code == 308;
+}
 
 static bt_status follow(exchange *x) {
-    if (!x->location[0]) return bt_error(BT_ERR_IO, "%s: redirected (%d) without saying where to", x->here.shown, x->answer->code);
+    if (!x->location[0])
+        return bt_error(BT_ERR_IO, "%s: redirected (%d) without saying where to", x->here.shown, x->answer->code);
     bt_address next;
-    if (bt_address_open(x->location, &x->here, &next) != BT_OK) return bt_error_prefix(BT_ERR_IO, "%s: redirected", x->here.shown);
+    if (bt_address_open(x->location, &x->here, &next) != BT_OK)
+        return bt_error_prefix(BT_ERR_IO, "%s: redirected", x->here.shown);
     bt_address_close(&x->here);
     x->here = next;
     x->home = x->home && bt_address_same_host(&x->first, &x->here);
@@ -222,13 +237,18 @@ static bt_status judge(const exchange *x, bt_transfer_end *end) {
     *end = BT_TRANSFER_FAILED;
     if (a->code == 401 || a->code == 403)
         return bt_error(BT_ERR_IO, "%s: not allowed (%d); %s", where, a->code,
-                        !token ? "if its licence must be accepted, do so on the model's page and set BITTERN_WEIGHTS_TOKEN to a token of that account"
-                               : "the token in BITTERN_WEIGHTS_TOKEN was sent: has its account accepted the licence, and may the token read?");
+                        !token ? "if its licence must be accepted, do so on the model's page and set "
+                                 "BITTERN_WEIGHTS_TOKEN to a token of that account"
+                               : "the token in BITTERN_WEIGHTS_TOKEN was sent: has its account accepted the licence, "
+                                 "and may the token read?");
     if (a->code == 404 || a->code == 410) return bt_error(BT_ERR_IO, "%s: there is no such file (%d)", where, a->code);
-    if (a->code == 416) return bt_error(BT_ERR_IO, "%s: the server has no bytes from %lld on (416)", where, (long long)x->request->from);
+    if (a->code == 416)
+        return bt_error(BT_ERR_IO, "%s: the server has no bytes from %lld on (416)", where,
+                        (long long)x->request->from);
     if (a->code == 429 || a->code == 408 || a->code >= 500) {
         *end = BT_TRANSFER_AGAIN;
-        return bt_error(BT_ERR_IO, "%s: the server is %s (%d)", where, a->code == 429 ? "asking for fewer requests" : "not able to answer", a->code);
+        return bt_error(BT_ERR_IO, "%s: the server is %s (%d)", where,
+                        a->code == 429 ? "asking for fewer requests" : "not able to answer", a->code);
     }
     return bt_error(BT_ERR_IO, "%s: the server answered %d", where, a->code);
 }
@@ -243,7 +263,8 @@ static bt_status run(bt_transfer *t, exchange *x, bt_transfer_end *end) {
     return bt_error(BT_ERR_IO, "%s: redirected more than %d times", x->first.shown, BT_TRANSFER_REDIRECTS);
 }
 
-bt_status bt_transfer_get(bt_transfer *t, const bt_transfer_request *request, bt_transfer_answer *answer, bt_transfer_end *end) {
+bt_status bt_transfer_get(bt_transfer *t, const bt_transfer_request *request, bt_transfer_answer *answer,
+                          bt_transfer_end *end) {
     *end = BT_TRANSFER_FAILED;
     *answer = (bt_transfer_answer){.length = -1, .stated_bytes = -1, .retry_after = -1};
     exchange *x = bt_memory_zeroed(1, sizeof *x);

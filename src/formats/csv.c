@@ -167,8 +167,10 @@ bt_status bt_csv_next(bt_csv *csv, bool *end) {
         BT_TRY(read_field(csv, field));
         if (csv->count > ROW_FIELDS) return bt_csv_error(csv, field, "more than %d fields in a row", ROW_FIELDS);
         more = csv->at < csv->bytes && csv->content[csv->at] == csv->separator;
-        if (more) pass(csv);
-        else if (csv->at < csv->bytes) pass_break(csv);
+        if (more)
+            pass(csv);
+        else if (csv->at < csv->bytes)
+            pass_break(csv);
     }
     /* Only now: what ends a field is needed to find the next one. The content has a 0 behind it. */
     for (size_t i = 0; i < csv->count; i++) csv->fields[i].text[csv->fields[i].length] = 0;

@@ -1,10 +1,11 @@
 /* HDF5 files: arrays out of them, and packs into them (libhdf5).
  *
- * Files come from other people. Read are data sets of little-endian numbers and of texts of fixed length, in one piece or in chunks (deflate,
- * shuffle, fletcher32). Refused, with what to do: other types, big-endian numbers, data in other files (external storage, virtual data
- * sets, soft and external links), other filters (no plugin is ever loaded), and sizes that the file cannot hold: data in one piece must lie
- * within it, chunks may claim at most what deflate can pack into it. libhdf5 trusts what it reads, so it reads in a child process: a file
- * that makes it crash or never end is refused as damaged. libhdf5 is not for two threads at once, and neither is this.
+ * Files come from other people. Read are data sets of little-endian numbers and of texts of fixed length, in one piece
+ * or in chunks (deflate, shuffle, fletcher32). Refused, with what to do: other types, big-endian numbers, data in other
+ * files (external storage, virtual data sets, soft and external links), other filters (no plugin is ever loaded), and
+ * sizes that the file cannot hold: data in one piece must lie within it, chunks may claim at most what deflate can pack
+ * into it. libhdf5 trusts what it reads, so it reads in a child process: a file that makes it crash or never end is
+ * refused as damaged. libhdf5 is not for two threads at once, and neither is this.
  *
  * A build without libhdf5 has the same functions; those that open files give BT_ERR_UNSUPPORTED.
  */
@@ -49,21 +50,24 @@ typedef struct bt_h5_array {
 /** Whether a data set or group of that name ("labels", "a/b") is there. */
 bool bt_h5_has(bt_h5 *file, const char *name);
 
-/** Looks at a data set and checks it as the head of this file says. BT_ERR_FORMAT (also if it is not there), BT_ERR_UNSUPPORTED. */
+/** Looks at a data set and checks it as the head of this file says. BT_ERR_FORMAT (also if it is not there),
+ * BT_ERR_UNSUPPORTED. */
 bt_status bt_h5_look(bt_h5 *file, const char *name, bt_h5_array *out) BT_MUST_CHECK;
 
 /** All elements of a data set of numbers: out (array->bytes). */
 bt_status bt_h5_read(bt_h5 *file, const char *name, const bt_h5_array *array, void *out) BT_MUST_CHECK;
 
-/** A data set of `count` texts: out (count), copies in the arena. BT_ERR_FORMAT for another shape, or text that is not UTF-8. */
-bt_status bt_h5_read_texts(bt_h5 *file, const char *name, int64_t count, bt_arena *arena, const char **out) BT_MUST_CHECK;
+/** A data set of `count` texts: out (count), copies in the arena. BT_ERR_FORMAT for another shape, or text that is not
+ * UTF-8. */
+bt_status bt_h5_read_texts(bt_h5 *file, const char *name, int64_t count, bt_arena *arena,
+                           const char **out) BT_MUST_CHECK;
 
 /** Attributes of the file. BT_ERR_FORMAT if one is not there or of another kind. The text is cut at bytes - 1. */
 bt_status bt_h5_number(bt_h5 *file, const char *name, int64_t *out) BT_MUST_CHECK;
 bt_status bt_h5_text(bt_h5 *file, const char *name, char *out, size_t bytes) BT_MUST_CHECK;
 
-/** One data set as if it were an .npy file, mapped where it lies in one piece. `name` may be NULL: the file's only data set. Ends with
- *  bt_npy_close. out->path is "FILE:NAME", and bytes of its messages count from the first element. */
+/** One data set as if it were an .npy file, mapped where it lies in one piece. `name` may be NULL: the file's only data
+ * set. Ends with bt_npy_close. out->path is "FILE:NAME", and bytes of its messages count from the first element. */
 bt_status bt_h5_array_open(const char *path, const char *name, bt_npy *out) BT_MUST_CHECK;
 
 /** An array by the name of its file: .npy, or HDF5 as FILE or FILE:NAME. */
@@ -71,8 +75,9 @@ bt_status bt_array_open(const char *path, bt_npy *out) BT_MUST_CHECK;
 
 /* ---- writing ---- */
 
-/** A file being written under a temporary name. First everything that libhdf5 writes, with room for the large data; then bt_h5_seal; then the
- *  large data by bt_h5_fill. Errors are sticky: what follows one does nothing, and commit reports it. */
+/** A file being written under a temporary name. First everything that libhdf5 writes, with room for the large data;
+ * then bt_h5_seal; then the large data by bt_h5_fill. Errors are sticky: what follows one does nothing, and commit
+ * reports it. */
 typedef struct bt_h5_writer {
     bt_file_writer file;
     int64_t handle; /**< libhdf5's; -1: closed */
@@ -82,9 +87,10 @@ typedef struct bt_h5_writer {
 
 bt_status bt_h5_begin(const char *path, bt_h5_writer *out) BT_MUST_CHECK;
 
-/** A data set in one piece; of numbers that libhdf5 has (not BF16, F8). data NULL: room for it, to be filled later at *offset. */
-void bt_h5_put(bt_h5_writer *writer, const char *name, bt_file_dtype dtype, int rank, const int64_t *dim, const void *data,
-               int64_t *offset);
+/** A data set in one piece; of numbers that libhdf5 has (not BF16, F8). data NULL: room for it, to be filled later at
+ * *offset. */
+void bt_h5_put(bt_h5_writer *writer, const char *name, bt_file_dtype dtype, int rank, const int64_t *dim,
+               const void *data, int64_t *offset);
 
 /** A data set of texts, padded with 0 to the longest and packed with deflate where that helps; NULL is "". */
 void bt_h5_put_texts(bt_h5_writer *writer, const char *name, const char *const *texts, int64_t count);

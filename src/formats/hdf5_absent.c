@@ -62,8 +62,8 @@ bt_status bt_h5_begin(const char *path, bt_h5_writer *out) {
     (void)out;
     return unsupported(path);
 }
-void bt_h5_put(bt_h5_writer *writer, const char *name, bt_file_dtype dtype, int rank, const int64_t *dim, const void *data,
-               int64_t *offset) {
+void bt_h5_put(bt_h5_writer *writer, const char *name, bt_file_dtype dtype, int rank, const int64_t *dim,
+               const void *data, int64_t *offset) {
     (void)writer, (void)name, (void)dtype, (void)rank, (void)dim, (void)data, (void)offset;
 }
 void bt_h5_put_texts(bt_h5_writer *writer, const char *name, const char *const *texts, int64_t count) {

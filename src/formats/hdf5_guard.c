@@ -1,6 +1,7 @@
-/* HDF5: reading, from the side of the program. libhdf5 works in a child process that answers over a socket; a file that makes it crash or run
- * without end is then a damaged file, not the end of the program. What the child says is checked like any input: it may have lost its mind.
- * The child is forked from this process, so requests and answers are plain structs.
+/* HDF5: reading, from the side of the program. libhdf5 works in a child process that answers over a socket; a file that
+ * makes it crash or run without end is then a damaged file, not the end of the program. What the child says is checked
+ * like any input: it may have lost its mind. The child is forked from this process, so requests and answers are plain
+ * structs.
  */
 #include "formats/hdf5.h"
 
@@ -173,8 +174,8 @@ static bt_status lost(bt_h5 *file) {
     int how = end_child(file, false);
     if (WIFSIGNALED(how) && WTERMSIG(how) == SIGXCPU)
         return bt_error(BT_ERR_FORMAT, "%s: libhdf5 did not come to an end with it; it is damaged", file->path);
-    return bt_error(BT_ERR_FORMAT, "%s: libhdf5 crashed on it (%s %d); it is damaged", file->path, WIFSIGNALED(how) ? "signal" : "exit code",
-                    WIFSIGNALED(how) ? WTERMSIG(how) : WEXITSTATUS(how));
+    return bt_error(BT_ERR_FORMAT, "%s: libhdf5 crashed on it (%s %d); it is damaged", file->path,
+                    WIFSIGNALED(how) ? "signal" : "exit code", WIFSIGNALED(how) ? WTERMSIG(how) : WEXITSTATUS(how));
 }
 
 static bt_status confused(bt_h5 *file) {
@@ -201,7 +202,8 @@ static bt_status ask(bt_h5 *file, request_kind kind, const char *name, int64_t c
 
 static bt_status start_child(bt_h5 *file) {
     int pair[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return bt_file_error("start a process for", file->path, errno);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+        return bt_file_error("start a process for", file->path, errno);
     file->child = fork();
     if (file->child == 0) {
         close(pair[0]);
@@ -228,8 +230,10 @@ bt_status bt_h5_open(const char *path, bt_h5 **out) {
     file->path = bt_memory_copy_text(path);
     bt_status status = file->path ? start_child(file) : BT_ERR_MEMORY;
     if (status == BT_OK) status = receive_answer(file, &a);
-    if (status == BT_OK) *out = file;
-    else bt_h5_close(file);
+    if (status == BT_OK)
+        *out = file;
+    else
+        bt_h5_close(file);
     return status;
 }
 
@@ -248,12 +252,16 @@ bool bt_h5_has(bt_h5 *file, const char *name) {
 /* What a sane child says of a data set. */
 static bool possible(const bt_h5 *file, const bt_h5_array *array) {
     size_t count = 1, bytes;
-    if (array->rank < 0 || array->rank > BT_NPY_MAX_RANK || array->item_bytes < 1 || (unsigned)array->dtype >= BT_FILE_DTYPE_COUNT) return false;
+    if (array->rank < 0 || array->rank > BT_NPY_MAX_RANK || array->item_bytes < 1 ||
+        (unsigned)array->dtype >= BT_FILE_DTYPE_COUNT)
+        return false;
     if (!array->text && array->item_bytes != bt_file_dtype_bytes(array->dtype)) return false;
     for (int i = 0; i < array->rank; i++) {
         if (array->dim[i] < 0 || !bt_memory_product(count, (size_t)array->dim[i], &count)) return false;
     }
-    if (count > INT64_MAX || (int64_t)count != array->count || !bt_memory_product(count, array->item_bytes, &bytes) || bytes != array->bytes) return false;
+    if (count > INT64_MAX || (int64_t)count != array->count || !bt_memory_product(count, array->item_bytes, &bytes) ||
+        bytes != array->bytes)
+        return false;
     return array->offset < 0 || ((size_t)array->offset <= file->bytes && bytes <= file->bytes - (size_t)array->offset);
 }
 
@@ -287,12 +295,14 @@ static bt_status take_payload(bt_h5 *file, const answer *a, size_t limit, char *
     return lost(file);
 }
 
-static bt_status take_texts(bt_h5 *file, const char *name, const char *data, size_t bytes, int64_t count, bt_arena *arena, const char **out) {
+static bt_status take_texts(bt_h5 *file, const char *name, const char *data, size_t bytes, int64_t count,
+                            bt_arena *arena, const char **out) {
     const char *at = data, *end = data + bytes;
     for (int64_t i = 0; i < count; i++) {
         size_t length = strlen(at); /* there is a 0 at the end */
         if (at >= end) return confused(file);
-        if (!bt_text_is_utf8(at, length)) return bt_error(BT_ERR_FORMAT, "%s: data set %s: text %" PRId64 " is not UTF-8", file->path, name, i);
+        if (!bt_text_is_utf8(at, length))
+            return bt_error(BT_ERR_FORMAT, "%s: data set %s: text %" PRId64 " is not UTF-8", file->path, name, i);
         out[i] = bt_arena_copy(arena, at, length);
         if (!out[i]) return BT_ERR_MEMORY;
         at += length + 1;
@@ -332,7 +342,8 @@ bt_status bt_h5_text(bt_h5 *file, const char *name, char *out, size_t bytes) {
 static bt_status fill_array(bt_h5 *file, const char *name, bt_npy *out) {
     bt_h5_array array;
     BT_TRY(bt_h5_look(file, name, &array));
-    if (array.text) return bt_error(BT_ERR_UNSUPPORTED, "%s: data set %s: texts, where numbers are needed", file->path, name);
+    if (array.text)
+        return bt_error(BT_ERR_UNSUPPORTED, "%s: data set %s: texts, where numbers are needed", file->path, name);
     out->dtype = array.dtype;
     out->rank = array.rank;
     out->count = array.count;
@@ -373,7 +384,9 @@ bt_status bt_h5_array_open(const char *path, const char *name, bt_npy *out) {
     BT_TRY(bt_h5_open(path, &file));
     bt_status status = open_array(file, name, &array);
     bt_h5_close(file);
-    if (status == BT_OK) *out = array;
-    else bt_npy_close(&array);
+    if (status == BT_OK)
+        *out = array;
+    else
+        bt_npy_close(&array);
     return status;
 }

@@ -1,5 +1,5 @@
-/* HDF5 files read with libhdf5 itself. The library trusts what it reads: a damaged file can make it write beyond its memory or never end.
- * So these functions run in a process of their own (hdf5_guard.c). */
+/* HDF5 files read with libhdf5 itself. The library trusts what it reads: a damaged file can make it write beyond its
+ * memory or never end. So these functions run in a process of their own (hdf5_guard.c). */
 #ifndef BITTERN_FORMATS_HDF5_LOCAL_H
 #define BITTERN_FORMATS_HDF5_LOCAL_H
 

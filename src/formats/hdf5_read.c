@@ -92,7 +92,8 @@ bool bt_h5_local_has(bt_h5_local *file, const char *name) {
 static bt_status open_array(bt_h5_local *file, const char *name, hid_t *out) {
     int found = follow(file, name);
     if (found == 0) return bt_error(BT_ERR_FORMAT, "%s: it has no data set %.200s", file->path, name);
-    if (found < 0) return refuse(file, name, BT_ERR_UNSUPPORTED, "a link that is not followed; copy the data into this file");
+    if (found < 0)
+        return refuse(file, name, BT_ERR_UNSUPPORTED, "a link that is not followed; copy the data into this file");
     H5O_info_t info;
     if (H5Oget_info_by_name2(file->handle, name, &info, H5O_INFO_BASIC, H5P_DEFAULT) < 0)
         return bt_h5_fault(BT_ERR_FORMAT, file->path, "read an entry");
@@ -111,7 +112,8 @@ static bt_status integer_type(const bt_h5_local *file, const char *name, hid_t t
     if (at < 0 || H5Tget_precision(type) != 8 * bytes || H5Tget_offset(type) != 0)
         return refuse(file, name, BT_ERR_UNSUPPORTED, "whole numbers of 8, 16, 32 and 64 bits are read");
     if (bytes > 1 && H5Tget_order(type) != H5T_ORDER_LE)
-        return refuse(file, name, BT_ERR_UNSUPPORTED, "big-endian numbers; write it again with .astype(x.dtype.newbyteorder(\"<\"))");
+        return refuse(file, name, BT_ERR_UNSUPPORTED,
+                      "big-endian numbers; write it again with .astype(x.dtype.newbyteorder(\"<\"))");
     *out = types[H5Tget_sign(type) == H5T_SGN_2][at];
     return BT_OK;
 }
@@ -120,7 +122,8 @@ static bt_status integer_type(const bt_h5_local *file, const char *name, hid_t t
 static bt_status float_type(const bt_h5_local *file, const char *name, hid_t type, bt_file_dtype *out) {
     size_t bytes = H5Tget_size(type), sign = 0, exponent = 0, exponent_bits = 0, mantissa = 0, mantissa_bits = 0;
     if (H5Tget_order(type) != H5T_ORDER_LE && bytes > 1)
-        return refuse(file, name, BT_ERR_UNSUPPORTED, "big-endian numbers; write it again with .astype(x.dtype.newbyteorder(\"<\"))");
+        return refuse(file, name, BT_ERR_UNSUPPORTED,
+                      "big-endian numbers; write it again with .astype(x.dtype.newbyteorder(\"<\"))");
     H5Tget_fields(type, &sign, &exponent, &exponent_bits, &mantissa, &mantissa_bits);
     static const struct {
         size_t bytes, exponent_bits;
@@ -128,8 +131,9 @@ static bt_status float_type(const bt_h5_local *file, const char *name, hid_t typ
     } known[] = {{2, 5, BT_FILE_F16}, {4, 8, BT_FILE_F32}, {8, 11, BT_FILE_F64}};
     for (int i = 0; i < 3; i++) {
         size_t bits = 8 * known[i].bytes - 1;
-        if (bytes != known[i].bytes || sign != bits || exponent_bits != known[i].exponent_bits || exponent + exponent_bits != bits ||
-            mantissa != 0 || mantissa_bits != exponent || H5Tget_ebias(type) != ((size_t)1 << (exponent_bits - 1)) - 1)
+        if (bytes != known[i].bytes || sign != bits || exponent_bits != known[i].exponent_bits ||
+            exponent + exponent_bits != bits || mantissa != 0 || mantissa_bits != exponent ||
+            H5Tget_ebias(type) != ((size_t)1 << (exponent_bits - 1)) - 1)
             continue;
         *out = known[i].dtype;
         return BT_OK;
@@ -146,13 +150,15 @@ static bt_status check_type(const bt_h5_local *file, const char *name, hid_t typ
         return float_type(file, name, type, &out->dtype);
     case H5T_ENUM: { /* h5py's booleans */
         hid_t base = H5Tget_super(type);
-        bt_status status = base < 0 ? bt_h5_fault(BT_ERR_FORMAT, file->path, "read a type") : integer_type(file, name, base, &out->dtype);
+        bt_status status = base < 0 ? bt_h5_fault(BT_ERR_FORMAT, file->path, "read a type")
+                                    : integer_type(file, name, base, &out->dtype);
         if (base >= 0) H5Tclose(base);
         return status;
     }
     case H5T_STRING:
         if (H5Tis_variable_str(type) != 0)
-            return refuse(file, name, BT_ERR_UNSUPPORTED, "texts of variable length; write them with a fixed one (dtype \"S32\")");
+            return refuse(file, name, BT_ERR_UNSUPPORTED,
+                          "texts of variable length; write them with a fixed one (dtype \"S32\")");
         out->text = true;
         if (out->item_bytes >= 1 && out->item_bytes <= TEXT_BYTES) return BT_OK;
         return refuse(file, name, BT_ERR_UNSUPPORTED, "texts of more than 65536 bytes");
@@ -189,7 +195,8 @@ static bt_status check_filters(const bt_h5_local *file, const char *name, hid_t 
         char filter[32] = "";
         H5Z_filter_t id = H5Pget_filter2(plist, (unsigned)i, &flags, &values, NULL, sizeof filter, filter, &config);
         if (id == H5Z_FILTER_DEFLATE || id == H5Z_FILTER_SHUFFLE || id == H5Z_FILTER_FLETCHER32) continue;
-        return bt_error(BT_ERR_UNSUPPORTED, "%s: data set %s: packed with filter %d; write it with gzip or without compression", file->path,
+        return bt_error(BT_ERR_UNSUPPORTED,
+                        "%s: data set %s: packed with filter %d; write it with gzip or without compression", file->path,
                         name, (int)id);
     }
     return BT_OK;
@@ -197,7 +204,8 @@ static bt_status check_filters(const bt_h5_local *file, const char *name, hid_t 
 
 static bt_status check_size(const bt_h5_local *file, const char *name, size_t most, const bt_h5_array *array) {
     if (array->bytes <= most) return BT_OK;
-    return bt_error(BT_ERR_FORMAT, "%s: data set %s claims %zu bytes, more than this file of %zu bytes can hold; it is cut or damaged",
+    return bt_error(BT_ERR_FORMAT,
+                    "%s: data set %s claims %zu bytes, more than this file of %zu bytes can hold; it is cut or damaged",
                     file->path, name, array->bytes, file->bytes);
 }
 
@@ -208,10 +216,13 @@ static bt_status check_layout(const bt_h5_local *file, const char *name, hid_t s
         return check_size(file, name, (size_t)H5Dget_storage_size(set), out);
     case H5D_CHUNKED:
         BT_TRY(check_filters(file, name, plist));
-        return check_size(file, name, file->bytes > SIZE_MAX / DEFLATE_RATIO / 2 ? SIZE_MAX : file->bytes * DEFLATE_RATIO + DEFLATE_SLACK, out);
+        return check_size(
+            file, name,
+            file->bytes > SIZE_MAX / DEFLATE_RATIO / 2 ? SIZE_MAX : file->bytes * DEFLATE_RATIO + DEFLATE_SLACK, out);
     case H5D_CONTIGUOUS:
         if (H5Pget_external_count(plist) != 0)
-            return refuse(file, name, BT_ERR_UNSUPPORTED, "its data are in other files, which are not followed; copy them into this one");
+            return refuse(file, name, BT_ERR_UNSUPPORTED,
+                          "its data are in other files, which are not followed; copy them into this one");
         haddr_t at = H5Dget_offset(set);
         if (at == HADDR_UNDEF && out->bytes == 0) return BT_OK;
         if (at == HADDR_UNDEF) return refuse(file, name, BT_ERR_FORMAT, "its data were never written");
@@ -220,14 +231,16 @@ static bt_status check_layout(const bt_h5_local *file, const char *name, hid_t s
         out->offset = (int64_t)at;
         return check_size(file, name, file->bytes - (size_t)at, out);
     default:
-        return refuse(file, name, BT_ERR_UNSUPPORTED, "a virtual data set, whose data are elsewhere; copy them into this file");
+        return refuse(file, name, BT_ERR_UNSUPPORTED,
+                      "a virtual data set, whose data are elsewhere; copy them into this file");
     }
 }
 
 static bt_status check_all(const bt_h5_local *file, const char *name, hid_t set, bt_h5_array *out) {
     hid_t type = H5Dget_type(set), space = H5Dget_space(set), plist = H5Dget_create_plist(set);
     bt_status status = BT_OK;
-    if (type < 0 || space < 0 || plist < 0) status = bt_h5_fault(BT_ERR_FORMAT, file->path, "read the head of a data set");
+    if (type < 0 || space < 0 || plist < 0)
+        status = bt_h5_fault(BT_ERR_FORMAT, file->path, "read the head of a data set");
     if (status == BT_OK) status = check_type(file, name, type, out);
     if (status == BT_OK) status = check_shape(file, name, space, out);
     if (status == BT_OK) status = check_layout(file, name, set, plist, out);
@@ -256,7 +269,8 @@ bt_status bt_h5_local_read(bt_h5_local *file, const char *name, const bt_h5_arra
     BT_TRY(open_array(file, name, &set));
     hid_t type = H5Dget_type(set);
     bt_status status = BT_OK;
-    if (type < 0 || H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out) < 0) status = bt_h5_fault(BT_ERR_FORMAT, file->path, "read a data set");
+    if (type < 0 || H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out) < 0)
+        status = bt_h5_fault(BT_ERR_FORMAT, file->path, "read a data set");
     if (type >= 0) H5Tclose(type);
     H5Dclose(set);
     return status;
@@ -322,14 +336,17 @@ static bt_status open_attribute(bt_h5_local *file, const char *name, H5T_class_t
     if (*type >= 0) H5Tclose(*type);
     H5Aclose(*attribute);
     H5Eclear2(H5E_DEFAULT);
-    return bt_error(BT_ERR_FORMAT, "%s: attribute %s is not one %s", file->path, name, kind == H5T_STRING ? "text of fixed length" : "whole number");
+    return bt_error(BT_ERR_FORMAT, "%s: attribute %s is not one %s", file->path, name,
+                    kind == H5T_STRING ? "text of fixed length" : "whole number");
 }
 
 bt_status bt_h5_local_number(bt_h5_local *file, const char *name, int64_t *out) {
     hid_t attribute, type;
     BT_TRY(open_attribute(file, name, H5T_INTEGER, &attribute, &type));
     int64_t value;
-    bt_status status = H5Aread(attribute, H5T_NATIVE_INT64, &value) < 0 ? bt_h5_fault(BT_ERR_FORMAT, file->path, "read an attribute") : BT_OK;
+    bt_status status = H5Aread(attribute, H5T_NATIVE_INT64, &value) < 0
+                           ? bt_h5_fault(BT_ERR_FORMAT, file->path, "read an attribute")
+                           : BT_OK;
     H5Tclose(type);
     H5Aclose(attribute);
     if (status == BT_OK) *out = value;
@@ -342,7 +359,8 @@ bt_status bt_h5_local_text(bt_h5_local *file, const char *name, char *out, size_
     size_t own = H5Tget_size(type);
     char *text = own <= TEXT_BYTES ? bt_memory_zeroed(own + 1, 1) : NULL;
     bt_status status = text ? BT_OK : bt_error(BT_ERR_FORMAT, "%s: attribute %s is too long", file->path, name);
-    if (text && H5Aread(attribute, type, text) < 0) status = bt_h5_fault(BT_ERR_FORMAT, file->path, "read an attribute");
+    if (text && H5Aread(attribute, type, text) < 0)
+        status = bt_h5_fault(BT_ERR_FORMAT, file->path, "read an attribute");
     H5Tclose(type);
     H5Aclose(attribute);
     if (status == BT_OK) snprintf(out, bytes, "%s", text);
@@ -361,7 +379,8 @@ typedef struct only {
 static herr_t on_link(hid_t group, const char *name, const H5L_info_t *info, void *context) {
     only *o = context;
     H5O_info_t object;
-    if (info->type != H5L_TYPE_HARD || H5Oget_info_by_name2(group, name, &object, H5O_INFO_BASIC, H5P_DEFAULT) < 0) return 0;
+    if (info->type != H5L_TYPE_HARD || H5Oget_info_by_name2(group, name, &object, H5O_INFO_BASIC, H5P_DEFAULT) < 0)
+        return 0;
     if (object.type != H5O_TYPE_DATASET) return 0;
     snprintf(o->name, sizeof o->name, "%s", name);
     size_t length = strlen(o->list);
@@ -371,11 +390,12 @@ static herr_t on_link(hid_t group, const char *name, const H5L_info_t *info, voi
 
 bt_status bt_h5_local_only(bt_h5_local *file, bt_text *out) {
     only list = {.count = 0}, *o = &list;
-    if (H5Literate(file->handle, H5_INDEX_NAME, H5_ITER_INC, NULL, on_link, o) < 0) return bt_h5_fault(BT_ERR_FORMAT, file->path, "list it");
+    if (H5Literate(file->handle, H5_INDEX_NAME, H5_ITER_INC, NULL, on_link, o) < 0)
+        return bt_h5_fault(BT_ERR_FORMAT, file->path, "list it");
     if (o->count == 1) {
         bt_text_append(out, "%s", o->name);
         return bt_text_status(out);
     }
-    return bt_error(BT_ERR_FORMAT, "%s: it has %d data sets%s%s; name one as in %s:%s", file->path, o->count, o->count ? ": " : "", o->list,
-                    file->path, o->count ? o->name : "embeddings");
+    return bt_error(BT_ERR_FORMAT, "%s: it has %d data sets%s%s; name one as in %s:%s", file->path, o->count,
+                    o->count ? ": " : "", o->list, file->path, o->count ? o->name : "embeddings");
 }

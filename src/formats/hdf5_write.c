@@ -1,5 +1,5 @@
-/* HDF5: writing; see hdf5.h. The library writes everything but large data; those go by pwrite to the places that it gave them, so that a
- * full disk is an errno of ours and not the end of the library's caches. */
+/* HDF5: writing; see hdf5.h. The library writes everything but large data; those go by pwrite to the places that it
+ * gave them, so that a full disk is an errno of ours and not the end of the library's caches. */
 #include "formats/hdf5_common.h"
 
 #include "base/memory.h"
@@ -38,7 +38,8 @@ static bt_status open_library(bt_h5_writer *w, bool create) {
     H5Pset_file_locking(access, false, true);
     H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
     H5Pset_libver_bounds(access, H5F_LIBVER_EARLIEST, H5F_LIBVER_V18);
-    w->handle = create ? H5Fcreate(w->file.temporary, H5F_ACC_TRUNC, H5P_DEFAULT, access) : H5Fopen(w->file.temporary, H5F_ACC_RDWR, access);
+    w->handle = create ? H5Fcreate(w->file.temporary, H5F_ACC_TRUNC, H5P_DEFAULT, access)
+                       : H5Fopen(w->file.temporary, H5F_ACC_RDWR, access);
     H5Pclose(access);
     return w->handle < 0 ? bt_h5_fault(BT_ERR_IO, w->file.path, "write") : BT_OK;
 }
@@ -57,8 +58,10 @@ bt_status bt_h5_begin(const char *path, bt_h5_writer *out) {
 
 /* ---- data sets ---- */
 
-static bt_status put(bt_h5_writer *w, const char *name, hid_t type, int rank, const hsize_t *dim, const void *data, int64_t *offset) {
-    hid_t space = rank ? H5Screate_simple(rank, dim, NULL) : H5Screate(H5S_SCALAR), plist = H5Pcreate(H5P_DATASET_CREATE);
+static bt_status put(bt_h5_writer *w, const char *name, hid_t type, int rank, const hsize_t *dim, const void *data,
+                     int64_t *offset) {
+    hid_t space = rank ? H5Screate_simple(rank, dim, NULL) : H5Screate(H5S_SCALAR),
+          plist = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_layout(plist, H5D_CONTIGUOUS);
     H5Pset_alloc_time(plist, H5D_ALLOC_TIME_EARLY);
     H5Pset_fill_time(plist, H5D_FILL_TIME_NEVER);
@@ -78,7 +81,8 @@ static bt_status put(bt_h5_writer *w, const char *name, hid_t type, int rank, co
     return status;
 }
 
-void bt_h5_put(bt_h5_writer *w, const char *name, bt_file_dtype dtype, int rank, const int64_t *dim, const void *data, int64_t *offset) {
+void bt_h5_put(bt_h5_writer *w, const char *name, bt_file_dtype dtype, int rank, const int64_t *dim, const void *data,
+               int64_t *offset) {
     hsize_t size[BT_NPY_MAX_RANK];
     BT_ASSERT(rank <= BT_NPY_MAX_RANK && bt_h5_type(dtype) >= 0);
     if (w->status != BT_OK) return;
@@ -95,7 +99,8 @@ static hid_t text_type(size_t bytes) {
     return type;
 }
 
-static bt_status write_texts(bt_h5_writer *w, hid_t set, hid_t type, const char *const *texts, hsize_t count, size_t item, hsize_t slice) {
+static bt_status write_texts(bt_h5_writer *w, hid_t set, hid_t type, const char *const *texts, hsize_t count,
+                             size_t item, hsize_t slice) {
     char *buffer = bt_memory_alloc(slice, item);
     hid_t space = H5Dget_space(set);
     bt_status status = buffer ? BT_OK : BT_ERR_MEMORY;
@@ -107,7 +112,8 @@ static bt_status write_texts(bt_h5_writer *w, hid_t set, hid_t type, const char 
             memcpy(buffer + i * item, text, strlen(text));
         }
         hid_t memory = H5Screate_simple(1, &part, NULL);
-        if (H5Sselect_hyperslab(space, H5S_SELECT_SET, &at, NULL, &part, NULL) < 0 || H5Dwrite(set, type, memory, space, H5P_DEFAULT, buffer) < 0)
+        if (H5Sselect_hyperslab(space, H5S_SELECT_SET, &at, NULL, &part, NULL) < 0 ||
+            H5Dwrite(set, type, memory, space, H5P_DEFAULT, buffer) < 0)
             status = bt_h5_fault(BT_ERR_IO, w->file.path, "write");
         H5Sclose(memory);
     }
@@ -122,7 +128,8 @@ static bt_status put_texts(bt_h5_writer *w, const char *name, const char *const 
         size_t length = texts[i] ? strlen(texts[i]) : 0;
         item = length > item ? length : item;
     }
-    if (item > 65536) return bt_error(BT_ERR_UNSUPPORTED, "%s: a text of %zu bytes; at most 65536 are packed", w->file.path, item);
+    if (item > 65536)
+        return bt_error(BT_ERR_UNSUPPORTED, "%s: a text of %zu bytes; at most 65536 are packed", w->file.path, item);
     hsize_t slice = TEXT_CHUNK_BYTES / item + 1;
     if (slice > count) slice = count ? count : 1;
     hid_t type = text_type(item), space = H5Screate_simple(1, &count, NULL), plist = H5Pcreate(H5P_DATASET_CREATE);

@@ -43,7 +43,9 @@ bt_status bt_image_damaged(const bt_image_file *file, const char *format, const 
 }
 
 bt_status bt_image_grey_clipped(const bt_image_file *file, int64_t value, int bits) {
-    return bt_error(BT_ERR_FORMAT, "%s: %d-bit grey with the value %" PRId64 ", which PIL clips to 0..255 (and a picture to white); convert it to 8 bits",
+    return bt_error(BT_ERR_FORMAT,
+                    "%s: %d-bit grey with the value %" PRId64
+                    ", which PIL clips to 0..255 (and a picture to white); convert it to 8 bits",
                     file->name, bits, value);
 }
 
@@ -84,7 +86,8 @@ static const char *guess(const unsigned char *content, size_t bytes) {
     if (begins(content, bytes, "GIF8", 4)) return "it is a GIF; convert it to PNG";
     if (begins(content, bytes, "BM", 2)) return "it is a BMP; convert it to PNG";
     if (begins(content, bytes, "RIFF", 4)) return "it is a RIFF file, but no WebP";
-    if (bytes >= 12 && memcmp(content + 4, "ftyp", 4) == 0) return "it is a HEIC, an AVIF or a film; convert it to PNG or JPEG";
+    if (bytes >= 12 && memcmp(content + 4, "ftyp", 4) == 0)
+        return "it is a HEIC, an AVIF or a film; convert it to PNG or JPEG";
     return "its first bytes belong to none of these";
 }
 
@@ -105,7 +108,8 @@ bt_status bt_image_decode(const void *content, size_t bytes, const char *name, c
     bt_image_file file = {.content = content, .bytes = bytes, .name = name, .options = filled(options)};
     decoder *decode = decoder_of(content, bytes);
     if (!decode)
-        return bt_error(BT_ERR_FORMAT, "%s: not a PNG, JPEG, WebP, TIFF or PPM (P6) image: %s", name, guess(content, bytes));
+        return bt_error(BT_ERR_FORMAT, "%s: not a PNG, JPEG, WebP, TIFF or PPM (P6) image: %s", name,
+                        guess(content, bytes));
     bt_image image;
     int orientation = 1;
     BT_TRY(decode(&file, &image, &orientation));

@@ -11,7 +11,7 @@
 typedef struct bt_image_file {
     const unsigned char *content;
     size_t bytes;
-    const char *name; /**< for messages */
+    const char *name;         /**< for messages */
     bt_image_options options; /**< defaults filled in */
 } bt_image_file;
 
@@ -33,7 +33,8 @@ bt_status bt_webp_decode(const bt_image_file *file, bt_image *out, int *orientat
 bt_status bt_tiff_decode(const bt_image_file *file, bt_image *out, int *orientation) BT_MUST_CHECK;
 bt_status bt_ppm_decode(const bt_image_file *file, bt_image *out, int *orientation) BT_MUST_CHECK;
 
-/** Orientation in an EXIF block (a TIFF header and its tags, with or without "Exif\0\0" before it): 1..8; 0 if it has none. */
+/** Orientation in an EXIF block (a TIFF header and its tags, with or without "Exif\0\0" before it): 1..8; 0 if it has
+ * none. */
 int bt_exif_orientation(const unsigned char *data, size_t bytes);
 
 /** The same in an XMP packet: the digit of tiff:Orientation="6" or <tiff:Orientation>6<. */

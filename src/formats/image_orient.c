@@ -1,5 +1,5 @@
-/* Orientation: where EXIF and XMP say it, and the turn. The values are those of TIFF 6.0 and EXIF 2.32, tag 274. Only the
- * first directory is looked at, and damaged blocks have no orientation: they are not part of the picture. */
+/* Orientation: where EXIF and XMP say it, and the turn. The values are those of TIFF 6.0 and EXIF 2.32, tag 274. Only
+ * the first directory is looked at, and damaged blocks have no orientation: they are not part of the picture. */
 #include "formats/image_codec.h"
 
 #include <string.h>
@@ -44,7 +44,9 @@ int bt_xmp_orientation(const unsigned char *data, size_t bytes) {
     for (size_t at = 0; at + length < bytes; at++) {
         if (data[at] != 't' || memcmp(data + at, key, length) != 0) continue;
         const unsigned char *rest = data + at + length;
-        size_t left = bytes - at - length, skip = rest[0] == '>' ? 1 : left >= 2 && rest[0] == '=' && rest[1] == '"' ? 2 : 0;
+        size_t left = bytes - at - length, skip = rest[0] == '>'                                  ? 1
+                                                  : left >= 2 && rest[0] == '=' && rest[1] == '"' ? 2
+                                                                                                  : 0;
         if (skip && left > skip && rest[skip] >= '0' && rest[skip] <= '9') return valid((unsigned)(rest[skip] - '0'));
     }
     return 0;

@@ -114,7 +114,8 @@ static void start(jpeg_job *job) {
     decoder->scale_denom = 8;
     jpeg_calc_output_dimensions(decoder);
     status = bt_image_new(decoder->output_height, decoder->output_width, &job->image);
-    if (status == BT_OK && ink && !(job->ink_row = bt_memory_alloc((size_t)job->image.width, 4))) status = BT_ERR_MEMORY;
+    if (status == BT_OK && ink && !(job->ink_row = bt_memory_alloc((size_t)job->image.width, 4)))
+        status = BT_ERR_MEMORY;
     if (status != BT_OK) leave(job, status);
     jpeg_start_decompress(decoder);
     BT_ASSERT(decoder->output_width == job->image.width && decoder->output_height == job->image.height);

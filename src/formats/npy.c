@@ -237,8 +237,10 @@ bt_status bt_npy_parse(const char *name, const unsigned char *data, size_t bytes
     if (!file.path) return BT_ERR_MEMORY;
     bt_status status = read_file(&file);
     file.map = (bt_file_map){.bytes = 0}; /* the caller's */
-    if (status == BT_OK) *out = file;
-    else bt_npy_close(&file);
+    if (status == BT_OK)
+        *out = file;
+    else
+        bt_npy_close(&file);
     return status;
 }
 

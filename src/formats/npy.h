@@ -42,8 +42,8 @@ typedef struct bt_npy {
 bt_status bt_npy_open(const char *path, bt_npy *out) BT_MUST_CHECK;
 void bt_npy_close(bt_npy *file);
 
-/** The same for a file that is in memory, or within another one: `name` is its name in messages, and `data` of `out` points into `data`, which
- * close leaves alone. */
+/** The same for a file that is in memory, or within another one: `name` is its name in messages, and `data` of `out`
+ * points into `data`, which close leaves alone. */
 bt_status bt_npy_parse(const char *name, const unsigned char *data, size_t bytes, bt_npy *out) BT_MUST_CHECK;
 
 /** The data in place if they are f32 at an address fit for float, as numpy.save writes them; NULL otherwise. */
@@ -61,8 +61,9 @@ bt_status bt_npy_to_i64(const bt_npy *file, int64_t *out) BT_MUST_CHECK;
 bt_status bt_npy_write(const char *path, bt_file_dtype dtype, int rank, const int64_t *dim,
                        const void *data) BT_MUST_CHECK;
 
-/** Appends the header of such a file, for writers that do not have all data at once: the data follow it. Its length is a multiple of 64;
- * for up to two axes it is always BT_NPY_HEADER_BYTES, so it can be written again when the number of rows is known. */
+/** Appends the header of such a file, for writers that do not have all data at once: the data follow it. Its length is
+ * a multiple of 64; for up to two axes it is always BT_NPY_HEADER_BYTES, so it can be written again when the number of
+ * rows is known. */
 void bt_npy_header(bt_text *out, bt_file_dtype dtype, int rank, const int64_t *dim);
 #define BT_NPY_HEADER_BYTES 128
 

@@ -5,7 +5,8 @@
  * 2 to 5) and a closed list of names (pickle_names.c): functions that put a tensor together, types of storages, ordered
  * dictionaries, numbers of NumPy, and classes that are read as the dictionary of their attributes (argparse.Namespace,
  * modules of TorchScript). What a name of the list does is written here in C; every other name ends the reading and is
- * named in the message. Sets, reductions of other objects, extensions and instructions of protocols 0 and 1 are refused.
+ * named in the message. Sets, reductions of other objects, extensions and instructions of protocols 0 and 1 are
+ * refused.
  *
  * The pickles are other people's: values, nesting and sizes are bounded, so that no file takes more memory than a few
  * hundred megabytes; shape, strides and offset of a tensor are checked against its storage's number of elements. That a
@@ -28,17 +29,18 @@ typedef enum bt_pickle_kind {
     BT_PICKLE_NONE,
     BT_PICKLE_BOOL,
     BT_PICKLE_INTEGER,
-    BT_PICKLE_LARGE,   /**< a whole number beyond 64 bits, as `text`: its bytes, lowest first, in two's complement */
-    BT_PICKLE_NUMBER,  /**< a double */
-    BT_PICKLE_TEXT,    /**< UTF-8 is not checked */
+    BT_PICKLE_LARGE,  /**< a whole number beyond 64 bits, as `text`: its bytes, lowest first, in two's complement */
+    BT_PICKLE_NUMBER, /**< a double */
+    BT_PICKLE_TEXT,   /**< UTF-8 is not checked */
     BT_PICKLE_BYTES,
-    BT_PICKLE_LIST,    /**< also after it was shown to be part of itself: walk with a limit */
+    BT_PICKLE_LIST, /**< also after it was shown to be part of itself: walk with a limit */
     BT_PICKLE_TUPLE,
-    BT_PICKLE_DICT,    /**< items are key, value, key, value ...; a later pair of one key replaces an earlier one in Python */
-    BT_PICKLE_NAME,    /**< a name of the list */
+    BT_PICKLE_DICT, /**< items are key, value, key, value ...; a later pair of one key replaces an earlier one in Python
+                     */
+    BT_PICKLE_NAME, /**< a name of the list */
     BT_PICKLE_STORAGE,
     BT_PICKLE_TENSOR,
-    BT_PICKLE_PLAIN    /**< something harmless without use here: a device, a dtype of NumPy; `text` may name it */
+    BT_PICKLE_PLAIN /**< something harmless without use here: a device, a dtype of NumPy; `text` may name it */
 } bt_pickle_kind;
 
 /** Elements of one type that tensors are views of. */
@@ -58,8 +60,8 @@ typedef struct bt_pickle_tensor {
     bt_file_dtype dtype; /**< the storage's, unless that is of bytes without a type */
     int rank;
     int64_t dim[BT_PICKLE_MAX_RANK], stride[BT_PICKLE_MAX_RANK]; /**< strides in elements of `dtype`, at least 0 */
-    int64_t count;                                              /**< elements */
-    int64_t offset;                                             /**< in elements of `dtype` */
+    int64_t count;                                               /**< elements */
+    int64_t offset;                                              /**< in elements of `dtype` */
 } bt_pickle_tensor;
 
 typedef struct bt_pickle_value bt_pickle_value;
@@ -94,8 +96,9 @@ typedef struct bt_pickle {
     size_t storage_count, storage_capacity;
 } bt_pickle;
 
-/** Reads one pickle at the start of `data`. `where` (for messages) is the file or member, `base` its byte at which `data`
- *  begins. `out_bytes`: how long the pickle is. BT_ERR_FORMAT (also for what is refused), BT_ERR_UNSUPPORTED, BT_ERR_MEMORY. */
+/** Reads one pickle at the start of `data`. `where` (for messages) is the file or member, `base` its byte at which
+ * `data` begins. `out_bytes`: how long the pickle is. BT_ERR_FORMAT (also for what is refused), BT_ERR_UNSUPPORTED,
+ * BT_ERR_MEMORY. */
 bt_status bt_pickle_read(bt_pickle *document, const char *where, size_t base, const unsigned char *data, size_t bytes,
                          bt_pickle_value **out, size_t *out_bytes) BT_MUST_CHECK;
 void bt_pickle_free(bt_pickle *document);

@@ -17,27 +17,32 @@ static bt_status read_view(const machine *m, const value *view, bt_pickle_storag
     if (view->kind == BT_PICKLE_NONE) return BT_OK;
     if (view->kind != BT_PICKLE_TUPLE || view->as.list.count != 3) return damaged(m, "the view of a storage");
     const value *first = view->as.list.item[1], *length = view->as.list.item[2];
-    if (first->kind != BT_PICKLE_INTEGER || length->kind != BT_PICKLE_INTEGER) return damaged(m, "the view of a storage");
+    if (first->kind != BT_PICKLE_INTEGER || length->kind != BT_PICKLE_INTEGER)
+        return damaged(m, "the view of a storage");
     s->first = first->as.integer;
     s->length = length->as.integer;
     if (s->first < 0 || s->length < 0 || s->length > s->count - s->first)
-        return bt_pickle_error(m, "a view of %lld elements from element %lld of a storage of %lld", (long long)s->length, (long long)s->first,
-                               (long long)s->count);
+        return bt_pickle_error(m, "a view of %lld elements from element %lld of a storage of %lld",
+                               (long long)s->length, (long long)s->first, (long long)s->count);
     return BT_OK;
 }
 
 bt_status bt_pickle_storage_of(machine *m, const value *id, value **out) {
-    if (id->kind != BT_PICKLE_TUPLE || id->as.list.count < 5 || id->as.list.count > 6 || !bt_pickle_is_text(id->as.list.item[0], "storage"))
+    if (id->kind != BT_PICKLE_TUPLE || id->as.list.count < 5 || id->as.list.count > 6 ||
+        !bt_pickle_is_text(id->as.list.item[0], "storage"))
         return damaged(m, "an outside object (a persistent id)");
     value *const *item = id->as.list.item;
     bt_file_dtype dtype = BT_FILE_DTYPE_COUNT;
     if (!bt_pickle_storage_type(item[1], &dtype)) return damaged(m, "the type of a storage");
-    if (item[2]->kind != BT_PICKLE_TEXT || item[2]->as.text.length == 0 || item[3]->kind != BT_PICKLE_TEXT || item[4]->kind != BT_PICKLE_INTEGER)
+    if (item[2]->kind != BT_PICKLE_TEXT || item[2]->as.text.length == 0 || item[3]->kind != BT_PICKLE_TEXT ||
+        item[4]->kind != BT_PICKLE_INTEGER)
         return damaged(m, "a storage");
     bt_pickle_storage *s = bt_arena_alloc(&m->document->arena, 1, sizeof *s);
     value *v = bt_pickle_new(m, BT_PICKLE_STORAGE);
     if (!s || !v) return BT_ERR_MEMORY;
-    *s = (bt_pickle_storage){.dtype = dtype == BT_FILE_DTYPE_COUNT ? BT_FILE_U8 : dtype, .key = item[2]->as.text.bytes, .key_bytes = item[2]->as.text.length};
+    *s = (bt_pickle_storage){.dtype = dtype == BT_FILE_DTYPE_COUNT ? BT_FILE_U8 : dtype,
+                             .key = item[2]->as.text.bytes,
+                             .key_bytes = item[2]->as.text.length};
     s->count = s->length = item[4]->as.integer;
     s->at = v->at;
     int64_t bytes;
@@ -66,7 +71,8 @@ static bt_status read_numbers(const machine *m, const value *list, const char *w
     for (size_t i = 0; i < list->as.list.count; i++) {
         const value *number = list->as.list.item[i];
         if (number->kind != BT_PICKLE_INTEGER) return damaged(m, what);
-        if (number->as.integer < 0) return bt_pickle_error(m, "%s holds %lld, which is negative", what, (long long)number->as.integer);
+        if (number->as.integer < 0)
+            return bt_pickle_error(m, "%s holds %lld, which is negative", what, (long long)number->as.integer);
         out[i] = number->as.integer;
     }
     *out_count = (int)list->as.list.count;
@@ -81,11 +87,13 @@ static bt_status check_extent(const machine *m, bt_pickle_tensor *t, int64_t ava
         int64_t reach;
         if (t->dim[i] == 0) return BT_OK; /* no elements: `count` stays 0 */
         fits = fits && !__builtin_mul_overflow(bytes, t->dim[i], &bytes);
-        fits = fits && !__builtin_mul_overflow(t->dim[i] - 1, t->stride[i], &reach) && !__builtin_add_overflow(last, reach, &last);
+        fits = fits && !__builtin_mul_overflow(t->dim[i] - 1, t->stride[i], &reach) &&
+               !__builtin_add_overflow(last, reach, &last);
     }
     if (!fits) return bt_pickle_error(m, "shape, strides and offset of a tensor overflow 63 bits");
     if (last >= available)
-        return bt_pickle_error(m, "a tensor reaches to element %lld of a storage of %lld", (long long)last, (long long)available);
+        return bt_pickle_error(m, "a tensor reaches to element %lld of a storage of %lld", (long long)last,
+                               (long long)available);
     t->count = bytes / (int64_t)bt_file_dtype_bytes(t->dtype);
     return BT_OK;
 }
@@ -100,8 +108,10 @@ bt_status bt_pickle_tensor_of(machine *m, const value *arguments, bt_file_dtype 
     value *const *item = arguments->as.list.item;
     bool typed = dtype != BT_FILE_DTYPE_COUNT;
     if (arguments->as.list.count < 4 || arguments->as.list.count > 8) return damaged(m, "a tensor");
-    if (item[0]->kind != BT_PICKLE_STORAGE || item[1]->kind != BT_PICKLE_INTEGER) return damaged(m, "a tensor's storage or offset");
-    if (!plain_flags(arguments, typed ? 7 : 6)) return bt_pickle_error(m, "a tensor that is negated or conjugated when it is read; save it with .clone()");
+    if (item[0]->kind != BT_PICKLE_STORAGE || item[1]->kind != BT_PICKLE_INTEGER)
+        return damaged(m, "a tensor's storage or offset");
+    if (!plain_flags(arguments, typed ? 7 : 6))
+        return bt_pickle_error(m, "a tensor that is negated or conjugated when it is read; save it with .clone()");
     bt_pickle_tensor *t = bt_arena_alloc(&m->document->arena, 1, sizeof *t);
     value *v = bt_pickle_new(m, BT_PICKLE_TENSOR);
     if (!t || !v) return BT_ERR_MEMORY;

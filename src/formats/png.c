@@ -72,7 +72,8 @@ static void set_transforms(png_structp png, png_infop info, bool wide) {
     png_read_update_info(png, info);
 }
 
-/* "Raw profile type exif", as ImageMagick writes it: a line feed, "exif", the length, then EXIF in hexadecimal digits. */
+/* "Raw profile type exif", as ImageMagick writes it: a line feed, "exif", the length, then EXIF in hexadecimal digits.
+ */
 static int raw_profile_orientation(const char *text) {
     unsigned char block[1024]; /* the first directory lies in front */
     size_t bytes = 0;
@@ -82,7 +83,9 @@ static int raw_profile_orientation(const char *text) {
     }
     int half = -1;
     for (; *text && bytes < sizeof block; text++) {
-        int digit = *text >= '0' && *text <= '9' ? *text - '0' : (*text | 32) >= 'a' && (*text | 32) <= 'f' ? (*text | 32) - 'a' + 10 : -1;
+        int digit = *text >= '0' && *text <= '9'                 ? *text - '0'
+                    : (*text | 32) >= 'a' && (*text | 32) <= 'f' ? (*text | 32) - 'a' + 10
+                                                                 : -1;
         if (digit < 0 && *text != '\n' && *text != ' ' && *text != '\r' && *text != '\t') return 0;
         if (digit < 0) continue;
         if (half >= 0) block[bytes++] = (unsigned char)(half << 4 | digit);
@@ -105,8 +108,10 @@ static int orientation_of(png_structp png, png_infop info) {
     png_get_text(png, info, &text, &count);
     for (int i = 0; i < count; i++) {
         size_t length = text[i].text ? strlen(text[i].text) : 0;
-        if (length && strcmp(text[i].key, "Raw profile type exif") == 0) profile = raw_profile_orientation(text[i].text);
-        if (length && strcmp(text[i].key, "XML:com.adobe.xmp") == 0) xmp = bt_xmp_orientation((const unsigned char *)text[i].text, length);
+        if (length && strcmp(text[i].key, "Raw profile type exif") == 0)
+            profile = raw_profile_orientation(text[i].text);
+        if (length && strcmp(text[i].key, "XML:com.adobe.xmp") == 0)
+            xmp = bt_xmp_orientation((const unsigned char *)text[i].text, length);
     }
     if (!has_exif && profile) found = profile;
     if (!found) found = xmp;
@@ -131,7 +136,8 @@ static bool run_read(png_job *job) {
     int64_t width = png_get_image_width(job->png, job->info), height = png_get_image_height(job->png, job->info);
     bt_status status = bt_image_check_size(job->file, height, width);
     if (status != BT_OK) leave(job, status);
-    bool wide = png_get_bit_depth(job->png, job->info) == 16 && png_get_color_type(job->png, job->info) == PNG_COLOR_TYPE_GRAY;
+    bool wide =
+        png_get_bit_depth(job->png, job->info) == 16 && png_get_color_type(job->png, job->info) == PNG_COLOR_TYPE_GRAY;
     int passes = png_get_interlace_type(job->png, job->info) == PNG_INTERLACE_ADAM7 ? PNG_INTERLACE_ADAM7_PASSES : 1;
     set_transforms(job->png, job->info, wide);
     status = make_room(job, height, width, wide);
@@ -164,7 +170,9 @@ bt_status bt_png_decode(const bt_image_file *file, bt_image *out, int *orientati
     }
     bool done = run_read(&job);
     png_destroy_read_struct(&job.png, &job.info, NULL);
-    bt_status status = done ? narrow(&job) : job.status != BT_OK ? job.status : bt_image_damaged(file, "PNG", job.message);
+    bt_status status = done                  ? narrow(&job)
+                       : job.status != BT_OK ? job.status
+                                             : bt_image_damaged(file, "PNG", job.message);
     bt_memory_free(job.wide);
     if (status != BT_OK) {
         bt_image_free(&job.image);

@@ -47,7 +47,7 @@ static float half_to_float(uint16_t half) {
 
 /* memcpy per element: the data may lie at any byte. */
 #define CONVERT(type, expression)                                                                                      \
-    for (int64_t i = 0; i < count; i++) {                                                                       \
+    for (int64_t i = 0; i < count; i++) {                                                                              \
         type x;                                                                                                        \
         memcpy(&x, from + (size_t)i * sizeof x, sizeof x);                                                             \
         out[i] = (expression);                                                                                         \

@@ -26,7 +26,9 @@ static int by_key(const void *a, const void *b) {
 }
 
 /* Invalid bytes would be replaced in the header, and the tensor could not be found under its name. */
-static bool is_utf8(const char *text) { return bt_text_is_utf8(text, strlen(text)); }
+static bool is_utf8(const char *text) {
+    return bt_text_is_utf8(text, strlen(text));
+}
 
 static bt_status bad_name(const char *path, const char *what, const char *name, const char *why) {
     bt_text quoted = {0};

@@ -1,9 +1,10 @@
 /* TIFF through libtiff (4.5: messages and limits belong to one open file).
  *
- * The first page. Samples are read as bytes into (H,W,channels) - by strips or tiles, planes one after the other - and then made RGB. What is accepted, and how it is read, follows PIL's table of pixel layouts; tiff_layout.c.
+ * The first page. Samples are read as bytes into (H,W,channels) - by strips or tiles, planes one after the other - and
+ * then made RGB. What is accepted, and how it is read, follows PIL's table of pixel layouts; tiff_layout.c.
  *
- * libtiff warns where a codec had to make up pixels (a JPEG or fax strip that ends early): here a warning while pixels are
- * read is an error. Warnings about tags are not. */
+ * libtiff warns where a codec had to make up pixels (a JPEG or fax strip that ends early): here a warning while pixels
+ * are read is an error. Warnings about tags are not. */
 #include "formats/tiff.h"
 
 #ifdef BITTERN_WITH_TIFF
@@ -75,7 +76,8 @@ static void on_unmap(thandle_t handle, void *base, toff_t size) {
 /* The first message is kept: later ones follow from it. */
 static void keep(tiff_job *job, const char *module, const char *format, va_list arguments) {
     if (job->message[0]) return;
-    int length = snprintf(job->message, sizeof job->message, "%s%s", module ? module : "", module && *module ? ": " : "");
+    int length =
+        snprintf(job->message, sizeof job->message, "%s%s", module ? module : "", module && *module ? ": " : "");
     if (length >= 0 && (size_t)length < sizeof job->message)
         vsnprintf(job->message + length, sizeof job->message - (size_t)length, format, arguments);
     if (!job->message[0]) snprintf(job->message, sizeof job->message, "libtiff does not say why");
@@ -105,7 +107,8 @@ static bt_status open_file(tiff_job *job) {
     TIFFOpenOptionsSetErrorHandlerExtR(options, on_error, job);
     TIFFOpenOptionsSetWarningHandlerExtR(options, on_warning, job);
     /* r: read; c: strips as they are; D: the tables of strips when they are needed */
-    job->tiff = TIFFClientOpenExt("TIFF", "rcD", job, on_read, on_write, on_seek, on_close, on_size, on_map, on_unmap, options);
+    job->tiff =
+        TIFFClientOpenExt("TIFF", "rcD", job, on_read, on_write, on_seek, on_close, on_size, on_map, on_unmap, options);
     TIFFOpenOptionsFree(options);
     return job->tiff ? BT_OK : damaged(job);
 }
@@ -158,17 +161,20 @@ static bt_status place(tiff_job *job, const uint8_t *row, int64_t y, int64_t x, 
 static bt_status read_strips(tiff_job *job) {
     const bt_tiff_layout *l = &job->layout;
     int planes = l->planar ? l->channels : 1;
-    int64_t per_strip = l->strip_rows < 1 || l->strip_rows > l->height ? l->height : l->strip_rows, strips = (l->height + per_strip - 1) / per_strip;
+    int64_t per_strip = l->strip_rows < 1 || l->strip_rows > l->height ? l->height : l->strip_rows,
+            strips = (l->height + per_strip - 1) / per_strip;
     tmsize_t stride = TIFFScanlineSize(job->tiff), bytes = TIFFStripSize(job->tiff);
     int64_t need = (l->width * l->bits * (l->planar ? 1 : l->samples) + 7) / 8;
     if (stride < need || bytes / stride < per_strip)
-        return job->message[0] ? damaged(job) : bt_image_damaged(job->file, "TIFF", "its strips are too small for their pixels");
+        return job->message[0] ? damaged(job)
+                               : bt_image_damaged(job->file, "TIFF", "its strips are too small for their pixels");
     if (!(job->block = bt_memory_zeroed((size_t)bytes, 1))) return BT_ERR_MEMORY;
     for (int64_t strip = 0; strip < strips * planes; strip++) {
         int64_t y = strip % strips * per_strip, rows = l->height - y < per_strip ? l->height - y : per_strip;
         tmsize_t got = TIFFReadEncodedStrip(job->tiff, (uint32_t)strip, job->block, bytes);
         if (got < rows * stride || job->message[0]) return damaged(job);
-        for (int64_t r = 0; r < rows; r++) BT_TRY(place(job, job->block + r * stride, y + r, 0, l->width, (int)(strip / strips)));
+        for (int64_t r = 0; r < rows; r++)
+            BT_TRY(place(job, job->block + r * stride, y + r, 0, l->width, (int)(strip / strips)));
     }
     return BT_OK;
 }
@@ -188,12 +194,15 @@ static bt_status read_tiles(tiff_job *job) {
     bt_tiff_layout *l = &job->layout;
     int64_t most = l->height * l->width > TILE_PIXELS ? l->height * l->width : TILE_PIXELS;
     if (l->tile_height < 1 || l->tile_width < 1 || l->tile_height > most / l->tile_width)
-        return bt_error(BT_ERR_FORMAT, "%s: damaged TIFF image: tiles of %" PRId64 " x %" PRId64 " pixels (width x height) in a picture of %" PRId64 " x %" PRId64,
+        return bt_error(BT_ERR_FORMAT,
+                        "%s: damaged TIFF image: tiles of %" PRId64 " x %" PRId64
+                        " pixels (width x height) in a picture of %" PRId64 " x %" PRId64,
                         job->file->name, l->tile_width, l->tile_height, l->width, l->height);
     tmsize_t bytes = TIFFTileSize(job->tiff), row = TIFFTileRowSize(job->tiff);
     int64_t need = (l->tile_width * l->bits * (l->planar ? 1 : l->samples) + 7) / 8;
     if (row < need || bytes / row < l->tile_height)
-        return job->message[0] ? damaged(job) : bt_image_damaged(job->file, "TIFF", "its tiles are too small for their pixels");
+        return job->message[0] ? damaged(job)
+                               : bt_image_damaged(job->file, "TIFF", "its tiles are too small for their pixels");
     if (!(job->block = bt_memory_zeroed((size_t)bytes, 1))) return BT_ERR_MEMORY;
     for (int plane = 0; plane < (l->planar ? l->channels : 1); plane++) {
         for (int64_t y = 0; y < l->height; y += l->tile_height)
@@ -237,7 +246,9 @@ bt_status bt_tiff_decode(const bt_image_file *file, bt_image *out, int *orientat
 
 bt_status bt_tiff_decode(const bt_image_file *file, bt_image *out, int *orientation) {
     (void)out, (void)orientation;
-    return bt_error(BT_ERR_UNSUPPORTED, "%s: this build reads no TIFF images; install libtiff-dev (4.5 or newer) and build again with -DBITTERN_TIFF=ON",
+    return bt_error(BT_ERR_UNSUPPORTED,
+                    "%s: this build reads no TIFF images; install libtiff-dev (4.5 or newer) and build again with "
+                    "-DBITTERN_TIFF=ON",
                     file->name);
 }
 

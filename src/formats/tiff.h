@@ -28,8 +28,8 @@ typedef struct bt_tiff_layout {
     uint8_t palette[256][3];
 } bt_tiff_layout;
 
-/** Reads and checks the tags: size against the file's options, then whether the layout is one that is read. The messages of
- *  layouts that are not name what was found and what is read. */
+/** Reads and checks the tags: size against the file's options, then whether the layout is one that is read. The
+ * messages of layouts that are not name what was found and what is read. */
 bt_status bt_tiff_layout_read(TIFF *tiff, const bt_image_file *file, bt_tiff_layout *out) BT_MUST_CHECK;
 
 /** bytes (height, width, channels) of any kind but BT_TIFF_RGB to rgb (height, width, 3). */

@@ -1,5 +1,5 @@
-/* TIFF: tags to a layout of samples, and samples to RGB; see tiff.h. What PIL (9.4 to 12) opens is read as it reads it, with
- * the exceptions that docs/pictures.md lists. */
+/* TIFF: tags to a layout of samples, and samples to RGB; see tiff.h. What PIL (9.4 to 12) opens is read as it reads it,
+ * with the exceptions that docs/pictures.md lists. */
 #include "formats/tiff.h"
 
 #ifdef BITTERN_WITH_TIFF
@@ -7,10 +7,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-static const char *const photometrics[] = {"white is zero", "grey", "RGB", "palette", "mask", "CMYK", "YCbCr", "", "CIELab"};
+static const char *const photometrics[] = {"white is zero", "grey",  "RGB", "palette", "mask",
+                                           "CMYK",          "YCbCr", "",    "CIELab"};
 
 static const char *photometric_name(unsigned value) {
-    return value < sizeof photometrics / sizeof *photometrics && *photometrics[value] ? photometrics[value] : "another kind";
+    return value < sizeof photometrics / sizeof *photometrics && *photometrics[value] ? photometrics[value]
+                                                                                      : "another kind";
 }
 
 static uint16_t short_tag(TIFF *tiff, uint32_t tag, uint16_t without) {
@@ -20,16 +22,22 @@ static uint16_t short_tag(TIFF *tiff, uint32_t tag, uint16_t without) {
 
 /* Codecs of libtiff that files still come in. Left out are old-style JPEG and what only special programs wrote. */
 static bt_status check_compression(TIFF *tiff, const bt_image_file *file) {
-    static const uint16_t known[] = {COMPRESSION_NONE,          COMPRESSION_CCITTRLE, COMPRESSION_CCITTFAX3, COMPRESSION_CCITTFAX4, COMPRESSION_LZW,  COMPRESSION_JPEG,
-                                     COMPRESSION_ADOBE_DEFLATE, COMPRESSION_DEFLATE,  COMPRESSION_PACKBITS,  COMPRESSION_LZMA,      COMPRESSION_ZSTD, COMPRESSION_WEBP};
+    static const uint16_t known[] = {COMPRESSION_NONE,          COMPRESSION_CCITTRLE, COMPRESSION_CCITTFAX3,
+                                     COMPRESSION_CCITTFAX4,     COMPRESSION_LZW,      COMPRESSION_JPEG,
+                                     COMPRESSION_ADOBE_DEFLATE, COMPRESSION_DEFLATE,  COMPRESSION_PACKBITS,
+                                     COMPRESSION_LZMA,          COMPRESSION_ZSTD,     COMPRESSION_WEBP};
     uint16_t found = short_tag(tiff, TIFFTAG_COMPRESSION, COMPRESSION_NONE);
     bool allowed = false;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) allowed = allowed || found == known[i];
     if (!allowed)
-        return bt_error(BT_ERR_FORMAT, "%s: TIFF compression %u; read are none, CCITT, LZW, deflate, PackBits, JPEG, LZMA, Zstandard and WebP: convert it",
+        return bt_error(BT_ERR_FORMAT,
+                        "%s: TIFF compression %u; read are none, CCITT, LZW, deflate, PackBits, JPEG, LZMA, Zstandard "
+                        "and WebP: convert it",
                         file->name, (unsigned)found);
     if (!TIFFIsCODECConfigured(found))
-        return bt_error(BT_ERR_FORMAT, "%s: TIFF compression %u, which this machine's libtiff was built without: convert it", file->name, (unsigned)found);
+        return bt_error(BT_ERR_FORMAT,
+                        "%s: TIFF compression %u, which this machine's libtiff was built without: convert it",
+                        file->name, (unsigned)found);
     return BT_OK;
 }
 
@@ -41,10 +49,11 @@ typedef struct raw_tags {
 static bt_status refuse(const bt_image_file *file, const bt_tiff_layout *l, const raw_tags *t) {
     static const char *const formats[] = {"", "", "signed ", "floating-point ", "untyped "};
     return bt_error(BT_ERR_FORMAT,
-                    "%s: TIFF with %d %ssamples of %d bits (%s, %u of them extra%s); read are grey and palettes of 1 to 8 bits, grey of 16 and 32, "
+                    "%s: TIFF with %d %ssamples of %d bits (%s, %u of them extra%s); read are grey and palettes of 1 "
+                    "to 8 bits, grey of 16 and 32, "
                     "RGB and CMYK of 8 and 16, and YCbCr in JPEG: convert it",
-                    file->name, l->samples, formats[t->format < 5 ? t->format : 0], l->bits, photometric_name(t->photometric), (unsigned)t->extra_count,
-                    l->planar ? ", in planes" : "");
+                    file->name, l->samples, formats[t->format < 5 ? t->format : 0], l->bits,
+                    photometric_name(t->photometric), (unsigned)t->extra_count, l->planar ? ", in planes" : "");
 }
 
 static bool few_bits(int bits) {
@@ -58,7 +67,8 @@ static bool read_grey(bt_tiff_layout *l, const raw_tags *t) {
     l->white_is_zero = t->photometric == PHOTOMETRIC_MINISWHITE;
     l->is_signed = t->format == SAMPLEFORMAT_INT;
     if (l->samples == 2)
-        return t->extra_count == 1 && t->extra[0] != EXTRASAMPLE_ASSOCALPHA && l->bits == 8 && !l->white_is_zero && t->format == SAMPLEFORMAT_UINT;
+        return t->extra_count == 1 && t->extra[0] != EXTRASAMPLE_ASSOCALPHA && l->bits == 8 && !l->white_is_zero &&
+               t->format == SAMPLEFORMAT_UINT;
     if (l->samples != 1 || (t->format != SAMPLEFORMAT_UINT && t->format != SAMPLEFORMAT_INT)) return false;
     if (few_bits(l->bits)) return !l->is_signed;
     return (l->bits == 16 || l->bits == 32) && t->photometric == PHOTOMETRIC_MINISBLACK;
@@ -82,7 +92,8 @@ static bool read_colour(bt_tiff_layout *l, const raw_tags *t) {
 static bool read_ycc(TIFF *tiff, bt_tiff_layout *l, const raw_tags *t) {
     l->channels = 3;
     l->kind = BT_TIFF_RGB;
-    return t->compression == COMPRESSION_JPEG && !l->planar && l->samples == 3 && l->bits == 8 && t->format == SAMPLEFORMAT_UINT && t->extra_count == 0 &&
+    return t->compression == COMPRESSION_JPEG && !l->planar && l->samples == 3 && l->bits == 8 &&
+           t->format == SAMPLEFORMAT_UINT && t->extra_count == 0 &&
            TIFFSetField(tiff, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB) == 1;
 }
 
@@ -101,7 +112,8 @@ static int orientation_of(TIFF *tiff, const bt_image_file *file) {
     uint32_t bytes = 0;
     void *xmp = NULL;
     if (TIFFGetField(tiff, TIFFTAG_ORIENTATION, &own) == 1) return own;
-    if (file->options.orientation == BT_ORIENTATION_APPLY && TIFFGetField(tiff, TIFFTAG_XMLPACKET, &bytes, &xmp) == 1 && xmp) {
+    if (file->options.orientation == BT_ORIENTATION_APPLY && TIFFGetField(tiff, TIFFTAG_XMLPACKET, &bytes, &xmp) == 1 &&
+        xmp) {
         int found = bt_xmp_orientation(xmp, bytes);
         if (found) return found;
     }
@@ -119,15 +131,23 @@ bt_status bt_tiff_layout_read(TIFF *tiff, const bt_image_file *file, bt_tiff_lay
     TIFFGetField(tiff, TIFFTAG_TILEWIDTH, &tile_width);
     TIFFGetField(tiff, TIFFTAG_TILELENGTH, &tile_height);
     TIFFGetField(tiff, TIFFTAG_PHOTOMETRIC, &photometric);
-    *l = (bt_tiff_layout){.height = height, .width = width, .strip_rows = strip_rows, .tile_height = tile_height, .tile_width = tile_width};
+    *l = (bt_tiff_layout){.height = height,
+                          .width = width,
+                          .strip_rows = strip_rows,
+                          .tile_height = tile_height,
+                          .tile_width = tile_width};
     l->samples = short_tag(tiff, TIFFTAG_SAMPLESPERPIXEL, 1);
     l->bits = short_tag(tiff, TIFFTAG_BITSPERSAMPLE, 1);
     l->planar = short_tag(tiff, TIFFTAG_PLANARCONFIG, PLANARCONFIG_CONTIG) == PLANARCONFIG_SEPARATE;
     l->orientation = orientation_of(tiff, file);
-    raw_tags t = {.photometric = photometric, .format = short_tag(tiff, TIFFTAG_SAMPLEFORMAT, SAMPLEFORMAT_UINT), .compression = short_tag(tiff, TIFFTAG_COMPRESSION, COMPRESSION_NONE)};
+    raw_tags t = {.photometric = photometric,
+                  .format = short_tag(tiff, TIFFTAG_SAMPLEFORMAT, SAMPLEFORMAT_UINT),
+                  .compression = short_tag(tiff, TIFFTAG_COMPRESSION, COMPRESSION_NONE)};
     if (TIFFGetField(tiff, TIFFTAG_EXTRASAMPLES, &t.extra_count, &t.extra) != 1) t.extra_count = 0;
     bool known = false;
-    if (photometric == PHOTOMETRIC_MINISWHITE || photometric == PHOTOMETRIC_MINISBLACK || photometric == PHOTOMETRIC_PALETTE) known = read_grey(l, &t);
+    if (photometric == PHOTOMETRIC_MINISWHITE || photometric == PHOTOMETRIC_MINISBLACK ||
+        photometric == PHOTOMETRIC_PALETTE)
+        known = read_grey(l, &t);
     if (photometric == PHOTOMETRIC_RGB || photometric == PHOTOMETRIC_SEPARATED) known = read_colour(l, &t);
     if (photometric == PHOTOMETRIC_YCBCR) known = read_ycc(tiff, l, &t);
     if (!known || l->samples > 8) return refuse(file, l, &t);

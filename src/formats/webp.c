@@ -28,7 +28,8 @@ static const char *status_text(VP8StatusCode code) {
 /* Decodes a frame into its place on the canvas. */
 static bt_status decode_frame(const bt_image_file *file, const WebPIterator *frame, bt_image *image) {
     WebPDecoderConfig config;
-    if (!WebPInitDecoderConfig(&config)) return bt_error(BT_ERR_UNSUPPORTED, "%s: this libwebp is not the one Bittern was built with", file->name);
+    if (!WebPInitDecoderConfig(&config))
+        return bt_error(BT_ERR_UNSUPPORTED, "%s: this libwebp is not the one Bittern was built with", file->name);
     VP8StatusCode code = WebPGetFeatures(frame->fragment.bytes, frame->fragment.size, &config.input);
     if (code != VP8_STATUS_OK) return bt_image_damaged(file, "WebP", status_text(code));
     int64_t height = config.input.height, width = config.input.width;
@@ -46,7 +47,8 @@ static bt_status decode_frame(const bt_image_file *file, const WebPIterator *fra
     return code == VP8_STATUS_OK ? BT_OK : bt_image_damaged(file, "WebP", status_text(code));
 }
 
-static int chunk_orientation(const WebPDemuxer *demuxer, const char *kind, int (*find)(const unsigned char *data, size_t bytes)) {
+static int chunk_orientation(const WebPDemuxer *demuxer, const char *kind,
+                             int (*find)(const unsigned char *data, size_t bytes)) {
     WebPChunkIterator chunk;
     int found = 0;
     if (WebPDemuxGetChunk(demuxer, kind, 1, &chunk)) found = find(chunk.chunk.bytes, chunk.chunk.size);
@@ -55,7 +57,8 @@ static int chunk_orientation(const WebPDemuxer *demuxer, const char *kind, int (
 }
 
 static bt_status decode(const bt_image_file *file, const WebPDemuxer *demuxer, bt_image *image) {
-    int64_t height = WebPDemuxGetI(demuxer, WEBP_FF_CANVAS_HEIGHT), width = WebPDemuxGetI(demuxer, WEBP_FF_CANVAS_WIDTH);
+    int64_t height = WebPDemuxGetI(demuxer, WEBP_FF_CANVAS_HEIGHT),
+            width = WebPDemuxGetI(demuxer, WEBP_FF_CANVAS_WIDTH);
     WebPIterator frame;
     BT_TRY(bt_image_check_size(file, height, width));
     if (!WebPDemuxGetFrame(demuxer, 1, &frame)) return bt_image_damaged(file, "WebP", "it has no picture");
@@ -91,7 +94,9 @@ bt_status bt_webp_decode(const bt_image_file *file, bt_image *out, int *orientat
 
 bt_status bt_webp_decode(const bt_image_file *file, bt_image *out, int *orientation) {
     (void)out, (void)orientation;
-    return bt_error(BT_ERR_UNSUPPORTED, "%s: this build reads no WebP images; install libwebp-dev and build again with -DBITTERN_WEBP=ON", file->name);
+    return bt_error(BT_ERR_UNSUPPORTED,
+                    "%s: this build reads no WebP images; install libwebp-dev and build again with -DBITTERN_WEBP=ON",
+                    file->name);
 }
 
 #endif

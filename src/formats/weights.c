@@ -23,11 +23,13 @@ bt_status bt_weights_keep(bt_weights *w, bt_weights_part part) {
 }
 
 bt_status bt_weights_block(bt_weights *w, const char *where, uint64_t bytes, void **out) {
-    uint64_t times = w->file_bytes > UINT64_MAX / BT_WEIGHTS_COPY_TIMES / 2 ? UINT64_MAX / 2 : w->file_bytes * BT_WEIGHTS_COPY_TIMES;
+    uint64_t times =
+        w->file_bytes > UINT64_MAX / BT_WEIGHTS_COPY_TIMES / 2 ? UINT64_MAX / 2 : w->file_bytes * BT_WEIGHTS_COPY_TIMES;
     uint64_t most = times + BT_WEIGHTS_COPY_BYTES, left = most - w->copied_bytes;
     if (bytes > left)
         return bt_error(BT_ERR_FORMAT,
-                        "%s: %llu bytes more in memory than in the file; for a file of %llu bytes at most %llu are made. Save expanded tensors with "
+                        "%s: %llu bytes more in memory than in the file; for a file of %llu bytes at most %llu are "
+                        "made. Save expanded tensors with "
                         ".contiguous() left out, arrays with numpy.savez",
                         where, (unsigned long long)bytes, (unsigned long long)w->file_bytes, (unsigned long long)most);
     void *memory = bt_memory_alloc((size_t)bytes, 1);
@@ -50,14 +52,17 @@ static bool is_text(const char *text, size_t bytes) {
     return true;
 }
 
-bt_status bt_weights_add(bt_weights *w, const char *where, const bt_weight *weight, const char *name, size_t name_bytes) {
+bt_status bt_weights_add(bt_weights *w, const char *where, const bt_weight *weight, const char *name,
+                         size_t name_bytes) {
     if (name_bytes > BT_WEIGHTS_MAX_NAME)
-        return bt_error(BT_ERR_FORMAT, "%s: the name of a tensor has %zu bytes, at most %d are read: %.60s...", where, name_bytes, BT_WEIGHTS_MAX_NAME, name);
-    if (!is_text(name, name_bytes)) return bt_error(BT_ERR_FORMAT, "%s: the name of a tensor is not UTF-8, or holds a NUL", where);
+        return bt_error(BT_ERR_FORMAT, "%s: the name of a tensor has %zu bytes, at most %d are read: %.60s...", where,
+                        name_bytes, BT_WEIGHTS_MAX_NAME, name);
+    if (!is_text(name, name_bytes))
+        return bt_error(BT_ERR_FORMAT, "%s: the name of a tensor is not UTF-8, or holds a NUL", where);
     w->name_bytes += name_bytes + 1;
     if (w->count == BT_WEIGHTS_MAX_TENSORS || w->name_bytes > BT_WEIGHTS_MAX_NAME_BYTES)
-        return bt_error(BT_ERR_FORMAT, "%s: over %zu tensors, or over %zu bytes of names; no model has so many", where, BT_WEIGHTS_MAX_TENSORS,
-                        BT_WEIGHTS_MAX_NAME_BYTES);
+        return bt_error(BT_ERR_FORMAT, "%s: over %zu tensors, or over %zu bytes of names; no model has so many", where,
+                        BT_WEIGHTS_MAX_TENSORS, BT_WEIGHTS_MAX_NAME_BYTES);
     if (w->count == w->capacity) {
         void *grown = bt_memory_grow(w->items, &w->capacity, w->count + 1, sizeof *w->items);
         if (!grown) return BT_ERR_MEMORY;
@@ -78,7 +83,8 @@ bt_status bt_weights_add_note(bt_weights *w, const char *name, size_t name_bytes
         if (!grown) return BT_ERR_MEMORY;
         w->notes = grown;
     }
-    bt_weights_note_pair note = {bt_arena_copy(&w->arena, name, name_bytes), bt_arena_copy(&w->arena, text, text_bytes)};
+    bt_weights_note_pair note = {bt_arena_copy(&w->arena, name, name_bytes),
+                                 bt_arena_copy(&w->arena, text, text_bytes)};
     if (!note.name || !note.text) return BT_ERR_MEMORY;
     w->notes[w->note_count++] = note;
     return BT_OK;
@@ -103,7 +109,8 @@ static bool named(const char *path, const char *end) {
 static bt_status read_mapped(bt_weights *w, const char *path, const bt_file_map *map, bool shard) {
     if (begins(map, "PK\3\4", 4) || begins(map, "PK\5\6", 4)) return bt_weights_read_zip(w, path, map);
     if (begins(map, "\x93NUMPY", 6)) return bt_weights_read_npy(w, path, map);
-    if (map->bytes >= 2 && map->data[0] == 0x80 && map->data[1] >= 2 && map->data[1] <= 5) return bt_weights_read_torch_old(w, path, map);
+    if (map->bytes >= 2 && map->data[0] == 0x80 && map->data[1] >= 2 && map->data[1] <= 5)
+        return bt_weights_read_torch_old(w, path, map);
     if (!shard && bt_weights_first_byte(map) == '{') return bt_weights_read_index(w, path);
     return bt_weights_unknown(path, map);
 }
@@ -115,7 +122,8 @@ static bt_status missing(const char *path, bt_status status) {
     if (bytes <= 0) return status;
     target[bytes] = 0;
     if (access(path, F_OK) == 0 || !strstr(target, "annex/objects/")) return status;
-    return bt_error(BT_ERR_IO, "%s: a link of git-annex whose file is not here; fetch it with `git annex get %s`", path, path);
+    return bt_error(BT_ERR_IO, "%s: a link of git-annex whose file is not here; fetch it with `git annex get %s`", path,
+                    path);
 }
 
 bt_status bt_weights_read_file(bt_weights *w, const char *path, bool shard) {
@@ -123,8 +131,10 @@ bt_status bt_weights_read_file(bt_weights *w, const char *path, bool shard) {
     bt_status status = bt_file_map_open(path, &map);
     if (status != BT_OK) return missing(path, status);
     /* A file that is called safetensors and begins as nothing else known gets that reader's message. */
-    bool other = begins(&map, "PK", 2) || begins(&map, "\x93NUMPY", 6) || (map.bytes > 1 && map.data[0] == 0x80 && map.data[1] >= 2 && map.data[1] <= 5);
-    if (is_safetensors(&map) || (!other && named(path, ".safetensors") && map.bytes >= 8 && bt_bytes_u64(map.data) < (uint64_t)1 << 40)) {
+    bool other = begins(&map, "PK", 2) || begins(&map, "\x93NUMPY", 6) ||
+                 (map.bytes > 1 && map.data[0] == 0x80 && map.data[1] >= 2 && map.data[1] <= 5);
+    if (is_safetensors(&map) ||
+        (!other && named(path, ".safetensors") && map.bytes >= 8 && bt_bytes_u64(map.data) < (uint64_t)1 << 40)) {
         bt_file_map_close(&map);
         return bt_weights_read_safetensors(w, path);
     }

@@ -13,8 +13,8 @@
 #define BT_WEIGHTS_COPY_TIMES 16
 
 #define BT_WEIGHTS_MAX_TENSORS ((size_t)1 << 18)
-#define BT_WEIGHTS_MAX_NAME 1000                       /* bytes */
-#define BT_WEIGHTS_MAX_NAME_BYTES ((size_t)64 << 20)   /* of all names */
+#define BT_WEIGHTS_MAX_NAME 1000                     /* bytes */
+#define BT_WEIGHTS_MAX_NAME_BYTES ((size_t)64 << 20) /* of all names */
 
 /** What must stay open or allocated: exactly one of the three. */
 typedef struct bt_weights_part {
@@ -43,14 +43,18 @@ struct bt_weights {
 /** Keeps a part until close. On failure the caller still owns it. */
 bt_status bt_weights_keep(bt_weights *weights, bt_weights_part part) BT_MUST_CHECK;
 
-/** Memory for `bytes` bytes of a tensor, kept until close; refused beyond the bound above. `where` is for the message. */
+/** Memory for `bytes` bytes of a tensor, kept until close; refused beyond the bound above. `where` is for the message.
+ */
 bt_status bt_weights_block(bt_weights *weights, const char *where, uint64_t bytes, void **out) BT_MUST_CHECK;
 
-/** Adds a tensor under a copy of its name (checked: UTF-8, length); `file` must be of the arena. `where` is for messages. */
-bt_status bt_weights_add(bt_weights *weights, const char *where, const bt_weight *weight, const char *name, size_t name_bytes) BT_MUST_CHECK;
+/** Adds a tensor under a copy of its name (checked: UTF-8, length); `file` must be of the arena. `where` is for
+ * messages. */
+bt_status bt_weights_add(bt_weights *weights, const char *where, const bt_weight *weight, const char *name,
+                         size_t name_bytes) BT_MUST_CHECK;
 
 /** Adds a note under copies; what is not UTF-8 is left out. The reader bounds their number and length. */
-bt_status bt_weights_add_note(bt_weights *weights, const char *name, size_t name_bytes, const char *text, size_t text_bytes) BT_MUST_CHECK;
+bt_status bt_weights_add_note(bt_weights *weights, const char *name, size_t name_bytes, const char *text,
+                              size_t text_bytes) BT_MUST_CHECK;
 
 /* The readers. `path` is of the arena; `map` is kept already. Each sets the format. */
 bt_status bt_weights_read_safetensors(bt_weights *weights, const char *path) BT_MUST_CHECK;

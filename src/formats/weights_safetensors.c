@@ -18,7 +18,11 @@ bt_status bt_weights_read_safetensors(bt_weights *w, const char *path) {
     }
     for (int64_t i = 0; i < bt_safetensors_count(file); i++) {
         const bt_safetensors_entry *e = bt_safetensors_at(file, i);
-        bt_weight t = {.dtype = e->dtype, .rank = e->rank, .count = e->count, .data = e->count ? e->data : NULL, .bytes = e->bytes};
+        bt_weight t = {.dtype = e->dtype,
+                       .rank = e->rank,
+                       .count = e->count,
+                       .data = e->count ? e->data : NULL,
+                       .bytes = e->bytes};
         memcpy(t.dim, e->dim, sizeof t.dim);
         t.file = path;
         t.offset = e->offset;
@@ -49,8 +53,11 @@ static int by_shard(const void *a, const void *b) {
 static bt_status check_name(const bt_json_value *mention) {
     const char *name;
     BT_TRY(bt_json_as_string(mention, &name));
-    if (*name && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && mention->count <= 255) return BT_OK;
-    return bt_json_error(mention, "tensor %.100s lies in \"%.200s\", which is no plain file name; shards lie beside their index", mention->key, name);
+    if (*name && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && mention->count <= 255)
+        return BT_OK;
+    return bt_json_error(mention,
+                         "tensor %.100s lies in \"%.200s\", which is no plain file name; shards lie beside their index",
+                         mention->key, name);
 }
 
 /** The distinct names of shards, sorted. */
@@ -63,7 +70,8 @@ static bt_status list_shards(const bt_json_value *map, shard *all, size_t *count
     *count = 0;
     for (size_t i = 0; i < map->count; i++)
         if (i == 0 || by_shard(&all[*count - 1], &all[i]) != 0) all[(*count)++] = all[i];
-    if (*count > MAX_SHARDS) return bt_json_error(map, "weight_map names %zu files; at most %d are read", *count, MAX_SHARDS);
+    if (*count > MAX_SHARDS)
+        return bt_json_error(map, "weight_map names %zu files; at most %d are read", *count, MAX_SHARDS);
     return BT_OK;
 }
 
@@ -79,8 +87,8 @@ static bt_status open_shards(bt_weights *w, const char *path, shard *all, size_t
         if (missing++ == 0) first = all[i].mention->as.string;
     }
     if (missing)
-        return bt_error(BT_ERR_IO, "%s: %zu of %zu shards are missing: %s%s; bring them into the index's folder", path, missing, count, first,
-                        missing > 1 ? " and others" : "");
+        return bt_error(BT_ERR_IO, "%s: %zu of %zu shards are missing: %s%s; bring them into the index's folder", path,
+                        missing, count, first, missing > 1 ? " and others" : "");
     for (size_t i = 0; i < count; i++) BT_TRY(bt_weights_read_file(w, all[i].path, true));
     return BT_OK;
 }
@@ -90,10 +98,14 @@ static bt_status check_map(const bt_weights *w, const char *path, const bt_json_
     for (size_t i = 0; i < w->count; i++) {
         const bt_weight *t = &w->items[i];
         const bt_json_value *mention = bt_json_find(map, t->name);
-        if (!mention) return bt_error(BT_ERR_FORMAT, "%s: tensor %.200s of %s is not in weight_map; are index and shards of one model?", path, t->name, t->file);
+        if (!mention)
+            return bt_error(BT_ERR_FORMAT,
+                            "%s: tensor %.200s of %s is not in weight_map; are index and shards of one model?", path,
+                            t->name, t->file);
         const char *slash = strrchr(t->file, '/');
         if (strcmp(mention->as.string, slash ? slash + 1 : t->file) != 0)
-            return bt_json_error(mention, "tensor %.200s should lie in %s, but lies in %s", t->name, mention->as.string, t->file);
+            return bt_json_error(mention, "tensor %.200s should lie in %s, but lies in %s", t->name, mention->as.string,
+                                 t->file);
     }
     return BT_OK;
 }
@@ -134,7 +146,10 @@ bt_status bt_weights_read_index(bt_weights *w, const char *path) {
     if (bt_json_find(root, "weight_map"))
         status = bt_json_get(root, "weight_map", BT_JSON_OBJECT, &map);
     else
-        status = bt_error(BT_ERR_FORMAT, "%s: a JSON file without \"weight_map\", so no index of shards; give the file of the weights themselves", path);
+        status = bt_error(
+            BT_ERR_FORMAT,
+            "%s: a JSON file without \"weight_map\", so no index of shards; give the file of the weights themselves",
+            path);
     if (status == BT_OK) status = read_map(w, path, map);
     bt_json_free(document);
     return status;

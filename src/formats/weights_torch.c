@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_DEPTH 64              /* containers within each other */
+#define MAX_DEPTH 64                 /* containers within each other */
 #define MAX_VISITS ((size_t)8 << 20) /* a container may be reached by many ways, each with names of its own */
 
 typedef struct walk {
@@ -19,7 +19,8 @@ typedef struct walk {
 } walk;
 
 static bt_status wrong(const walk *k, const bt_pickle_value *v, const char *what) {
-    return bt_error(BT_ERR_FORMAT, "%s: byte %zu: %s (at %.200s)", k->file->where, v->at, what, k->name_bytes ? k->name : "the top");
+    return bt_error(BT_ERR_FORMAT, "%s: byte %zu: %s (at %.200s)", k->file->where, v->at, what,
+                    k->name_bytes ? k->name : "the top");
 }
 
 /* ---- bytes of a tensor ---- */
@@ -36,10 +37,14 @@ static bool is_contiguous(const bt_pickle_tensor *t) {
 /** A row of elements that lie `step` bytes apart; the constant sizes become single moves. */
 static void gather(unsigned char *out, const unsigned char *from, int64_t count, size_t step, size_t bytes) {
     for (int64_t i = 0; i < count; i++, from += step, out += bytes) {
-        if (bytes == 4) memcpy(out, from, 4);
-        else if (bytes == 2) memcpy(out, from, 2);
-        else if (bytes == 8) memcpy(out, from, 8);
-        else *out = *from;
+        if (bytes == 4)
+            memcpy(out, from, 4);
+        else if (bytes == 2)
+            memcpy(out, from, 2);
+        else if (bytes == 8)
+            memcpy(out, from, 8);
+        else
+            *out = *from;
     }
 }
 
@@ -62,15 +67,20 @@ static void make_contiguous(const bt_pickle_tensor *t, const unsigned char *from
 
 static bt_status add_tensor(walk *k, const bt_pickle_value *v, const bt_pickle_tensor *t) {
     if (k->nameless)
-        return bt_error(BT_ERR_FORMAT, "%s: byte %zu: a tensor lies under a key that is %s (at %.200s); keys of weights are text or whole numbers", k->file->where,
-                        k->nameless->at, bt_pickle_kind_name(k->nameless->kind), k->name_bytes ? k->name : "the top");
+        return bt_error(
+            BT_ERR_FORMAT,
+            "%s: byte %zu: a tensor lies under a key that is %s (at %.200s); keys of weights are text or whole numbers",
+            k->file->where, k->nameless->at, bt_pickle_kind_name(k->nameless->kind),
+            k->name_bytes ? k->name : "the top");
     const bt_pickle_storage *s = t->storage;
     bt_weight w = {.dtype = t->dtype, .rank = t->rank, .count = t->count, .file = k->file->path};
     uint64_t offset = 0;
     BT_TRY(k->file->locate(k->file, s, &offset));
     memcpy(w.dim, t->dim, sizeof w.dim);
     w.bytes = (size_t)t->count * bt_file_dtype_bytes(t->dtype);
-    if (t->count) offset += (uint64_t)s->first * bt_file_dtype_bytes(s->dtype) + (uint64_t)t->offset * bt_file_dtype_bytes(t->dtype);
+    if (t->count)
+        offset +=
+            (uint64_t)s->first * bt_file_dtype_bytes(s->dtype) + (uint64_t)t->offset * bt_file_dtype_bytes(t->dtype);
     w.offset = offset;
     if (t->count && is_contiguous(t)) {
         w.data = k->file->data + offset;
@@ -83,13 +93,15 @@ static bt_status add_tensor(walk *k, const bt_pickle_value *v, const bt_pickle_t
         w.data = copy;
         w.copied = true;
     }
-    return bt_weights_add(k->weights, k->file->where, &w, k->name_bytes ? k->name : "tensor", k->name_bytes ? k->name_bytes : 6);
+    return bt_weights_add(k->weights, k->file->where, &w, k->name_bytes ? k->name : "tensor",
+                          k->name_bytes ? k->name_bytes : 6);
 }
 
 /** A storage that is no tensor's alone, all of it as one axis. */
 static bt_status add_storage(walk *k, const bt_pickle_value *v) {
     const bt_pickle_storage *s = v->as.storage;
-    bt_pickle_tensor t = {.storage = s, .dtype = s->dtype, .rank = 1, .dim = {s->length}, .stride = {1}, .count = s->length};
+    bt_pickle_tensor t = {
+        .storage = s, .dtype = s->dtype, .rank = 1, .dim = {s->length}, .stride = {1}, .count = s->length};
     return add_tensor(k, v, &t);
 }
 
@@ -100,7 +112,8 @@ static bt_status add_note(walk *k, const bt_pickle_value *v) {
     int length = 0;
     if (k->nameless || k->weights->note_count >= BT_WEIGHTS_MAX_NOTES) return BT_OK;
     if (v->kind == BT_PICKLE_TEXT && v->as.text.length > BT_WEIGHTS_MAX_NOTE_BYTES) return BT_OK;
-    if (v->kind == BT_PICKLE_TEXT) return bt_weights_add_note(k->weights, k->name, k->name_bytes, v->as.text.bytes, v->as.text.length);
+    if (v->kind == BT_PICKLE_TEXT)
+        return bt_weights_add_note(k->weights, k->name, k->name_bytes, v->as.text.bytes, v->as.text.length);
     if (v->kind == BT_PICKLE_BOOL) length = snprintf(text, sizeof text, "%s", v->as.boolean ? "true" : "false");
     if (v->kind == BT_PICKLE_INTEGER) length = snprintf(text, sizeof text, "%" PRId64, v->as.integer);
     if (v->kind == BT_PICKLE_NUMBER) length = snprintf(text, sizeof text, "%.17g", v->as.number);
@@ -125,9 +138,12 @@ static bt_status visit_pair(walk *k, const bt_pickle_value *key, const bt_pickle
     char number[24];
     size_t before = k->name_bytes;
     const bt_pickle_value *nameless = k->nameless;
-    if (key->kind == BT_PICKLE_TEXT) BT_TRY(extend(k, key, key->as.text.bytes, key->as.text.length));
-    else if (key->kind == BT_PICKLE_INTEGER) BT_TRY(extend(k, key, number, (size_t)snprintf(number, sizeof number, "%" PRId64, key->as.integer)));
-    else if (!nameless) k->nameless = key;
+    if (key->kind == BT_PICKLE_TEXT)
+        BT_TRY(extend(k, key, key->as.text.bytes, key->as.text.length));
+    else if (key->kind == BT_PICKLE_INTEGER)
+        BT_TRY(extend(k, key, number, (size_t)snprintf(number, sizeof number, "%" PRId64, key->as.integer)));
+    else if (!nameless)
+        k->nameless = key;
     BT_TRY(visit(k, item, false));
     k->nameless = nameless;
     k->name_bytes = before;
@@ -140,7 +156,8 @@ static bt_status visit_list(walk *k, const bt_pickle_value *v) {
     size_t before = k->name_bytes;
     for (size_t i = 0; i < v->as.list.count; i++) {
         const bt_pickle_value *item = v->as.list.item[i];
-        if (item->kind < BT_PICKLE_LIST || item->kind == BT_PICKLE_NAME || item->kind == BT_PICKLE_PLAIN) continue; /* holds no tensor */
+        if (item->kind < BT_PICKLE_LIST || item->kind == BT_PICKLE_NAME || item->kind == BT_PICKLE_PLAIN)
+            continue; /* holds no tensor */
         BT_TRY(extend(k, item, number, (size_t)snprintf(number, sizeof number, "%zu", i)));
         BT_TRY(visit(k, item, true));
         k->name_bytes = before;
@@ -159,7 +176,8 @@ static bt_status visit(walk *k, const bt_pickle_value *v, bool in_list) {
     if (k->depth == MAX_DEPTH) return wrong(k, v, "over 64 containers within each other, or one that holds itself");
     k->depth++;
     if (list) BT_TRY(visit_list(k, v));
-    for (size_t i = 0; !list && i < v->as.list.count; i += 2) BT_TRY(visit_pair(k, v->as.list.item[i], v->as.list.item[i + 1]));
+    for (size_t i = 0; !list && i < v->as.list.count; i += 2)
+        BT_TRY(visit_pair(k, v->as.list.item[i], v->as.list.item[i + 1]));
     k->depth--;
     return BT_OK;
 }
@@ -169,5 +187,6 @@ bt_status bt_torch_add(bt_weights *w, const bt_torch_file *file, const bt_pickle
     size_t before = w->count;
     BT_TRY(visit(&k, root, false));
     if (w->count > before) return BT_OK;
-    return bt_error(BT_ERR_FORMAT, "%s: holds %s and no tensors; no weights were saved in this file", file->where, bt_pickle_kind_name(root->kind));
+    return bt_error(BT_ERR_FORMAT, "%s: holds %s and no tensors; no weights were saved in this file", file->where,
+                    bt_pickle_kind_name(root->kind));
 }

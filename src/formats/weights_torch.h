@@ -11,7 +11,8 @@ typedef struct bt_torch_file {
     const char *where; /**< the file or member of the pickle, for messages */
     const unsigned char *data;
     const void *context;
-    /** Byte of the file at which the storage's first element lies; its bytes are all there. `context` is the one above. */
+    /** Byte of the file at which the storage's first element lies; its bytes are all there. `context` is the one above.
+     */
     bt_status (*locate)(const struct bt_torch_file *file, const bt_pickle_storage *storage, uint64_t *out_offset);
 } bt_torch_file;
 
@@ -23,6 +24,7 @@ bt_status bt_torch_add(bt_weights *weights, const bt_torch_file *file, const bt_
 
 /** The archive's reader, for weights_zip.c. `prefix_bytes`: length of "NAME" of the member "NAME/data.pkl". */
 struct bt_zip;
-bt_status bt_torch_read_zip(bt_weights *weights, const char *path, const struct bt_zip *zip, const char *prefix, size_t prefix_bytes) BT_MUST_CHECK;
+bt_status bt_torch_read_zip(bt_weights *weights, const char *path, const struct bt_zip *zip, const char *prefix,
+                            size_t prefix_bytes) BT_MUST_CHECK;
 
 #endif

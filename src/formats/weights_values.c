@@ -15,7 +15,8 @@ bt_status bt_weight_to_f32(const bt_weight *w, int64_t first, int64_t count, flo
     return status == BT_OK ? BT_OK : bt_error_prefix(status, "%s: tensor %s", w->file, w->name);
 }
 
-/** The same as bt_bf16_of of each, in a loop that becomes vectors: a model of 1.2 GB is rounded in a fraction of a second. */
+/** The same as bt_bf16_of of each, in a loop that becomes vectors: a model of 1.2 GB is rounded in a fraction of a
+ * second. */
 static void round_all(const float *restrict from, int64_t count, uint16_t *restrict out) {
 #pragma omp simd
     for (int64_t i = 0; i < count; i++) {

@@ -4,13 +4,11 @@
  * members through a buffer and accept what this reader refuses: members that overlap, names that are there twice, local
  * headers that contradict the directory. So the directory is read here; deflate is left to zlib (inflate.h).
  *
- * Read (APPNOTE.TXT of the format, 6.3): one disk, no encryption, methods 0 (stored) and 8 (deflated), zip64. Layout, all
- * little-endian:
- *   members    local header (30 bytes, name, extra), data, perhaps a descriptor; in any order, none over another
- *   directory  for each member 46 bytes, name, extra, comment
- *   zip64      56 bytes and its locator of 20 bytes, if a field below is all ones
- *   end        22 bytes and a comment; the file ends behind it
- * Members' CRC-32 are not compared: that would read the whole file. bt_zip_member.crc is there for who wants to.
+ * Read (APPNOTE.TXT of the format, 6.3): one disk, no encryption, methods 0 (stored) and 8 (deflated), zip64. Layout,
+ * all little-endian: members    local header (30 bytes, name, extra), data, perhaps a descriptor; in any order, none
+ * over another directory  for each member 46 bytes, name, extra, comment zip64      56 bytes and its locator of 20
+ * bytes, if a field below is all ones end        22 bytes and a comment; the file ends behind it Members' CRC-32 are
+ * not compared: that would read the whole file. bt_zip_member.crc is there for who wants to.
  */
 #ifndef BITTERN_FORMATS_ZIP_H
 #define BITTERN_FORMATS_ZIP_H
@@ -26,10 +24,10 @@
 enum { BT_ZIP_STORED = 0, BT_ZIP_DEFLATED = 8 };
 
 typedef struct bt_zip_member {
-    const char *name; /**< terminated; UTF-8 or not, without NUL */
-    uint64_t header;  /**< byte of the archive at which its local header begins */
-    uint64_t offset;  /**< byte at which its data begin */
-    uint64_t bytes;   /**< of the data in the archive; offset + bytes lies within it */
+    const char *name;        /**< terminated; UTF-8 or not, without NUL */
+    uint64_t header;         /**< byte of the archive at which its local header begins */
+    uint64_t offset;         /**< byte at which its data begin */
+    uint64_t bytes;          /**< of the data in the archive; offset + bytes lies within it */
     uint64_t unpacked_bytes; /**< equal to `bytes` for stored members; a claim, no more, for deflated ones */
     uint32_t crc;
     uint16_t method; /**< BT_ZIP_STORED or BT_ZIP_DEFLATED */
@@ -41,8 +39,8 @@ typedef struct bt_zip {
     size_t bytes;
     bt_arena arena; /**< names */
     bt_zip_member *members;
-    size_t count;                    /**< in the directory's order */
-    const bt_zip_member **by_name;   /**< sorted */
+    size_t count;                  /**< in the directory's order */
+    const bt_zip_member **by_name; /**< sorted */
 } bt_zip;
 
 /** Reads and checks the whole directory and every local header. `data` and `path` must outlive `out`.

@@ -1,13 +1,15 @@
-/* Tables of the published forms; see families.h. Names: hub and training checkpoints of DINOv2 (facebookresearch/dinov2), timm,
- * transformers, open_clip and OpenAI's CLIP, torchvision. */
+/* Tables of the published forms; see families.h. Names: hub and training checkpoints of DINOv2
+ * (facebookresearch/dinov2), timm, transformers, open_clip and OpenAI's CLIP, torchvision. */
 #include "import/families.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define ONE(to, from) {to, {from, NULL, NULL}, BT_IMPORT_COPY}
-#define END {NULL, {NULL, NULL, NULL}, BT_IMPORT_COPY}
+#define ONE(to, from)                                                                                                  \
+    { to, {from, NULL, NULL}, BT_IMPORT_COPY }
+#define END                                                                                                            \
+    { NULL, {NULL, NULL, NULL}, BT_IMPORT_COPY }
 
 /* ---- DINOv2 as its authors publish it, SimDINOv2 ---- */
 
@@ -87,7 +89,9 @@ static const bt_import_rule dinov3[] = {
     ONE("cls_token", "embeddings.cls_token"),
     ONE("reg_token", "embeddings.register_tokens"),
     ONE("patch_embed.proj.*", "embeddings.patch_embeddings.*"),
-    {"blocks.#.attn.qkv.*", {V3("attention.q_proj.*"), V3("attention.k_proj.*"), V3("attention.v_proj.*")}, BT_IMPORT_CONCAT},
+    {"blocks.#.attn.qkv.*",
+     {V3("attention.q_proj.*"), V3("attention.k_proj.*"), V3("attention.v_proj.*")},
+     BT_IMPORT_CONCAT},
     {"blocks.#.attn.qkv.bias", {V3("attention.q_proj.bias"), V3("attention.v_proj.bias")}, BT_IMPORT_NO_K},
     ONE("blocks.#.attn.proj.*", V3("attention.o_proj.*")),
     ONE("blocks.#.ls1.gamma", V3("layer_scale1.lambda1")),
@@ -153,7 +157,9 @@ static const bt_import_rule transformers_clip[] = {
     ONE("patch_embed.proj.*", "vision_model.embeddings.patch_embedding.*"),
     ONE("norm_pre.*", "vision_model.pre_layrnorm.*"), /* as transformers spells it */
     ONE("blocks.#.norm1.*", HF_CLIP("layer_norm1.*")),
-    {"blocks.#.attn.qkv.*", {HF_CLIP("self_attn.q_proj.*"), HF_CLIP("self_attn.k_proj.*"), HF_CLIP("self_attn.v_proj.*")}, BT_IMPORT_CONCAT},
+    {"blocks.#.attn.qkv.*",
+     {HF_CLIP("self_attn.q_proj.*"), HF_CLIP("self_attn.k_proj.*"), HF_CLIP("self_attn.v_proj.*")},
+     BT_IMPORT_CONCAT},
     ONE("blocks.#.attn.proj.*", HF_CLIP("self_attn.out_proj.*")),
     ONE("blocks.#.norm2.*", HF_CLIP("layer_norm2.*")),
     ONE("blocks.#.mlp.fc1.*", HF_CLIP("mlp.fc1.*")),
@@ -195,16 +201,21 @@ static const bt_import_left torchvision_left[] = {
 };
 
 const bt_import_family bt_import_families[] = {
-    {"open_clip with a tower of timm", "visual.trunk.patch_embed.proj.weight", NULL, "visual.trunk.blocks.", trunk, clip_left, 1e-6, BT_POSITIONS_ANTIALIAS, true},
-    {"CLIP (open_clip, OpenAI)", "visual.class_embedding", "visual.conv1.weight", "visual.transformer.resblocks.", clip, clip_left, 1e-5, BT_POSITIONS_ANTIALIAS, true},
-    {"CLIP of transformers", "vision_model.embeddings.class_embedding", NULL, "vision_model.encoder.layers.", transformers_clip, transformers_clip_left, 0,
-     BT_POSITIONS_ANTIALIAS, false},
-    {"DINOv3 of transformers", "embeddings.patch_embeddings.weight", "embeddings.cls_token", "layer.", dinov3, dinov3_left, 0, BT_POSITIONS_ANTIALIAS, false},
-    {"ViT or DINOv2 of transformers", "embeddings.patch_embeddings.projection.weight", NULL, "encoder.layer.", transformers, transformers_left, 0, BT_POSITIONS_BICUBIC,
-     false},
-    {"ViT of torchvision", "conv_proj.weight", "class_token", "encoder.layers.encoder_layer_", torchvision, torchvision_left, 1e-6, BT_POSITIONS_ANTIALIAS, true},
+    {"open_clip with a tower of timm", "visual.trunk.patch_embed.proj.weight", NULL, "visual.trunk.blocks.", trunk,
+     clip_left, 1e-6, BT_POSITIONS_ANTIALIAS, true},
+    {"CLIP (open_clip, OpenAI)", "visual.class_embedding", "visual.conv1.weight", "visual.transformer.resblocks.", clip,
+     clip_left, 1e-5, BT_POSITIONS_ANTIALIAS, true},
+    {"CLIP of transformers", "vision_model.embeddings.class_embedding", NULL, "vision_model.encoder.layers.",
+     transformers_clip, transformers_clip_left, 0, BT_POSITIONS_ANTIALIAS, false},
+    {"DINOv3 of transformers", "embeddings.patch_embeddings.weight", "embeddings.cls_token", "layer.", dinov3,
+     dinov3_left, 0, BT_POSITIONS_ANTIALIAS, false},
+    {"ViT or DINOv2 of transformers", "embeddings.patch_embeddings.projection.weight", NULL, "encoder.layer.",
+     transformers, transformers_left, 0, BT_POSITIONS_BICUBIC, false},
+    {"ViT of torchvision", "conv_proj.weight", "class_token", "encoder.layers.encoder_layer_", torchvision,
+     torchvision_left, 1e-6, BT_POSITIONS_ANTIALIAS, true},
     {"DINOv2 (hub)", "patch_embed.proj.weight", "mask_token", "blocks.", hub, hub_left, 1e-6, BT_POSITIONS_HUB, true},
-    {"DINOv2 (hub)", "patch_embed.proj.weight", "register_tokens", "blocks.", hub, hub_left, 1e-6, BT_POSITIONS_HUB, true},
+    {"DINOv2 (hub)", "patch_embed.proj.weight", "register_tokens", "blocks.", hub, hub_left, 1e-6, BT_POSITIONS_HUB,
+     true},
     {"timm", "patch_embed.proj.weight", NULL, "blocks.", timm, timm_left, 1e-6, BT_POSITIONS_ANTIALIAS, true},
     {NULL, NULL, NULL, NULL, NULL, NULL, 0, BT_POSITIONS_HUB, false},
 };
@@ -235,9 +246,9 @@ bool bt_import_match(const char *pattern, const char *name, int *block, const ch
 void bt_import_fill(const char *pattern, int block, const char *rest, char *out, size_t bytes) {
     size_t at = 0;
     for (; *pattern && at + 1 < bytes; pattern++) {
-        int written = *pattern == '#'                     ? snprintf(out + at, bytes - at, "%d", block)
+        int written = *pattern == '#'                  ? snprintf(out + at, bytes - at, "%d", block)
                       : *pattern == '*' && !pattern[1] ? snprintf(out + at, bytes - at, "%s", rest)
-                                                          : snprintf(out + at, bytes - at, "%c", *pattern);
+                                                       : snprintf(out + at, bytes - at, "%c", *pattern);
         if (written < 0 || (size_t)written >= bytes - at) break;
         at += (size_t)written;
     }

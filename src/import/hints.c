@@ -36,7 +36,9 @@ static bt_status take_int(const bt_json_value *object, const char *key, int64_t 
         BT_TRY(bt_json_as_integer(other, least, most, &second));
         BT_TRY(bt_json_at(v, 0, &v));
         BT_TRY(bt_json_as_integer(v, least, most, &value));
-        if (second != value) return bt_json_error(other, "\"%s\" is %lld x %lld; towers here take squares", key, (long long)value, (long long)second);
+        if (second != value)
+            return bt_json_error(other, "\"%s\" is %lld x %lld; towers here take squares", key, (long long)value,
+                                 (long long)second);
     } else {
         BT_TRY(bt_json_as_integer(v, least, most, &value));
     }
@@ -55,7 +57,8 @@ static bt_status take_activation(const bt_json_value *object, const char *key, i
     static const struct {
         const char *name;
         bt_vit_activation activation;
-    } known[] = {{"gelu", BT_VIT_GELU}, {"quick_gelu", BT_VIT_QUICK_GELU}, {"silu", BT_VIT_SWIGLU}, {"swiglu", BT_VIT_SWIGLU}};
+    } known[] = {
+        {"gelu", BT_VIT_GELU}, {"quick_gelu", BT_VIT_QUICK_GELU}, {"silu", BT_VIT_SWIGLU}, {"swiglu", BT_VIT_SWIGLU}};
     const char *text;
     const bt_json_value *v = member(object, key);
     if (!v) return BT_OK;
@@ -65,7 +68,9 @@ static bt_status take_activation(const bt_json_value *object, const char *key, i
             *out = (int)known[i].activation;
             return BT_OK;
         }
-    return bt_error(BT_ERR_UNSUPPORTED, "%s: \"%s\" is \"%.60s\"; towers here have gelu (erf), quick_gelu and SwiGLU (silu)", bt_json_name(v->document), key, text);
+    return bt_error(BT_ERR_UNSUPPORTED,
+                    "%s: \"%s\" is \"%.60s\"; towers here have gelu (erf), quick_gelu and SwiGLU (silu)",
+                    bt_json_name(v->document), key, text);
 }
 
 /* ---- the three kinds ---- */
@@ -107,7 +112,8 @@ static bt_status read_timm(const bt_json_value *root, bt_import_hints *h) {
     BT_TRY(bt_json_get(root, "pretrained_cfg", BT_JSON_OBJECT, &o));
     size = member(o, "input_size");
     if (!size) return BT_OK;
-    if (size->type != BT_JSON_ARRAY || size->count != 3) return bt_json_error(size, "\"input_size\" is not [3, height, width]");
+    if (size->type != BT_JSON_ARRAY || size->count != 3)
+        return bt_json_error(size, "\"input_size\" is not [3, height, width]");
     BT_TRY(bt_json_at(size, 2, &last));
     BT_TRY(bt_json_as_integer(last, 1, 4096, &side));
     h->image = (int)side;
@@ -117,15 +123,24 @@ static bt_status read_timm(const bt_json_value *root, bt_import_hints *h) {
 bt_status bt_import_hints_read(const char *path, bt_import_hints *out) {
     bt_import_hints h = {.activation = -1};
     bt_json *json;
-    if (strlen(path) >= sizeof h.path) return bt_error(BT_ERR_IO, "%.60s...: a path of over %zu bytes", path, sizeof h.path - 1);
+    if (strlen(path) >= sizeof h.path)
+        return bt_error(BT_ERR_IO, "%.60s...: a path of over %zu bytes", path, sizeof h.path - 1);
     BT_TRY(bt_json_read(path, &json));
-    const bt_json_value *root = bt_json_root(json), *model = root->type == BT_JSON_OBJECT ? member(root, "model_cfg") : NULL;
+    const bt_json_value *root = bt_json_root(json),
+                        *model = root->type == BT_JSON_OBJECT ? member(root, "model_cfg") : NULL;
     bt_status status = BT_OK;
-    if (root->type != BT_JSON_OBJECT) status = bt_json_error(root, "a configuration is an object");
-    else if (model) status = read_open_clip(model, &h);
-    else if (member(root, "pretrained_cfg")) status = read_timm(root, &h);
-    else if (member(root, "model_type") || member(root, "hidden_size")) status = read_transformers(root, &h);
-    else status = bt_error(BT_ERR_FORMAT, "%s: no configuration of transformers (model_type), timm (pretrained_cfg) or open_clip (model_cfg)", path);
+    if (root->type != BT_JSON_OBJECT)
+        status = bt_json_error(root, "a configuration is an object");
+    else if (model)
+        status = read_open_clip(model, &h);
+    else if (member(root, "pretrained_cfg"))
+        status = read_timm(root, &h);
+    else if (member(root, "model_type") || member(root, "hidden_size"))
+        status = read_transformers(root, &h);
+    else
+        status = bt_error(
+            BT_ERR_FORMAT,
+            "%s: no configuration of transformers (model_type), timm (pretrained_cfg) or open_clip (model_cfg)", path);
     bt_json_free(json);
     if (status != BT_OK) return status;
     snprintf(h.path, sizeof h.path, "%s", path);

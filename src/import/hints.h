@@ -1,4 +1,5 @@
-/* What a configuration file beside the weights says of a tower: config.json of transformers and timm, open_clip_config.json. */
+/* What a configuration file beside the weights says of a tower: config.json of transformers and timm,
+ * open_clip_config.json. */
 #ifndef BITTERN_IMPORT_HINTS_H
 #define BITTERN_IMPORT_HINTS_H
 
@@ -6,13 +7,14 @@
 
 /** Everything is optional: 0 and -1 mean that nothing was said. */
 typedef struct bt_import_hints {
-    char path[1100];   /**< of the file; "": none */
+    char path[1100]; /**< of the file; "": none */
     int image, patch, width, depth, heads, registers;
-    int activation;    /**< bt_vit_activation; -1 */
+    int activation; /**< bt_vit_activation; -1 */
     double norm_eps, rope_theta;
 } bt_import_hints;
 
-/** Reads `path`; BT_ERR_FORMAT for what is no such configuration, BT_ERR_UNSUPPORTED for an activation that no tower here has. */
+/** Reads `path`; BT_ERR_FORMAT for what is no such configuration, BT_ERR_UNSUPPORTED for an activation that no tower
+ * here has. */
 bt_status bt_import_hints_read(const char *path, bt_import_hints *out) BT_MUST_CHECK;
 
 /** The configuration beside a weight file, by the usual names; false if there is none. */

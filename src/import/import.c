@@ -20,7 +20,8 @@ typedef struct work {
 
 static void shape_of(const bt_weight *w, char *text, size_t bytes) {
     size_t at = (size_t)snprintf(text, bytes, "(");
-    for (int k = 0; k < w->rank && at < bytes; k++) at += (size_t)snprintf(text + at, bytes - at, "%s%lld", k ? ", " : "", (long long)w->dim[k]);
+    for (int k = 0; k < w->rank && at < bytes; k++)
+        at += (size_t)snprintf(text + at, bytes - at, "%s%lld", k ? ", " : "", (long long)w->dim[k]);
     if (at < bytes) snprintf(text + at, bytes - at, ")");
 }
 
@@ -32,7 +33,8 @@ static void mismatch(work *k, const bt_param_spec *spec, const bt_import_parts *
         shape_of(p->part[i], found, sizeof found);
         bt_text_append(t, "%s%s", i ? " + " : " ", found);
     }
-    bt_text_append(t, ", expected %s for %s\n", expected ? expected : bt_shape_text(spec->shape, wanted, sizeof wanted), spec->name);
+    bt_text_append(t, ", expected %s for %s\n", expected ? expected : bt_shape_text(spec->shape, wanted, sizeof wanted),
+                   spec->name);
     k->problems++;
 }
 
@@ -61,7 +63,8 @@ static bt_status concat(work *k, const bt_param_spec *spec, const bt_import_part
     bool fit = true;
     for (int i = 0; i < p->count; i++) {
         have += p->part[i]->count;
-        fit = fit && p->part[i]->rank == spec->shape.rank && p->part[i]->dim[p->part[i]->rank - 1] == (spec->shape.rank == 2 ? cols : p->part[i]->count);
+        fit = fit && p->part[i]->rank == spec->shape.rank &&
+              p->part[i]->dim[p->part[i]->rank - 1] == (spec->shape.rank == 2 ? cols : p->part[i]->count);
     }
     if (gap) have += p->part[0]->count;
     if (!fit || have != want) {
@@ -110,16 +113,22 @@ static bt_status convert(work *k, int index, const bt_import_parts *p) {
     float *out = bt_params_host(k->store, index);
     if (strcmp(spec->name, "pos_embed") == 0) return positions(k, spec, p, out);
     switch (p->rule->how) {
-    case BT_IMPORT_CONCAT: return concat(k, spec, p, false, out);
-    case BT_IMPORT_NO_K: return concat(k, spec, p, true, out);
-    case BT_IMPORT_TRANSPOSE: return transpose(k, spec, p, out);
-    default: return copy(k, spec, p, out);
+    case BT_IMPORT_CONCAT:
+        return concat(k, spec, p, false, out);
+    case BT_IMPORT_NO_K:
+        return concat(k, spec, p, true, out);
+    case BT_IMPORT_TRANSPOSE:
+        return transpose(k, spec, p, out);
+    default:
+        return copy(k, spec, p, out);
     }
 }
 
 /** One line for all blocks. */
 static void note_map(work *k, const bt_param_spec *spec, const bt_import_parts *p) {
-    static const char *const how[] = {[BT_IMPORT_COPY] = "", [BT_IMPORT_CONCAT] = " (one below the other)", [BT_IMPORT_NO_K] = " (with zeros for the key)",
+    static const char *const how[] = {[BT_IMPORT_COPY] = "",
+                                      [BT_IMPORT_CONCAT] = " (one below the other)",
+                                      [BT_IMPORT_NO_K] = " (with zeros for the key)",
                                       [BT_IMPORT_TRANSPOSE] = " (transposed)"};
     int block;
     const char *rest;
@@ -133,7 +142,8 @@ static void note_map(work *k, const bt_param_spec *spec, const bt_import_parts *
         bt_import_fill(p->rule->from[i], block, rest, name, sizeof name);
         bt_text_append(&k->r->map, "%s%s%s", i ? ", " : "", k->source.prefix, name);
     }
-    bt_text_append(&k->r->map, " -> %s%s%s\n", spec->name, how[p->rule->how], p->block == 0 ? " (and so in every block)" : "");
+    bt_text_append(&k->r->map, " -> %s%s%s\n", spec->name, how[p->rule->how],
+                   p->block == 0 ? " (and so in every block)" : "");
 }
 
 static bt_status take_all(work *k) {
@@ -143,7 +153,8 @@ static bt_status take_all(work *k) {
         if (spec->kind == BT_PARAM_CONSTANT) continue;
         if (!bt_import_resolve(&k->source, spec->name, &parts)) {
             char shape[64];
-            bt_text_append(&k->r->problems, "missing: what gives %s %s\n", spec->name, bt_shape_text(spec->shape, shape, sizeof shape));
+            bt_text_append(&k->r->problems, "missing: what gives %s %s\n", spec->name,
+                           bt_shape_text(spec->shape, shape, sizeof shape));
             k->problems++;
             continue;
         }
@@ -194,15 +205,18 @@ static void list_rest(work *k) {
         }
     }
     for (int i = 0; i < reasons; i++) {
-        if (list[i].count == 1) bt_text_append(&r->left_out, "%s: %s\n", list[i].first, list[i].why);
-        else bt_text_append(&r->left_out, "%s and %lld more: %s\n", list[i].first, (long long)list[i].count - 1, list[i].why);
+        if (list[i].count == 1)
+            bt_text_append(&r->left_out, "%s: %s\n", list[i].first, list[i].why);
+        else
+            bt_text_append(&r->left_out, "%s and %lld more: %s\n", list[i].first, (long long)list[i].count - 1,
+                           list[i].why);
     }
 }
 
 static bt_status refuse(const work *k) {
     const char *text = bt_text_get(&k->r->problems), *end = strchr(text, '\n');
-    return bt_error(BT_ERR_FORMAT, "%s: recognised as %s, but %d tensors do not fit: %.*s%s", k->o->path, k->r->family, k->problems, end ? (int)(end - text) : 0, text,
-                    k->problems > 1 ? "; ..." : "");
+    return bt_error(BT_ERR_FORMAT, "%s: recognised as %s, but %d tensors do not fit: %.*s%s", k->o->path, k->r->family,
+                    k->problems, end ? (int)(end - text) : 0, text, k->problems > 1 ? "; ..." : "");
 }
 
 /* ---- all of it ---- */

@@ -20,7 +20,8 @@ typedef struct naming {
 /* ---- which library has such a tower ---- */
 
 static bt_status refuse(bt_export_form form, const char *what) {
-    return bt_error(BT_ERR_UNSUPPORTED, "%s has no tower with %s; --names bittern writes any", bt_form_names[form], what);
+    return bt_error(BT_ERR_UNSUPPORTED, "%s has no tower with %s; --names bittern writes any", bt_form_names[form],
+                    what);
 }
 
 static bt_status check_form(const bt_vit_config *c, bt_export_form form) {
@@ -28,13 +29,16 @@ static bt_status check_form(const bt_vit_config *c, bt_export_form form) {
     if (form == BT_FORM_BITTERN) return BT_OK;
     if (c->positions == BT_VIT_ROTARY && form != BT_FORM_TRANSFORMERS) return refuse(form, "rotary positions");
     if (form == BT_FORM_OPEN_CLIP) {
-        if (!c->pre_norm || !c->output || !c->no_patch_bias) return refuse(form, "anything but CLIP's norm before the blocks, projection, and patches without bias");
+        if (!c->pre_norm || !c->output || !c->no_patch_bias)
+            return refuse(form, "anything but CLIP's norm before the blocks, projection, and patches without bias");
         if (c->registers) return refuse(form, "registers");
         return c->activation == BT_VIT_SWIGLU ? refuse(form, "SwiGLU") : BT_OK;
     }
-    if (clip && form != BT_FORM_TIMM && form != BT_FORM_TRANSFORMERS) return refuse(form, "CLIP's norm before the blocks or its projection");
+    if (clip && form != BT_FORM_TIMM && form != BT_FORM_TRANSFORMERS)
+        return refuse(form, "CLIP's norm before the blocks or its projection");
     if (form == BT_FORM_HUB && !c->layer_scale) return refuse(form, "residuals without layer scale");
-    if (form == BT_FORM_TORCHVISION && (c->registers || c->layer_scale || c->activation != BT_VIT_GELU)) return refuse(form, "registers, layer scale or another MLP than GELU");
+    if (form == BT_FORM_TORCHVISION && (c->registers || c->layer_scale || c->activation != BT_VIT_GELU))
+        return refuse(form, "registers, layer scale or another MLP than GELU");
     return BT_OK;
 }
 
@@ -47,7 +51,8 @@ static const bt_import_family *family_with(const char *key) {
 
 static const bt_import_family *family_of(const bt_vit_config *c, bt_export_form form) {
     switch (form) {
-    case BT_FORM_HUB: return family_with("patch_embed.proj.weight"); /* the hub's comes before timm's */
+    case BT_FORM_HUB:
+        return family_with("patch_embed.proj.weight"); /* the hub's comes before timm's */
     case BT_FORM_TIMM: {
         const bt_import_family *f = bt_import_families;
         while (strcmp(f->name, "timm") != 0) f++;
@@ -57,24 +62,34 @@ static const bt_import_family *family_of(const bt_vit_config *c, bt_export_form 
         return family_with(c->positions == BT_VIT_ROTARY ? "embeddings.patch_embeddings.weight"
                            : c->pre_norm                 ? "vision_model.embeddings.class_embedding"
                                                          : "embeddings.patch_embeddings.projection.weight");
-    case BT_FORM_OPEN_CLIP: return family_with("visual.class_embedding");
-    case BT_FORM_TORCHVISION: return family_with("conv_proj.weight");
-    default: return NULL;
+    case BT_FORM_OPEN_CLIP:
+        return family_with("visual.class_embedding");
+    case BT_FORM_TORCHVISION:
+        return family_with("conv_proj.weight");
+    default:
+        return NULL;
     }
 }
 
 /* ---- which of several rules ---- */
 
-static bool within(const char *pattern, const char *text) { return strstr(pattern, text) != NULL; }
+static bool within(const char *pattern, const char *text) {
+    return strstr(pattern, text) != NULL;
+}
 
 /** Names of older files, and of other towers of the same family. */
 static bool not_meant(const naming *n, const bt_import_rule *r) {
     const bt_vit_config *c = &n->vit->config;
     const char *from = r->from[0];
-    bool gated = c->activation == BT_VIT_SWIGLU, plain_vit = within(n->family->key, "patch_embeddings.projection") && !c->layer_scale;
+    bool gated = c->activation == BT_VIT_SWIGLU,
+         plain_vit = within(n->family->key, "patch_embeddings.projection") && !c->layer_scale;
     if (within(from, "gamma_") || within(from, "mlp.linear_")) return true;
-    if (within(from, "mlp.w12") || within(from, "mlp.w3") || within(from, "mlp.weights_") || within(from, "mlp.gate_proj")) return !gated;
-    if (within(from, "layernorm_before") || within(from, "layernorm_after") || within(from, "intermediate.dense") || within(from, "layer.#.output.dense")) return !plain_vit;
+    if (within(from, "mlp.w12") || within(from, "mlp.w3") || within(from, "mlp.weights_") ||
+        within(from, "mlp.gate_proj"))
+        return !gated;
+    if (within(from, "layernorm_before") || within(from, "layernorm_after") || within(from, "intermediate.dense") ||
+        within(from, "layer.#.output.dense"))
+        return !plain_vit;
     if (within(n->family->key, "patch_embeddings.projection")) {
         if (within(from, "mlp.fc")) return gated || plain_vit;
         return plain_vit && (within(from, ".norm1") || within(from, ".norm2"));
@@ -93,8 +108,10 @@ static const bt_import_rule *choose_rule(const naming *n, int index, int *block,
     for (const bt_import_rule *r = n->family->rules; r->to; r++) {
         if (!bt_import_match(r->to, spec->name, block, rest) || not_meant(n, r)) continue;
         int64_t third = bt_shape_count(spec->shape) / 3;
-        bool bias = r->how == BT_IMPORT_CONCAT && within(spec->name, "qkv.bias") && n->vit->config.positions == BT_VIT_ROTARY;
-        if (bias && zeros(bt_params_host(n->store, index) + third, third)) continue; /* DINOv3's keys have no bias: the next rule */
+        bool bias =
+            r->how == BT_IMPORT_CONCAT && within(spec->name, "qkv.bias") && n->vit->config.positions == BT_VIT_ROTARY;
+        if (bias && zeros(bt_params_host(n->store, index) + third, third))
+            continue; /* DINOv3's keys have no bias: the next rule */
         return r;
     }
     return NULL;
@@ -132,7 +149,8 @@ static bt_status add_transposed(naming *n, const char *name, const bt_param_spec
     return BT_OK;
 }
 
-static bt_status add_parts(naming *n, const bt_import_rule *r, int block, const char *rest, const bt_param_spec *spec, const float *data) {
+static bt_status add_parts(naming *n, const bt_import_rule *r, int block, const char *rest, const bt_param_spec *spec,
+                           const float *data) {
     int count = r->from[2] ? 3 : r->from[1] ? 2 : 1, shares = r->how == BT_IMPORT_NO_K ? 3 : count;
     bt_shape shape = flat_shape(n, spec->shape);
     char name[256];
@@ -162,7 +180,8 @@ static bt_status add_timm_tokens(naming *n) {
 static bt_status add_param(naming *n, int index) {
     const bt_param_spec *spec = bt_params_spec(n->store, index);
     const float *data = bt_params_host(n->store, index);
-    bool tower = spec->kind != BT_PARAM_CONSTANT && strncmp(spec->name, "hashcoder.", 10) != 0 && strncmp(spec->name, "head.", 5) != 0 && !within(spec->name, ".lora_");
+    bool tower = spec->kind != BT_PARAM_CONSTANT && strncmp(spec->name, "hashcoder.", 10) != 0 &&
+                 strncmp(spec->name, "head.", 5) != 0 && !within(spec->name, ".lora_");
     int block;
     const char *rest;
     if (!tower) return BT_OK;
@@ -170,7 +189,8 @@ static bt_status add_param(naming *n, int index) {
         add(n, spec->name, spec->shape, data);
         return BT_OK;
     }
-    if (n->form == BT_FORM_TIMM && n->vit->config.registers && (index == n->vit->cls || index == n->vit->pos)) return index == n->vit->cls ? add_timm_tokens(n) : BT_OK;
+    if (n->form == BT_FORM_TIMM && n->vit->config.registers && (index == n->vit->cls || index == n->vit->pos))
+        return index == n->vit->cls ? add_timm_tokens(n) : BT_OK;
     const bt_import_rule *r = choose_rule(n, index, &block, &rest);
     if (!r) return bt_error(BT_ERR_UNSUPPORTED, "%s has no name for %s", bt_form_names[n->form], spec->name);
     return add_parts(n, r, block, rest, spec, data);

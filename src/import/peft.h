@@ -1,13 +1,15 @@
-/* Adapters in the files of peft (adapter_config.json, adapter_model.safetensors), for towers of timm and of transformers.
+/* Adapters in the files of peft (adapter_config.json, adapter_model.safetensors), for towers of timm and of
+ * transformers.
  *
- * Ours are one adapter for all of qkv, or one of rank r for each of q, k, v. Libraries with a fused qkv (timm, the hub) have one adapter for it,
- * those with query, key and value apart (transformers) three.
+ * Ours are one adapter for all of qkv, or one of rank r for each of q, k, v. Libraries with a fused qkv (timm, the hub)
+ * have one adapter for it, those with query, key and value apart (transformers) three.
  *
  *   ours         written for     as
  *   q, k, v      transformers    they are
  *   qkv          timm, hub       it is
  *   qkv          transformers    the same A for each, a third of B: rank r
- *   P of q, k, v timm, hub       A stacked, B with a block for each part and zeros elsewhere: rank P r, alpha P alpha, so that alpha / rank stays
+ *   P of q, k, v timm, hub       A stacked, B with a block for each part and zeros elsewhere: rank P r, alpha P alpha,
+ * so that alpha / rank stays
  *
  * Read are timm's as qkv, transformers' as q, k, v.
  */
@@ -32,8 +34,8 @@ typedef struct bt_peft {
     bt_weights *weights;
 } bt_peft;
 
-/** Opens a folder that peft saved. BT_ERR_FORMAT for what is no adapter of such a tower, BT_ERR_UNSUPPORTED for DoRA, trained biases and ranks that differ
- *  between layers; each by name. */
+/** Opens a folder that peft saved. BT_ERR_FORMAT for what is no adapter of such a tower, BT_ERR_UNSUPPORTED for DoRA,
+ * trained biases and ranks that differ between layers; each by name. */
 bt_status bt_peft_open(const char *folder, bt_peft *out) BT_MUST_CHECK;
 void bt_peft_close(bt_peft *peft);
 
@@ -41,6 +43,7 @@ void bt_peft_close(bt_peft *peft);
 bt_status bt_peft_fill(const bt_peft *peft, const bt_vit *vit, bt_params *store) BT_MUST_CHECK;
 
 /** Writes a tower's adapters as a folder that peft loads. `form`: BT_FORM_TIMM, BT_FORM_HUB or BT_FORM_TRANSFORMERS. */
-bt_status bt_peft_write(const bt_vit *vit, bt_params *store, const bt_lora_config *lora, bt_export_form form, const char *folder) BT_MUST_CHECK;
+bt_status bt_peft_write(const bt_vit *vit, bt_params *store, const bt_lora_config *lora, bt_export_form form,
+                        const char *folder) BT_MUST_CHECK;
 
 #endif

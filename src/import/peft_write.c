@@ -12,21 +12,22 @@ typedef struct writing {
     const bt_vit *vit;
     bt_params *store;
     bt_export_form form;
-    bool fused;       /* the library's qkv is one layer */
-    int rank;         /* of the file */
+    bool fused; /* the library's qkv is one layer */
+    int rank;   /* of the file */
     float alpha;
     bt_safetensors_source *source;
     char (*name)[320];
     int count;
     float **owned;
     int owned_count;
-    bt_text layers;   /* alternatives of a regular expression */
+    bt_text layers; /* alternatives of a regular expression */
 } writing;
 
 static void add(writing *w, const char *layer, char which, int64_t rows, int64_t cols, const float *data) {
     char *name = w->name[w->count];
     snprintf(name, 320, "base_model.model.%s.lora_%c.weight", layer, which);
-    w->source[w->count++] = (bt_safetensors_source){.name = name, .dtype = BT_FILE_F32, .rank = 2, .dim = {rows, cols}, .data = data};
+    w->source[w->count++] =
+        (bt_safetensors_source){.name = name, .dtype = BT_FILE_F32, .rank = 2, .dim = {rows, cols}, .data = data};
 }
 
 /** "blocks.0.attn.qkv" into the expression, digits for its number. */
@@ -52,8 +53,8 @@ static bt_status add_stacked(writing *w, const char *layer, const bt_vit_linear 
     w->owned[w->owned_count++] = wide;
     for (int k = 0; k < lora->parts; k++)
         for (int64_t row = 0; row < lora->part_width; row++)
-            memcpy(wide + (lora->part[k] * lora->part_width + row) * columns + (int64_t)k * lora->rank, b + ((int64_t)k * lora->part_width + row) * lora->rank,
-                   (size_t)lora->rank * sizeof *wide);
+            memcpy(wide + (lora->part[k] * lora->part_width + row) * columns + (int64_t)k * lora->rank,
+                   b + ((int64_t)k * lora->part_width + row) * lora->rank, (size_t)lora->rank * sizeof *wide);
     add(w, layer, 'A', columns, l->inputs, bt_params_host(w->store, lora->a));
     add(w, layer, 'B', l->outputs, columns, wide);
     return BT_OK;
@@ -65,7 +66,9 @@ static bt_status add_layer(writing *w, const bt_vit_linear *l, bool first) {
     if (lora->a < 0) return BT_OK;
     int count = bt_library_names(w->vit, w->store, w->form, l->w, name);
     bool parts = l->outputs == 3 * lora->part_width, split = count == 3;
-    if (count == 2) return bt_error(BT_ERR_UNSUPPORTED, "the library has %s and %s where this tower has one adapted layer", name[0], name[1]);
+    if (count == 2)
+        return bt_error(BT_ERR_UNSUPPORTED, "the library has %s and %s where this tower has one adapted layer", name[0],
+                        name[1]);
     for (int k = 0; k < count; k++) name[k][strlen(name[k]) - 7] = 0; /* .weight */
     const float *a = bt_params_host(w->store, lora->a), *b = bt_params_host(w->store, lora->b);
     for (int k = 0; k < count; k++) {
@@ -91,7 +94,9 @@ static bt_status write_config(const writing *w, const char *folder) {
     bt_json_member_integer(&j, "r", w->rank);
     bt_json_member_number(&j, "lora_alpha", bt_number_shortest(w->alpha));
     bt_json_member_number(&j, "lora_dropout", 0);
-    bt_json_member_string(&j, "target_modules", bt_text_get(&expression)); /* peft matches the whole name: "proj" alone would also be the patch embedding */
+    bt_json_member_string(
+        &j, "target_modules",
+        bt_text_get(&expression)); /* peft matches the whole name: "proj" alone would also be the patch embedding */
     bt_json_member_string(&j, "bias", "none");
     bt_json_member_bool(&j, "use_rslora", false);
     bt_json_member_bool(&j, "use_dora", false);
@@ -124,8 +129,11 @@ static bt_status decide_rank(writing *w, const bt_lora_config *lora) {
     w->alpha = lora->alpha;
     if (!w->fused || parts < 2) return BT_OK;
     if (lora->targets & (BT_LORA_PROJ | BT_LORA_FC1 | BT_LORA_FC2))
-        return bt_error(BT_ERR_UNSUPPORTED, "adapters of %d of q, k, v (rank %d) become one of rank %d for a fused qkv, but those of proj, fc1 or fc2 stay at %d, and peft's file has one "
-                                            "rank; write them for transformers, or merge them", parts, lora->rank, parts * lora->rank, lora->rank);
+        return bt_error(BT_ERR_UNSUPPORTED,
+                        "adapters of %d of q, k, v (rank %d) become one of rank %d for a fused qkv, but those of proj, "
+                        "fc1 or fc2 stay at %d, and peft's file has one "
+                        "rank; write them for transformers, or merge them",
+                        parts, lora->rank, parts * lora->rank, lora->rank);
     w->rank *= parts;
     w->alpha *= (float)parts;
     return BT_OK;
@@ -134,7 +142,8 @@ static bt_status decide_rank(writing *w, const bt_lora_config *lora) {
 static bt_status write_all(writing *w, const bt_lora_config *lora, const char *folder) {
     size_t most = 2 * 6 * (size_t)w->vit->config.depth;
     char path[1100];
-    if (snprintf(path, sizeof path, "%s/adapter_model.safetensors", folder) >= (int)sizeof path) return bt_error(BT_ERR_IO, "%.60s...: a path of over %zu bytes", folder, sizeof path);
+    if (snprintf(path, sizeof path, "%s/adapter_model.safetensors", folder) >= (int)sizeof path)
+        return bt_error(BT_ERR_IO, "%.60s...: a path of over %zu bytes", folder, sizeof path);
     BT_TRY(decide_rank(w, lora));
     w->source = bt_memory_zeroed(most, sizeof *w->source);
     w->name = bt_memory_zeroed(most, sizeof *w->name);
@@ -146,11 +155,13 @@ static bt_status write_all(writing *w, const bt_lora_config *lora, const char *f
     return write_config(w, folder);
 }
 
-bt_status bt_peft_write(const bt_vit *vit, bt_params *store, const bt_lora_config *lora, bt_export_form form, const char *folder) {
+bt_status bt_peft_write(const bt_vit *vit, bt_params *store, const bt_lora_config *lora, bt_export_form form,
+                        const char *folder) {
     writing w = {.vit = vit, .store = store, .form = form, .fused = form == BT_FORM_TIMM || form == BT_FORM_HUB};
     if (!lora->targets) return bt_error(BT_ERR_CONFIG, "there are no adapters (adapter.targets: none)");
     if (form != BT_FORM_TIMM && form != BT_FORM_HUB && form != BT_FORM_TRANSFORMERS)
-        return bt_error(BT_ERR_UNSUPPORTED, "peft adapts towers of timm, hub or transformers, not %s", bt_form_names[form]);
+        return bt_error(BT_ERR_UNSUPPORTED, "peft adapts towers of timm, hub or transformers, not %s",
+                        bt_form_names[form]);
     bt_status status = write_all(&w, lora, folder);
     for (int i = 0; i < w.owned_count; i++) bt_memory_free(w.owned[i]);
     bt_memory_free(w.owned);

@@ -49,11 +49,18 @@ bt_status bt_import_picture_size(const bt_import_options *o, int *out) {
 }
 
 static bt_status check_mode(const bt_import_options *o, const bt_preprocess *p, const char *path) {
-    static const char *const modes[] = {[BT_RESIZE_SHORTEST] = "by the shorter side", [BT_RESIZE_LONGEST] = "by the longer side and padded", [BT_RESIZE_SQUASH] = "squashed",
+    static const char *const modes[] = {[BT_RESIZE_SHORTEST] = "by the shorter side",
+                                        [BT_RESIZE_LONGEST] = "by the longer side and padded",
+                                        [BT_RESIZE_SQUASH] = "squashed",
                                         [BT_RESIZE_NONE] = "not resized"};
-    if (o->shortest || (p->mode == BT_RESIZE_SHORTEST && p->height == p->width && p->resize_height == p->resize_width && p->resize_height >= p->height)) return BT_OK;
-    return bt_error(BT_ERR_UNSUPPORTED, "%s: pictures are %s to %d x %d, then %d x %d of them taken; this program resizes the shorter side and takes a square from the centre. --shortest "
-                                        "does that with the file's size, filter, mean and deviation", path, modes[p->mode], p->resize_width, p->resize_height, p->width, p->height);
+    if (o->shortest || (p->mode == BT_RESIZE_SHORTEST && p->height == p->width && p->resize_height == p->resize_width &&
+                        p->resize_height >= p->height))
+        return BT_OK;
+    return bt_error(BT_ERR_UNSUPPORTED,
+                    "%s: pictures are %s to %d x %d, then %d x %d of them taken; this program resizes the shorter side "
+                    "and takes a square from the centre. --shortest "
+                    "does that with the file's size, filter, mean and deviation",
+                    path, modes[p->mode], p->resize_width, p->resize_height, p->width, p->height);
 }
 
 static void take(const bt_preprocess *p, bt_import_result *r) {
@@ -73,12 +80,15 @@ static void take_published(const bt_import_source *s, bt_import_result *r) {
     r->resize = hub || torchvision ? (int)((int64_t)r->config.image * 256 / 224) : r->config.image;
     r->filter = torchvision ? BT_FILTER_BILINEAR : BT_FILTER_BICUBIC;
     if (hub || torchvision) {
-        bt_text_append(&r->notes, "pictures: shorter side to %d (%s), centre, ImageNet's mean and deviation: as published for this family\n", r->resize,
-                       torchvision ? "bilinear" : "bicubic");
+        bt_text_append(
+            &r->notes,
+            "pictures: shorter side to %d (%s), centre, ImageNet's mean and deviation: as published for this family\n",
+            r->resize, torchvision ? "bilinear" : "bicubic");
         return;
     }
     bt_text_append(&r->notes, "pictures: ImageNet's mean and deviation are assumed: no configuration says otherwise\n");
-    bt_log_warn("nothing says how pictures are made ready for this tower: ImageNet's mean and deviation are assumed. Bring preprocessor_config.json, open_clip_config.json or timm's "
+    bt_log_warn("nothing says how pictures are made ready for this tower: ImageNet's mean and deviation are assumed. "
+                "Bring preprocessor_config.json, open_clip_config.json or timm's "
                 "config.json (--preprocess FILE)");
 }
 

@@ -45,25 +45,31 @@ static void find_prefixes(const bt_weights *w, const bt_import_family *f, const 
 static bt_status refuse_several(const candidates *c) {
     bt_text list = {0};
     for (int i = 0; i < c->count; i++) bt_text_append(&list, "%s\"%s\"", i ? ", " : "", c->prefix[i]);
-    bt_status status = bt_error(BT_ERR_FORMAT, "the file holds %d towers, under %s; choose one: --prefix %s", c->count, bt_text_get(&list), c->prefix[0]);
+    bt_status status = bt_error(BT_ERR_FORMAT, "the file holds %d towers, under %s; choose one: --prefix %s", c->count,
+                                bt_text_get(&list), c->prefix[0]);
     bt_text_free(&list);
     return status;
 }
 
 static bt_status refuse_unknown(const bt_weights *w, const char *prefix) {
     bt_text list = {0};
-    for (int64_t i = 0; i < bt_weights_count(w) && i < 4; i++) bt_text_append(&list, "%s%s", i ? ", " : "", bt_weights_at(w, i)->name);
+    for (int64_t i = 0; i < bt_weights_count(w) && i < 4; i++)
+        bt_text_append(&list, "%s%s", i ? ", " : "", bt_weights_at(w, i)->name);
     bt_text_append(&list, "%s", bt_weights_count(w) > 4 ? ", ..." : "");
-    bt_status status = bt_error(BT_ERR_FORMAT, "no known tower%s%s%s among its %lld tensors (%s); known are DINOv2 (hub, timm, transformers), DINOv3 of transformers, ViT of "
-                                "timm, transformers and torchvision, CLIP of open_clip, OpenAI and transformers", prefix ? " under \"" : "", prefix ? prefix : "",
-                                prefix ? "\"" : "", (long long)bt_weights_count(w), bt_text_get(&list));
+    bt_status status = bt_error(BT_ERR_FORMAT,
+                                "no known tower%s%s%s among its %lld tensors (%s); known are DINOv2 (hub, timm, "
+                                "transformers), DINOv3 of transformers, ViT of "
+                                "timm, transformers and torchvision, CLIP of open_clip, OpenAI and transformers",
+                                prefix ? " under \"" : "", prefix ? prefix : "", prefix ? "\"" : "",
+                                (long long)bt_weights_count(w), bt_text_get(&list));
     bt_text_free(&list);
     return status;
 }
 
 /* ---- names ---- */
 
-/** "blocks.2.17.norm1.weight" to "blocks.17.norm1.weight": chunks hold their blocks under the numbers of the whole tower. */
+/** "blocks.2.17.norm1.weight" to "blocks.17.norm1.weight": chunks hold their blocks under the numbers of the whole
+ * tower. */
 static bool straighten(const char *blocks, char *name) {
     size_t lead = strlen(blocks);
     if (strncmp(name, blocks, lead) != 0) return false;
@@ -135,7 +141,8 @@ const bt_weight *bt_import_find(const bt_import_source *s, const char *name) {
 }
 
 /** The tensors of one rule. */
-static bool resolve_rule(const bt_import_source *s, const bt_import_rule *r, int block, const char *rest, bt_import_parts *out) {
+static bool resolve_rule(const bt_import_source *s, const bt_import_rule *r, int block, const char *rest,
+                         bt_import_parts *out) {
     char name[512];
     *out = (bt_import_parts){.rule = r, .block = block};
     for (int k = 0; k < 3 && r->from[k]; k++) {

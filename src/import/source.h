@@ -6,16 +6,16 @@
 #include "import/families.h"
 
 typedef struct bt_import_source {
-    const bt_weights *weights;       /**< borrowed */
+    const bt_weights *weights; /**< borrowed */
     const bt_import_family *family;
-    char prefix[200];                /**< in front of the family's names: "teacher.backbone.", often "" */
-    bool chunked;                    /**< blocks.C.i: DINOv2's checkpoints of training with block chunks */
-    char **name;                     /**< [tensors] behind the prefix, blocks numbered straight; NULL: outside of it */
-    bool *used;                      /**< [tensors] by bt_import_take */
+    char prefix[200]; /**< in front of the family's names: "teacher.backbone.", often "" */
+    bool chunked;     /**< blocks.C.i: DINOv2's checkpoints of training with block chunks */
+    char **name;      /**< [tensors] behind the prefix, blocks numbered straight; NULL: outside of it */
+    bool *used;       /**< [tensors] by bt_import_take */
 } bt_import_source;
 
-/** Recognises the family. `prefix` chooses among several towers ("teacher.backbone."); NULL: there must be one. BT_ERR_FORMAT says what
- *  there is instead. */
+/** Recognises the family. `prefix` chooses among several towers ("teacher.backbone."); NULL: there must be one.
+ * BT_ERR_FORMAT says what there is instead. */
 bt_status bt_import_source_open(const bt_weights *weights, const char *prefix, bt_import_source *out) BT_MUST_CHECK;
 void bt_import_source_close(bt_import_source *source);
 

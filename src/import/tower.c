@@ -1,7 +1,6 @@
 /* Shapes first, then configuration, then what is published; doubt is refused. */
 #include "import/tower.h"
 
-
 #include <math.h>
 #include <string.h>
 
@@ -26,7 +25,9 @@ static int64_t rows_of(const bt_import_parts *p) {
 }
 
 static bt_status missing(const char *what, const char *to) {
-    return bt_error(BT_ERR_FORMAT, "there is no %s (%s in this program's names): not a vision transformer, or not all of its file", what, to);
+    return bt_error(BT_ERR_FORMAT,
+                    "there is no %s (%s in this program's names): not a vision transformer, or not all of its file",
+                    what, to);
 }
 
 /* ---- from shapes ---- */
@@ -35,7 +36,8 @@ static bt_status from_patches(const bt_import_source *s, bt_vit_config *c) {
     bt_import_parts p;
     const bt_weight *w = first_of(s, "patch_embed.proj.weight", &p);
     if (!w) return missing("patch embedding", "patch_embed.proj.weight");
-    if (w->rank != 4 || w->dim[1] != 3 || w->dim[2] != w->dim[3] || w->dim[0] < 1 || w->dim[0] > 16384 || w->dim[2] > 512)
+    if (w->rank != 4 || w->dim[1] != 3 || w->dim[2] != w->dim[3] || w->dim[0] < 1 || w->dim[0] > 16384 ||
+        w->dim[2] > 512)
         return bt_error(BT_ERR_FORMAT, "%s is no patch embedding (width, 3, patch, patch)", w->name);
     c->width = (int)w->dim[0];
     c->patch = (int)w->dim[2];
@@ -57,7 +59,8 @@ static bt_status from_positions(const bt_import_source *s, bt_vit_config *c) {
         side = llround(sqrt((double)rows));
     }
     if (side < 1 || side > 1024 || side * side != rows || w->count % c->width)
-        return bt_error(BT_ERR_FORMAT, "%s has %lld positions: neither a square of patches nor one and a class token%s", w->name, (long long)(w->count / c->width),
+        return bt_error(BT_ERR_FORMAT, "%s has %lld positions: neither a square of patches nor one and a class token%s",
+                        w->name, (long long)(w->count / c->width),
                         c->registers ? " (positions of registers are not supported)" : "");
     c->grid = (int)side;
     return BT_OK;
@@ -66,11 +69,14 @@ static bt_status from_positions(const bt_import_source *s, bt_vit_config *c) {
 static bt_status from_blocks(const bt_import_source *s, bt_vit_config *c) {
     bt_import_parts fc1, fc2;
     c->depth = bt_import_depth(s);
-    if (c->depth < 1 || !bt_import_resolve(s, "blocks.0.mlp.fc1.weight", &fc1) || !bt_import_resolve(s, "blocks.0.mlp.fc2.weight", &fc2))
+    if (c->depth < 1 || !bt_import_resolve(s, "blocks.0.mlp.fc1.weight", &fc1) ||
+        !bt_import_resolve(s, "blocks.0.mlp.fc2.weight", &fc2))
         return missing("first block with an MLP", "blocks.0.mlp.fc1.weight, fc2");
     int64_t hidden = rows_of(&fc1), inner = fc2.part[0]->rank == 2 ? fc2.part[0]->dim[1] : 0;
     if (hidden < 1 || inner < 1 || inner > 65536 || (hidden != inner && hidden != 2 * inner))
-        return bt_error(BT_ERR_FORMAT, "the MLP goes to %lld and comes from %lld: neither plain (equal) nor SwiGLU (twice)", (long long)hidden, (long long)inner);
+        return bt_error(BT_ERR_FORMAT,
+                        "the MLP goes to %lld and comes from %lld: neither plain (equal) nor SwiGLU (twice)",
+                        (long long)hidden, (long long)inner);
     c->mlp = (int)inner;
     c->activation = hidden == 2 * inner ? BT_VIT_SWIGLU : BT_VIT_GELU;
     c->layer_scale = there(s, "blocks.0.ls1.gamma");
@@ -91,12 +97,15 @@ static void from_projection(const bt_import_source *s, bt_vit_config *c) {
 static bt_status refuse_variants(const bt_import_source *s) {
     static const struct {
         const char *name, *what;
-    } variants[] = {{"dist_token", "a distilled DeiT: its distillation token is not supported; the tower without it is another file"},
-                    {"fc_norm.weight", "a tower whose patches are averaged (fc_norm): only class tokens are supported"},
-                    {"blocks.0.attn.q_norm.weight", "attention with norms of queries and keys, which is not supported"},
-                    {"blocks.0.attn.rel_pos_bias.relative_position_bias_table", "relative positions, which are not supported"}};
+    } variants[] = {
+        {"dist_token",
+         "a distilled DeiT: its distillation token is not supported; the tower without it is another file"},
+        {"fc_norm.weight", "a tower whose patches are averaged (fc_norm): only class tokens are supported"},
+        {"blocks.0.attn.q_norm.weight", "attention with norms of queries and keys, which is not supported"},
+        {"blocks.0.attn.rel_pos_bias.relative_position_bias_table", "relative positions, which are not supported"}};
     for (size_t i = 0; i < sizeof variants / sizeof variants[0]; i++)
-        if (bt_import_find(s, variants[i].name)) return bt_error(BT_ERR_UNSUPPORTED, "%s%s: %s", s->prefix, variants[i].name, variants[i].what);
+        if (bt_import_find(s, variants[i].name))
+            return bt_error(BT_ERR_UNSUPPORTED, "%s%s: %s", s->prefix, variants[i].name, variants[i].what);
     return BT_OK;
 }
 
@@ -104,7 +113,8 @@ static bt_status refuse_variants(const bt_import_source *s) {
 
 static bt_status check_one(const bt_import_hints *file, const char *what, int said, int found) {
     if (!said || said == found) return BT_OK;
-    return bt_error(BT_ERR_FORMAT, "%s says %s %d, the tensors %d: they do not belong together", file->path, what, said, found);
+    return bt_error(BT_ERR_FORMAT, "%s says %s %d, the tensors %d: they do not belong together", file->path, what, said,
+                    found);
 }
 
 static bt_status check_file(const bt_import_hints *f, const bt_vit_config *c) {
@@ -116,28 +126,38 @@ static bt_status check_file(const bt_import_hints *f, const bt_vit_config *c) {
 
 /** Heads as published for a width. */
 static int published_heads(int width) {
-    static const int known[][2] = {{192, 3}, {384, 6}, {768, 12}, {1024, 16}, {1280, 16}, {1408, 16}, {1536, 24}, {1664, 16}};
+    static const int known[][2] = {{192, 3},   {384, 6},   {768, 12},  {1024, 16},
+                                   {1280, 16}, {1408, 16}, {1536, 24}, {1664, 16}};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (known[i][0] == width) return known[i][1];
     return 0;
 }
 
-static bt_status decide_heads(const bt_import_source *s, const bt_import_hints *given, const bt_import_hints *file, bt_vit_config *c, bt_text *notes) {
+static bt_status decide_heads(const bt_import_source *s, const bt_import_hints *given, const bt_import_hints *file,
+                              bt_vit_config *c, bt_text *notes) {
     c->heads = given->heads ? given->heads : file->heads;
     if (!c->heads && s->family->pytorch_heads && (c->heads = published_heads(c->width)))
         bt_text_append(notes, "heads %d: as published for width %d\n", c->heads, c->width);
     if (!c->heads)
-        return bt_error(BT_ERR_FORMAT, "tensors do not tell how many heads attention has at width %d; bring the model's config.json (--config FILE), or say --heads", c->width);
+        return bt_error(BT_ERR_FORMAT,
+                        "tensors do not tell how many heads attention has at width %d; bring the model's config.json "
+                        "(--config FILE), or say --heads",
+                        c->width);
     return BT_OK;
 }
 
 /** OpenAI's own files are TorchScript and state their sizes. */
-static bool of_openai(const bt_import_source *s) { return bt_import_find(s, "input_resolution") || strstr(bt_weights_format(s->weights), "TorchScript"); }
+static bool of_openai(const bt_import_source *s) {
+    return bt_import_find(s, "input_resolution") || strstr(bt_weights_format(s->weights), "TorchScript");
+}
 
-static bt_status decide_activation(const bt_import_source *s, const bt_import_hints *given, const bt_import_hints *file, bt_vit_config *c, bt_text *notes) {
+static bt_status decide_activation(const bt_import_source *s, const bt_import_hints *given, const bt_import_hints *file,
+                                   bt_vit_config *c, bt_text *notes) {
     int said = given->activation >= 0 ? given->activation : file->activation;
     if (c->activation == BT_VIT_SWIGLU) {
-        if (given->activation >= 0 && given->activation != BT_VIT_SWIGLU) return bt_error(BT_ERR_CONFIG, "--activation %s: this MLP is gated (swiglu)", bt_vit_activation_names[given->activation]);
+        if (given->activation >= 0 && given->activation != BT_VIT_SWIGLU)
+            return bt_error(BT_ERR_CONFIG, "--activation %s: this MLP is gated (swiglu)",
+                            bt_vit_activation_names[given->activation]);
         return BT_OK;
     }
     if (said == BT_VIT_SWIGLU) return bt_error(BT_ERR_FORMAT, "activation swiglu: this MLP has no gate");
@@ -149,7 +169,8 @@ static bt_status decide_activation(const bt_import_source *s, const bt_import_hi
         c->activation = BT_VIT_QUICK_GELU;
         bt_text_append(notes, "activation quick_gelu: a file as OpenAI published it\n");
     } else if (c->pre_norm) {
-        return bt_error(BT_ERR_FORMAT, "CLIP's towers have gelu or quick_gelu, and the tensors do not tell which; bring open_clip_config.json or config.json (--config FILE), or say "
+        return bt_error(BT_ERR_FORMAT, "CLIP's towers have gelu or quick_gelu, and the tensors do not tell which; "
+                                       "bring open_clip_config.json or config.json (--config FILE), or say "
                                        "--activation gelu (LAION, BioCLIP-2) or --activation quick_gelu (OpenAI, DFN)");
     } else {
         bt_text_append(notes, "activation gelu: as all towers of this family\n");
@@ -157,13 +178,16 @@ static bt_status decide_activation(const bt_import_source *s, const bt_import_hi
     return BT_OK;
 }
 
-static bt_status decide_eps(const bt_import_source *s, const bt_import_hints *given, const bt_import_hints *file, bt_vit_config *c, bt_text *notes) {
+static bt_status decide_eps(const bt_import_source *s, const bt_import_hints *given, const bt_import_hints *file,
+                            bt_vit_config *c, bt_text *notes) {
     double eps = given->norm_eps > 0 ? given->norm_eps : file->norm_eps;
     if (eps <= 0 && s->family->norm_eps > 0) {
         eps = c->pre_norm ? 1e-5 : s->family->norm_eps;
         bt_text_append(notes, "eps of layer norm %g: as all towers of this family\n", eps);
     }
-    if (eps <= 0) return bt_error(BT_ERR_FORMAT, "tensors do not tell the eps of layer norm, which differs between towers of this family; bring config.json (--config FILE), or say --norm-eps");
+    if (eps <= 0)
+        return bt_error(BT_ERR_FORMAT, "tensors do not tell the eps of layer norm, which differs between towers of "
+                                       "this family; bring config.json (--config FILE), or say --norm-eps");
     c->norm_eps = (float)eps;
     return BT_OK;
 }
@@ -173,10 +197,12 @@ static void decide_image(const bt_import_hints *given, const bt_import_hints *fi
     if (c->image) return;
     int trained = c->grid * c->patch, usual = 224;
     c->image = !trained || (trained > usual && usual % c->patch == 0) ? usual : trained;
-    bt_text_append(notes, "image %d: %s; model.image, or --image, may be any multiple of %d\n", c->image, c->image == trained ? "as trained" : "as usual for features", c->patch);
+    bt_text_append(notes, "image %d: %s; model.image, or --image, may be any multiple of %d\n", c->image,
+                   c->image == trained ? "as trained" : "as usual for features", c->patch);
 }
 
-bt_status bt_import_tower(const bt_import_source *s, const bt_import_hints *given, const bt_import_hints *file, bt_vit_config *out, bt_text *notes) {
+bt_status bt_import_tower(const bt_import_source *s, const bt_import_hints *given, const bt_import_hints *file,
+                          bt_vit_config *out, bt_text *notes) {
     bt_vit_config c = {.image = 0};
     BT_TRY(refuse_variants(s));
     BT_TRY(from_patches(s, &c));
@@ -191,7 +217,8 @@ bt_status bt_import_tower(const bt_import_source *s, const bt_import_hints *give
         c.rope_theta = (float)(file->rope_theta > 0 ? file->rope_theta : 100);
         if (file->rope_theta <= 0) bt_text_append(notes, "rotary base 100: as published for DINOv3\n");
     }
-    c.resampling = c.registers ? BT_POSITIONS_ANTIALIAS : s->family->resampling; /* DINOv2 with registers, of the hub and of transformers */
+    c.resampling = c.registers ? BT_POSITIONS_ANTIALIAS
+                               : s->family->resampling; /* DINOv2 with registers, of the hub and of transformers */
     decide_image(given, file, &c, notes);
     BT_TRY(bt_text_status(notes));
     BT_TRY(bt_vit_check(&c));

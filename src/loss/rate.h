@@ -1,5 +1,5 @@
-/* The coding-rate term of CroVCA on logits: rows L2-normalised (eps 1e-12, F.normalize), not centred, one rate per view, mean over
- * views. Formula and check values: the operation coding_rate in ops.def. */
+/* The coding-rate term of CroVCA on logits: rows L2-normalised (eps 1e-12, F.normalize), not centred, one rate per
+ * view, mean over views. Formula and check values: the operation coding_rate in ops.def. */
 #ifndef BITTERN_LOSS_RATE_H
 #define BITTERN_LOSS_RATE_H
 

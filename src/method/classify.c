@@ -5,14 +5,19 @@
 
 static bt_status check(const bt_method_config *c, int batch) {
     (void)batch;
-    if (c->classes < 2) return bt_error(BT_ERR_CONFIG, "method classify needs at least 2 classes, the data has %d", c->classes);
+    if (c->classes < 2)
+        return bt_error(BT_ERR_CONFIG, "method classify needs at least 2 classes, the data has %d", c->classes);
     if (c->views != 1) return bt_error(BT_ERR_CONFIG, "method.views is %d; classify takes 1", c->views);
     return BT_OK;
 }
 
 static void declare(bt_model *m, float decay, uint64_t seed) {
-    bt_param_spec spec = {.name = "head.weight", .shape = bt_shape2(m->config.classes, bt_vit_output(&m->vit.config)), .kind = BT_PARAM_F32,
-                          .trainable = true, .group = BT_GROUP_HEAD, .decay = decay};
+    bt_param_spec spec = {.name = "head.weight",
+                          .shape = bt_shape2(m->config.classes, bt_vit_output(&m->vit.config)),
+                          .kind = BT_PARAM_F32,
+                          .trainable = true,
+                          .group = BT_GROUP_HEAD,
+                          .decay = decay};
     m->class_w = bt_declare(m->store, &spec);
     bt_init_normal(m->store, m->class_w, 0.02f, seed);
     spec.name = "head.bias";
@@ -40,4 +45,5 @@ static void embed(bt_program *p, const bt_model *m, bt_value e) {
     bt_output(p, "logits", logits(p, m, e));
 }
 
-const bt_method bt_method_classify = {"classify", "softmax cross entropy on the class token", false, true, check, declare, terms, loss, embed};
+const bt_method bt_method_classify = {
+    "classify", "softmax cross entropy on the class token", false, true, check, declare, terms, loss, embed};

@@ -3,10 +3,14 @@
 
 static bt_status check(const bt_method_config *c, int batch) {
     (void)c, (void)batch;
-    return bt_error(BT_ERR_CONFIG, "method.name features trains nothing: it is what a tower without a head is; choose crovca or classify");
+    return bt_error(
+        BT_ERR_CONFIG,
+        "method.name features trains nothing: it is what a tower without a head is; choose crovca or classify");
 }
 
-static void declare(bt_model *m, float decay, uint64_t seed) { (void)m, (void)decay, (void)seed; }
+static void declare(bt_model *m, float decay, uint64_t seed) {
+    (void)m, (void)decay, (void)seed;
+}
 
 static int terms(const bt_method_config *c, bt_loss_term out[BT_MAX_TERMS]) {
     (void)c, (void)out;
@@ -23,4 +27,5 @@ static void embed(bt_program *p, const bt_model *m, bt_value e) {
     bt_output(p, "embedding", e);
 }
 
-const bt_method bt_method_features = {"features", "a tower alone, for its embeddings", false, false, check, declare, terms, loss, embed};
+const bt_method bt_method_features = {
+    "features", "a tower alone, for its embeddings", false, false, check, declare, terms, loss, embed};

@@ -20,19 +20,22 @@ const bt_method *bt_method_named(const char *name) {
     bt_text list = {0};
     const char *nearest = bt_text_nearest(name, bt_method_names(), COUNT);
     for (int i = 0; i < COUNT; i++) bt_text_append(&list, "%s%s", i ? ", " : "", methods[i]->name);
-    (void)bt_error(BT_ERR_CONFIG, "method.name \"%s\" is unknown; allowed: %s%s%s%s", name, bt_text_get(&list), nearest ? "; did you mean \"" : "", nearest ? nearest : "",
-                   nearest ? "\"?" : "");
+    (void)bt_error(BT_ERR_CONFIG, "method.name \"%s\" is unknown; allowed: %s%s%s%s", name, bt_text_get(&list),
+                   nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
     bt_text_free(&list);
     return NULL;
 }
 
 void bt_model_init(bt_model *out, const bt_method *method, const bt_method_config *config, const bt_vit_config *vit,
                    const bt_vit_training *training, bt_dtype compute) {
-    *out = (bt_model){.store = bt_params_new(compute), .method = method, .config = *config, .class_w = -1, .class_b = -1};
+    *out =
+        (bt_model){.store = bt_params_new(compute), .method = method, .config = *config, .class_w = -1, .class_b = -1};
     bt_vit_training tower = *training;
     tower.group = BT_GROUP_TOWER;
-    if (vit->depth) bt_vit_init(&out->vit, out->store, vit, &tower);
-    else out->vit.config = *vit;
+    if (vit->depth)
+        bt_vit_init(&out->vit, out->store, vit, &tower);
+    else
+        out->vit.config = *vit;
     method->declare(out, config->own_decay ? config->decay : training->decay, training->seed);
 }
 

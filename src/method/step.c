@@ -4,8 +4,8 @@
 #include "pixels/view.h"
 
 static bt_program *start(const bt_step_options *o, bool training, bool accumulate) {
-    return bt_program_new(&(bt_program_options){.compute = o->compute, .recompute = o->recompute, .training = training,
-                                                .accumulate = accumulate});
+    return bt_program_new(&(bt_program_options){
+        .compute = o->compute, .recompute = o->recompute, .training = training, .accumulate = accumulate});
 }
 
 static bt_value images(bt_program *p, const bt_model *m, const bt_step_options *o, int views) {
@@ -49,7 +49,9 @@ static void update(bt_program *p, const bt_model *m, const bt_step_options *o) {
     if (o->average) bt_ema_update(p, m->store);
 }
 
-static bool tower_trains(const bt_step_options *o) { return o->groups & 1u << BT_GROUP_TOWER; }
+static bool tower_trains(const bt_step_options *o) {
+    return o->groups & 1u << BT_GROUP_TOWER;
+}
 
 bt_program *bt_step_program(const bt_model *m, const bt_step_options *o) {
     bt_program *p = start(o, true, false);
@@ -92,7 +94,8 @@ bt_program *bt_encode_program(const bt_model *m, const bt_step_options *o) {
 bt_program *bt_head_program(const bt_model *m, const bt_step_options *o) {
     bt_program *p = start(o, true, true);
     bt_zero_gradients(p, m->store);
-    bt_value e = bt_input_with_gradient(p, "e", BT_F32, bt_shape2((int64_t)m->config.views * o->batch, bt_vit_output(&m->vit.config)));
+    bt_value e = bt_input_with_gradient(p, "e", BT_F32,
+                                        bt_shape2((int64_t)m->config.views * o->batch, bt_vit_output(&m->vit.config)));
     bt_step_options head = *o;
     head.groups &= BT_MASK_HEAD;
     loss_and_backward(p, m, &head, e);
@@ -102,7 +105,8 @@ bt_program *bt_head_program(const bt_model *m, const bt_step_options *o) {
 bt_program *bt_backward_program(const bt_model *m, const bt_step_options *o) {
     bt_program *p = start(o, true, true);
     bt_value e = tower(p, m, o, m->config.views, true);
-    bt_value de = bt_input(p, "de", BT_F32, bt_shape2((int64_t)m->config.views * o->batch, bt_vit_output(&m->vit.config)));
+    bt_value de =
+        bt_input(p, "de", BT_F32, bt_shape2((int64_t)m->config.views * o->batch, bt_vit_output(&m->vit.config)));
     bt_differentiate(p, &(bt_root){.value = e, .gradient = de}, 1, o->groups & ~BT_MASK_HEAD);
     return p;
 }

@@ -1,12 +1,11 @@
 /* The programs of a model: a training step in one piece or in chunks, and inference.
  *
- * A step larger than memory is not accumulated naively: batch norm, prototypes and the coding rate see the whole batch. Instead
- *   encode    each chunk of images -> embeddings, nothing is kept
- *   head      loss on all embeddings; gradients of the head; output "de", the gradient of the embeddings
- *   backward  each chunk again, forward and backward from its rows of "de"; gradients add up
- *   update    clipping, AdamW
- * or, for the head alone: encode (its groups leave out the tower, so no dropout is drawn), head, update.
- * Adapter dropout is keyed by sample, so the second forward of a chunk equals the first.
+ * A step larger than memory is not accumulated naively: batch norm, prototypes and the coding rate see the whole batch.
+ * Instead encode    each chunk of images -> embeddings, nothing is kept head      loss on all embeddings; gradients of
+ * the head; output "de", the gradient of the embeddings backward  each chunk again, forward and backward from its rows
+ * of "de"; gradients add up update    clipping, AdamW or, for the head alone: encode (its groups leave out the tower,
+ * so no dropout is drawn), head, update. Adapter dropout is keyed by sample, so the second forward of a chunk equals
+ * the first.
  */
 #ifndef BITTERN_METHOD_STEP_H
 #define BITTERN_METHOD_STEP_H
@@ -16,23 +15,25 @@
 typedef struct bt_step_options {
     bt_dtype compute;
     bt_recompute recompute;
-    int batch;               /**< images of a step; of a chunk for encode and backward */
-    bool float_images;       /**< images are f32 (.., 3, S, S) as the tower takes them, else u8 (.., S, S, 3) */
-    bool pictures;           /**< training programs take pictures and make the views (make_views); not with float_images */
-    uint32_t groups;         /**< what is trained: BT_MASK_HEAD or BT_MASK_ALL */
+    int batch;         /**< images of a step; of a chunk for encode and backward */
+    bool float_images; /**< images are f32 (.., 3, S, S) as the tower takes them, else u8 (.., S, S, 3) */
+    bool pictures;     /**< training programs take pictures and make the views (make_views); not with float_images */
+    uint32_t groups;   /**< what is trained: BT_MASK_HEAD or BT_MASK_ALL */
     bt_adamw_options adamw;
-    bool average;            /**< moving averages are updated behind AdamW */
-    bool gradients_only;     /**< no update (parity tests) */
+    bool average;        /**< moving averages are updated behind AdamW */
+    bool gradients_only; /**< no update (parity tests) */
 } bt_step_options;
 
 /* Inputs of every program that sees images: "images" (views*batch, ..), view after view; "ids" (views*batch) i64 =
- * sample | view << 32, only where the program draws dropout (bt_plan_find tells). With `pictures`, in place of "images":
- * "pictures" (batch, views*S*S*3) u8, bytes as records refer to them, and "records" (views*batch, sizeof(bt_view_record)) u8. */
+ * sample | view << 32, only where the program draws dropout (bt_plan_find tells). With `pictures`, in place of
+ * "images": "pictures" (batch, views*S*S*3) u8, bytes as records refer to them, and "records" (views*batch,
+ * sizeof(bt_view_record)) u8. */
 
 /** A whole step. Outputs: each term of the loss by name. */
 bt_program *bt_step_program(const bt_model *model, const bt_step_options *options);
 
-/** The same on embeddings of a frozen encoder, for the head alone: input "e" (views*batch, width) in place of images. */
+/** The same on embeddings of a frozen encoder, for the head alone: input "e" (views*batch, width) in place of images.
+ */
 bt_program *bt_cached_step_program(const bt_model *model, const bt_step_options *options);
 
 /** Inference on `batch` images of one view: the method's outputs ("embedding", "logits", "bits"). */

@@ -8,7 +8,12 @@
 static int declare(bt_params *store, const char *name, bt_shape shape, bt_param_kind kind, int group, float decay) {
     char full[64];
     snprintf(full, sizeof full, "hashcoder.%s", name);
-    bt_param_spec spec = {.name = full, .shape = shape, .kind = kind, .trainable = kind != BT_PARAM_BUFFER, .group = group, .decay = decay};
+    bt_param_spec spec = {.name = full,
+                          .shape = shape,
+                          .kind = kind,
+                          .trainable = kind != BT_PARAM_BUFFER,
+                          .group = group,
+                          .decay = decay};
     return bt_declare(store, &spec);
 }
 
@@ -30,7 +35,8 @@ static void declare_norm(bt_hashcoder *out, bt_params *store, int group, float d
     }
 }
 
-void bt_hashcoder_init(bt_hashcoder *out, bt_params *store, const bt_hashcoder_config *config, int group, float decay, uint64_t seed) {
+void bt_hashcoder_init(bt_hashcoder *out, bt_params *store, const bt_hashcoder_config *config, int group, float decay,
+                       uint64_t seed) {
     bool large = config->size == BT_HASHCODER_LARGE;
     *out = (bt_hashcoder){.config = *config, .layers = large ? 3 : 2};
     int64_t d = config->width, bits = config->bits;
@@ -57,5 +63,6 @@ bt_value bt_hashcoder_forward(bt_program *p, bt_params *store, const bt_hashcode
     }
     if (head->config.without_norm) return x;
     return bt_batch_norm(p, x, bt_param(p, store, head->norm_w), bt_param(p, store, head->norm_b),
-                         bt_param(p, store, head->running_mean), bt_param(p, store, head->running_var), views, 1e-5f, 0.1f);
+                         bt_param(p, store, head->running_mean), bt_param(p, store, head->running_var), views, 1e-5f,
+                         0.1f);
 }

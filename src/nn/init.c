@@ -34,7 +34,8 @@ void bt_init_normal(bt_params *store, int index, float std, uint64_t seed) {
 void bt_init_uniform(bt_params *store, int index, float bound, uint64_t seed) {
     float *host = bt_params_host(store, index);
     int64_t count = bt_shape_count(bt_params_spec(store, index)->shape);
-    for (int64_t i = 0; i < count; i++) host[i] = (2 * bt_random_unit(draw(store, index, seed, i / 4).word[i % 4]) - 1) * bound;
+    for (int64_t i = 0; i < count; i++)
+        host[i] = (2 * bt_random_unit(draw(store, index, seed, i / 4).word[i % 4]) - 1) * bound;
 }
 
 void bt_init_constant(bt_params *store, int index, float value) {

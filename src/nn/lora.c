@@ -20,16 +20,20 @@ bt_status bt_lora_parse_targets(const char *text, uint32_t *mask) {
             size_t length = strcspn(at, ",");
             uint32_t one = 0;
             for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++)
-                if (strlen(targets[i].name) == length && memcmp(targets[i].name, at, length) == 0) one = targets[i].mask;
+                if (strlen(targets[i].name) == length && memcmp(targets[i].name, at, length) == 0)
+                    one = targets[i].mask;
             if (!one)
-                return bt_error(BT_ERR_CONFIG, "adapter target \"%.*s\" is unknown; allowed: none, or a list of q, k, v, qkv, proj, fc1, fc2",
-                                (int)length, at);
+                return bt_error(
+                    BT_ERR_CONFIG,
+                    "adapter target \"%.*s\" is unknown; allowed: none, or a list of q, k, v, qkv, proj, fc1, fc2",
+                    (int)length, at);
             found |= one;
             if (!at[length]) break;
             at += length + 1;
         }
     if ((found & BT_LORA_QKV) && (found & (BT_LORA_Q | BT_LORA_K | BT_LORA_V)))
-        return bt_error(BT_ERR_CONFIG, "adapter targets \"%s\": qkv is one adapter for all three; it excludes q, k and v", text);
+        return bt_error(BT_ERR_CONFIG,
+                        "adapter targets \"%s\": qkv is one adapter for all three; it excludes q, k and v", text);
     *mask = found;
     return BT_OK;
 }
@@ -38,18 +42,29 @@ void bt_lora_write_targets(uint32_t mask, char *text, size_t bytes) {
     size_t at = 0;
     snprintf(text, bytes, "none");
     for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++)
-        if ((mask & targets[i].mask) && at < bytes) at += (size_t)snprintf(text + at, bytes - at, "%s%s", at ? "," : "", targets[i].name);
+        if ((mask & targets[i].mask) && at < bytes)
+            at += (size_t)snprintf(text + at, bytes - at, "%s%s", at ? "," : "", targets[i].name);
 }
 
-bt_lora bt_lora_declare(bt_params *store, const char *layer, int64_t inputs, int64_t part_width, const int *part, int parts,
-                        const bt_lora_config *config, int stream, int group, float decay, uint64_t seed) {
-    bt_lora l = {.a = -1, .b = -1, .parts = parts, .rank = config->rank, .part_width = part_width,
-                 .scale = config->alpha / (float)config->rank, .dropout = config->dropout, .stream = stream};
+bt_lora bt_lora_declare(bt_params *store, const char *layer, int64_t inputs, int64_t part_width, const int *part,
+                        int parts, const bt_lora_config *config, int stream, int group, float decay, uint64_t seed) {
+    bt_lora l = {.a = -1,
+                 .b = -1,
+                 .parts = parts,
+                 .rank = config->rank,
+                 .part_width = part_width,
+                 .scale = config->alpha / (float)config->rank,
+                 .dropout = config->dropout,
+                 .stream = stream};
     for (int k = 0; k < parts; k++) l.part[k] = part[k];
     char name[128];
     snprintf(name, sizeof name, "%s.lora_A.weight", layer);
-    bt_param_spec spec = {.name = name, .shape = bt_shape2((int64_t)parts * l.rank, inputs), .kind = BT_PARAM_WEIGHT,
-                          .trainable = true, .group = group, .decay = decay};
+    bt_param_spec spec = {.name = name,
+                          .shape = bt_shape2((int64_t)parts * l.rank, inputs),
+                          .kind = BT_PARAM_WEIGHT,
+                          .trainable = true,
+                          .group = group,
+                          .decay = decay};
     l.a = bt_declare(store, &spec);
     bt_init_uniform(store, l.a, 1.0f / sqrtf((float)inputs), seed);
     snprintf(name, sizeof name, "%s.lora_B.weight", layer);
@@ -80,7 +95,9 @@ bt_lora_values bt_lora_range(bt_program *p, bt_params *store, const bt_lora *l, 
     if (!out.parts) return out;
     out.part_width = l->part_width;
     bool all = out.parts == l->parts;
-    out.a = all ? bt_param(p, store, l->a) : bt_param_rows(p, store, l->a, (int64_t)begin * l->rank, (int64_t)out.parts * l->rank);
-    out.b = all ? bt_param(p, store, l->b) : bt_param_rows(p, store, l->b, begin * l->part_width, out.parts * l->part_width);
+    out.a = all ? bt_param(p, store, l->a)
+                : bt_param_rows(p, store, l->a, (int64_t)begin * l->rank, (int64_t)out.parts * l->rank);
+    out.b = all ? bt_param(p, store, l->b)
+                : bt_param_rows(p, store, l->b, begin * l->part_width, out.parts * l->part_width);
     return out;
 }

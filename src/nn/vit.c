@@ -12,9 +12,11 @@
 /* ---- configurations ---- */
 
 #define IMAGENET .mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}
-#define DINOV2(w, d, h) .image = 224, .grid = 37, .patch = 14, .width = w, .depth = d, .heads = h, .mlp = 4 * (w), .layer_scale = true, \
-                        .layer_scale_init = 1e-5f, .norm_eps = 1e-6f, IMAGENET
-#define VIT16(w, d, h) .image = 224, .patch = 16, .width = w, .depth = d, .heads = h, .mlp = 4 * (w), .norm_eps = 1e-6f, IMAGENET
+#define DINOV2(w, d, h)                                                                                                \
+    .image = 224, .grid = 37, .patch = 14, .width = w, .depth = d, .heads = h, .mlp = 4 * (w), .layer_scale = true,    \
+    .layer_scale_init = 1e-5f, .norm_eps = 1e-6f, IMAGENET
+#define VIT16(w, d, h)                                                                                                 \
+    .image = 224, .patch = 16, .width = w, .depth = d, .heads = h, .mlp = 4 * (w), .norm_eps = 1e-6f, IMAGENET
 
 static const struct {
     const char *name;
@@ -32,7 +34,8 @@ static const struct {
 };
 
 const char *const bt_vit_activation_names[BT_VIT_ACTIVATIONS + 1] = {"gelu", "quick_gelu", "swiglu"};
-const char *const bt_resampling_names[BT_POSITIONS_COUNT + 1] = {[BT_POSITIONS_HUB] = "hub", [BT_POSITIONS_ANTIALIAS] = "antialias", [BT_POSITIONS_BICUBIC] = "bicubic"};
+const char *const bt_resampling_names[BT_POSITIONS_COUNT + 1] = {
+    [BT_POSITIONS_HUB] = "hub", [BT_POSITIONS_ANTIALIAS] = "antialias", [BT_POSITIONS_BICUBIC] = "bicubic"};
 const char *const bt_vit_positions_names[BT_VIT_POSITIONS + 1] = {"learned", "rotary"};
 
 bool bt_vit_named(const char *name, bt_vit_config *out) {
@@ -52,16 +55,21 @@ const char *const *bt_vit_names(void) {
 
 bt_status bt_vit_check(const bt_vit_config *c) {
     if (c->patch < 1 || c->image < c->patch || c->image % c->patch)
-        return bt_error(BT_ERR_CONFIG, "model.image %d must be a multiple of model.patch %d; nearest are %d and %d", c->image, c->patch,
-                        c->patch > 0 ? c->image / c->patch * c->patch : 0, c->patch > 0 ? (c->image / c->patch + 1) * c->patch : 0);
+        return bt_error(BT_ERR_CONFIG, "model.image %d must be a multiple of model.patch %d; nearest are %d and %d",
+                        c->image, c->patch, c->patch > 0 ? c->image / c->patch * c->patch : 0,
+                        c->patch > 0 ? (c->image / c->patch + 1) * c->patch : 0);
     if (c->heads < 1 || c->width < 1 || c->width % c->heads)
         return bt_error(BT_ERR_CONFIG, "model.width %d must be a multiple of model.heads %d", c->width, c->heads);
     if (c->positions == BT_VIT_ROTARY && (c->width / c->heads % 4 || !(c->rope_theta > 0)))
-        return bt_error(BT_ERR_CONFIG, "rotary positions need heads of a multiple of 4 (model.width %d / model.heads %d) and model.rope_theta above 0, found %g", c->width, c->heads,
-                        (double)c->rope_theta);
+        return bt_error(BT_ERR_CONFIG,
+                        "rotary positions need heads of a multiple of 4 (model.width %d / model.heads %d) and "
+                        "model.rope_theta above 0, found %g",
+                        c->width, c->heads, (double)c->rope_theta);
     if (c->depth < 1 || c->mlp < 1 || c->registers < 0 || c->output < 0)
-        return bt_error(BT_ERR_CONFIG, "model.depth %d and model.mlp %d must be at least 1, model.registers %d and model.output %d at least 0", c->depth,
-                        c->mlp, c->registers, c->output);
+        return bt_error(
+            BT_ERR_CONFIG,
+            "model.depth %d and model.mlp %d must be at least 1, model.registers %d and model.output %d at least 0",
+            c->depth, c->mlp, c->registers, c->output);
     return BT_OK;
 }
 
@@ -74,8 +82,13 @@ typedef struct builder {
 } builder;
 
 static int add(const builder *b, const char *name, bt_shape shape, int64_t columns, bt_param_kind kind) {
-    bt_param_spec spec = {.name = name, .shape = shape, .columns = columns, .kind = kind, .trainable = b->training->full,
-                          .group = b->training->group, .decay = b->training->decay};
+    bt_param_spec spec = {.name = name,
+                          .shape = shape,
+                          .columns = columns,
+                          .kind = kind,
+                          .trainable = b->training->full,
+                          .group = b->training->group,
+                          .decay = b->training->decay};
     return bt_declare(b->store, &spec);
 }
 
@@ -104,8 +117,8 @@ static bt_vit_linear add_linear(builder *b, const char *prefix, const char *laye
     int stream = ++b->next_stream; /* counted for layers without adapter too: targets do not change the others' draws */
     if (parts) {
         snprintf(name, sizeof name, "%s%s", prefix, layer);
-        l.lora = bt_lora_declare(b->store, name, inputs, part_width, part, parts, &b->training->lora, stream, b->training->group,
-                                 b->training->decay, b->training->seed);
+        l.lora = bt_lora_declare(b->store, name, inputs, part_width, part, parts, &b->training->lora, stream,
+                                 b->training->group, b->training->decay, b->training->seed);
     }
     return l;
 }
@@ -123,7 +136,8 @@ static void add_block(builder *b, const bt_vit_config *c, int index, bt_vit_bloc
         if (targets & thirds[k]) part[parts++] = k;
     bool fused = targets & BT_LORA_QKV;
     const int whole[1] = {0};
-    out->qkv = add_linear(b, prefix, "attn.qkv", d, 3 * d, !c->no_qkv_bias, fused ? whole : part, fused ? 1 : parts, fused ? 3 * d : d);
+    out->qkv = add_linear(b, prefix, "attn.qkv", d, 3 * d, !c->no_qkv_bias, fused ? whole : part, fused ? 1 : parts,
+                          fused ? 3 * d : d);
     out->proj = add_linear(b, prefix, "attn.proj", d, d, true, whole, targets & BT_LORA_PROJ ? 1 : 0, d);
     out->scale1 = c->layer_scale ? add_vector(b, prefix, "ls1.gamma", d, c->layer_scale_init) : -1;
     out->norm2_w = add_vector(b, prefix, "norm2.weight", d, 1);
@@ -144,7 +158,8 @@ void bt_vit_init(bt_vit *out, bt_params *store, const bt_vit_config *c, const bt
     builder b = {store, training, 0};
     int64_t d = c->width, inputs = 3 * (int64_t)c->patch * c->patch;
     int64_t columns = (inputs + 7) / 8 * 8; /* 16-byte rows in bf16, which tensor cores ask for: 588 becomes 592 */
-    *out = (bt_vit){.config = *c, .patch_b = -1, .pos = -1, .angles = -1, .reg = -1, .pre_w = -1, .pre_b = -1, .projection = -1};
+    *out = (bt_vit){
+        .config = *c, .patch_b = -1, .pos = -1, .angles = -1, .reg = -1, .pre_w = -1, .pre_b = -1, .projection = -1};
     out->block = calloc((size_t)c->depth, sizeof *out->block);
     BT_ASSERT(out->block);
     out->patch_w = add(&b, "patch_embed.proj.weight", bt_shape4(d, 3, c->patch, c->patch), columns, BT_PARAM_WEIGHT);
@@ -191,16 +206,21 @@ typedef struct tower {
 } tower;
 
 /** Outputs [first, first+count) of a linear layer with its adapter. */
-static bt_value outputs_of(const tower *t, const bt_vit_linear *l, bt_value x, int64_t first, int64_t count, bt_value residual) {
+static bt_value outputs_of(const tower *t, const bt_vit_linear *l, bt_value x, int64_t first, int64_t count,
+                           bt_value residual) {
     bool all = count == l->outputs;
     bt_value w = all ? bt_param(t->p, t->store, l->w) : bt_param_rows(t->p, t->store, l->w, first, count);
-    bt_value b = l->b < 0 ? 0 : all ? bt_param(t->p, t->store, l->b) : bt_param_rows(t->p, t->store, l->b, first, count);
+    bt_value b = l->b < 0 ? 0
+                 : all    ? bt_param(t->p, t->store, l->b)
+                          : bt_param_rows(t->p, t->store, l->b, first, count);
     bt_lora_values lora = bt_lora_range(t->p, t->store, &l->lora, first, count);
     if (!t->ids) lora.dropout = 0;
     return bt_lora_linear(t->p, x, w, b, &lora, residual, t->ids);
 }
 
-static bt_value linear(const tower *t, const bt_vit_linear *l, bt_value x) { return outputs_of(t, l, x, 0, l->outputs, 0); }
+static bt_value linear(const tower *t, const bt_vit_linear *l, bt_value x) {
+    return outputs_of(t, l, x, 0, l->outputs, 0);
+}
 
 /** x + scale * layer(f): the residual goes into the product where there is no LayerScale. */
 static bt_value residual(const tower *t, bt_value x, const bt_vit_linear *l, bt_value f, int scale) {
@@ -215,14 +235,19 @@ static bt_value norm(const tower *t, bt_value x, int w, int b) {
 /** Queries and keys of q, k, v, or keys of k, v, turned by the positions of their patches. */
 static bt_value rotated(const tower *t, bt_value x, int parts) {
     const bt_vit_config *c = t->config;
-    return t->angles < 0 ? x : bt_rope(t->p, x, bt_param(t->p, t->store, t->angles), parts, parts - 1, c->heads, 1 + c->registers);
+    return t->angles < 0
+               ? x
+               : bt_rope(t->p, x, bt_param(t->p, t->store, t->angles), parts, parts - 1, c->heads, 1 + c->registers);
 }
 
 static bt_value activate(const tower *t, bt_value x) {
     switch (t->config->activation) {
-    case BT_VIT_QUICK_GELU: return bt_quick_gelu(t->p, x);
-    case BT_VIT_SWIGLU: return bt_swiglu(t->p, x);
-    default: return bt_gelu(t->p, x);
+    case BT_VIT_QUICK_GELU:
+        return bt_quick_gelu(t->p, x);
+    case BT_VIT_SWIGLU:
+        return bt_swiglu(t->p, x);
+    default:
+        return bt_gelu(t->p, x);
     }
 }
 
@@ -246,7 +271,8 @@ static bt_value class_block(const tower *t, const bt_vit_block *b, bt_value x) {
     int64_t d = t->config->width;
     bt_value h = norm(t, x, b->norm1_w, b->norm1_b);
     bt_value q = outputs_of(t, &b->qkv, bt_class_row(t->p, h), 0, d, 0);
-    bt_value kv = rotated(t, outputs_of(t, &b->qkv, h, d, 2 * d, 0), 2); /* the class token has no position: its query stays */
+    bt_value kv =
+        rotated(t, outputs_of(t, &b->qkv, h, d, 2 * d, 0), 2); /* the class token has no position: its query stays */
     bt_value o = bt_attention(t->p, kv, q, t->config->heads);
     return mlp(t, b, residual(t, bt_class_row(t->p, x), &b->proj, o, b->scale1));
 }
@@ -256,7 +282,8 @@ static bt_value positions(const tower *t, const bt_vit *vit) {
     const bt_vit_config *c = t->config;
     int grid = bt_vit_grid(c), side = c->image / c->patch;
     bt_value pos = bt_reshape(t->p, bt_param(t->p, t->store, vit->pos), bt_shape2(1 + (int64_t)grid * grid, c->width));
-    return grid == side ? pos : bt_resample_positions(t->p, pos, 1, (int[]){grid, grid}, (int[]){side, side}, c->resampling);
+    return grid == side ? pos
+                        : bt_resample_positions(t->p, pos, 1, (int[]){grid, grid}, (int[]){side, side}, c->resampling);
 }
 
 /** Images to the tokens that the blocks take. */
@@ -274,7 +301,8 @@ static bt_value embed_patches(const tower *t, const bt_vit *vit, bt_value images
 }
 
 /** All blocks, and the last norm. `last` records the last block. */
-static bt_value run_blocks(const tower *t, const bt_vit *vit, bt_value images, bt_value (*last)(const tower *, const bt_vit_block *, bt_value)) {
+static bt_value run_blocks(const tower *t, const bt_vit *vit, bt_value images,
+                           bt_value (*last)(const tower *, const bt_vit_block *, bt_value)) {
     bt_value x = embed_patches(t, vit, images);
     for (int i = 0; i < t->config->depth; i++) {
         bt_segment_begin(t->p);

@@ -1,6 +1,6 @@
 /* Vision transformer with class token (arXiv 2010.11929), pre-norm blocks, optional LayerScale and register tokens, the
- * variants of CLIP (norm before the blocks, no bias of the patches, projection behind the last norm), and LoRA adapters on
- * its linear layers. Parameter names are timm's; the projection is "projection.weight" (output, width).
+ * variants of CLIP (norm before the blocks, no bias of the patches, projection behind the last norm), and LoRA adapters
+ * on its linear layers. Parameter names are timm's; the projection is "projection.weight" (output, width).
  */
 #ifndef BITTERN_NN_VIT_H
 #define BITTERN_NN_VIT_H
@@ -19,22 +19,23 @@ extern const char *const bt_vit_positions_names[BT_VIT_POSITIONS + 1]; /**< lear
 extern const char *const bt_resampling_names[BT_POSITIONS_COUNT + 1]; /**< of bt_positions: hub, antialias, bicubic */
 
 typedef struct bt_vit_config {
-    int image, patch;         /**< pixels of a side; image is a multiple of patch */
+    int image, patch; /**< pixels of a side; image is a multiple of patch */
     int width, depth, heads;
-    int mlp;                  /**< hidden width of the MLP; of SwiGLU behind the gate: fc1 has twice as many outputs */
-    int registers;            /**< tokens behind the class token, without position */
+    int mlp;       /**< hidden width of the MLP; of SwiGLU behind the gate: fc1 has twice as many outputs */
+    int registers; /**< tokens behind the class token, without position */
     bt_vit_activation activation;
     bt_vit_positions positions;
-    int grid;                 /**< learned positions are (1 + grid^2, width), resampled where image / patch is another; 0: image / patch */
+    int grid; /**< learned positions are (1 + grid^2, width), resampled where image / patch is another; 0: image / patch
+               */
     bt_positions resampling;
-    float rope_theta;         /**< of rotary positions */
-    int output;               /**< width of the projection behind the last norm; 0: there is none */
-    bool pre_norm;            /**< layer norm before the first block (CLIP) */
+    float rope_theta; /**< of rotary positions */
+    int output;       /**< width of the projection behind the last norm; 0: there is none */
+    bool pre_norm;    /**< layer norm before the first block (CLIP) */
     bool no_patch_bias, no_qkv_bias;
     bool layer_scale;
     float layer_scale_init;
     float norm_eps;
-    float mean[3], std[3];    /**< of u8 images, on the scale 0..1 */
+    float mean[3], std[3]; /**< of u8 images, on the scale 0..1 */
 } bt_vit_config;
 
 /** What is trained: nothing or everything of the tower, or adapters. */
@@ -43,8 +44,8 @@ typedef struct bt_vit_training {
     bt_lora_config lora;
     int group;
     float decay;
-    bool blank;               /**< no initial values: all come from files */
-    uint64_t seed;            /**< of initial values */
+    bool blank;    /**< no initial values: all come from files */
+    uint64_t seed; /**< of initial values */
 } bt_vit_training;
 
 typedef struct bt_vit_linear {
@@ -61,7 +62,7 @@ typedef struct bt_vit_block {
 typedef struct bt_vit {
     bt_vit_config config;
     int patch_w, patch_b, cls, pos, angles, reg, pre_w, pre_b, norm_w, norm_b, projection; /**< -1: there is none */
-    bt_vit_block *block; /**< [depth] */
+    bt_vit_block *block;                                                                   /**< [depth] */
 } bt_vit;
 
 /** A configuration by name, e.g. "vit_small_patch14_dinov2"; false if the name is unknown. bt_vit_names lists them. */
@@ -75,26 +76,31 @@ bt_status bt_vit_check(const bt_vit_config *config) BT_MUST_CHECK;
 void bt_vit_init(bt_vit *out, bt_params *store, const bt_vit_config *config, const bt_vit_training *training);
 void bt_vit_release(bt_vit *vit);
 
-/** Records the tower: images u8 (N,S,S,3) or f32 (N,3,S,S) -> class token (N, bt_vit_output) in f32, normalised and projected. ids
- *  (N) i64 keys the dropout of adapters in a training program; without ids there is none. Of the last block only the class token's
- *  row is computed. */
+/** Records the tower: images u8 (N,S,S,3) or f32 (N,3,S,S) -> class token (N, bt_vit_output) in f32, normalised and
+ * projected. ids (N) i64 keys the dropout of adapters in a training program; without ids there is none. Of the last
+ * block only the class token's row is computed. */
 bt_value bt_vit_forward(bt_program *p, bt_params *store, const bt_vit *vit, bt_value images, bt_value ids);
 
-/** All tokens behind the last norm, (N, bt_vit_token_count, width) in f32, not projected: class token, registers, patches in
- *  raster order. */
+/** All tokens behind the last norm, (N, bt_vit_token_count, width) in f32, not projected: class token, registers,
+ * patches in raster order. */
 bt_value bt_vit_forward_tokens(bt_program *p, bt_params *store, const bt_vit *vit, bt_value images, bt_value ids);
 
-/** The same tokens, and what attention of the last block takes: q, k, v (N, T, 3 width), head-major, positions of rotary towers applied. */
+/** The same tokens, and what attention of the last block takes: q, k, v (N, T, 3 width), head-major, positions of
+ * rotary towers applied. */
 typedef struct bt_vit_maps {
     bt_value tokens, qkv;
 } bt_vit_maps;
 bt_vit_maps bt_vit_forward_maps(bt_program *p, bt_params *store, const bt_vit *vit, bt_value images);
 
 /** Side of the learned positions. */
-static inline int bt_vit_grid(const bt_vit_config *c) { return c->grid ? c->grid : c->image / c->patch; }
+static inline int bt_vit_grid(const bt_vit_config *c) {
+    return c->grid ? c->grid : c->image / c->patch;
+}
 
 /** Width of an embedding. */
-static inline int bt_vit_output(const bt_vit_config *c) { return c->output ? c->output : c->width; }
+static inline int bt_vit_output(const bt_vit_config *c) {
+    return c->output ? c->output : c->width;
+}
 
 /** Tokens of an image. */
 static inline int bt_vit_token_count(const bt_vit_config *c) {

@@ -55,7 +55,8 @@ static bt_status get_choice(const bt_json_value *object, const char *key, const 
             *out = k;
             return BT_OK;
         }
-    return bt_error(BT_ERR_UNSUPPORTED, "%s: \"%s\" is \"%.60s\", which this program does not know", bt_json_name(object->document), key, text);
+    return bt_error(BT_ERR_UNSUPPORTED, "%s: \"%s\" is \"%.60s\", which this program does not know",
+                    bt_json_name(object->document), key, text);
 }
 
 static bt_status read_sizes(const bt_json_value *o, bt_vit_config *c) {
@@ -95,7 +96,8 @@ bt_status bt_vit_read_json(const bt_json_value *object, bt_vit_config *out, char
     const char *text;
     bt_vit_config c = *out;
     BT_TRY(bt_json_get_string(object, "name", &text));
-    if (strlen(text) >= name_bytes) return bt_json_error(bt_json_find(object, "name"), "\"name\" has over %zu bytes", name_bytes - 1);
+    if (strlen(text) >= name_bytes)
+        return bt_json_error(bt_json_find(object, "name"), "\"name\" has over %zu bytes", name_bytes - 1);
     BT_TRY(read_sizes(object, &c));
     BT_TRY(read_kinds(object, &c));
     bt_status status = bt_vit_check(&c);

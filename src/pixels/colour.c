@@ -21,8 +21,8 @@ void bt_colour_memory_free(bt_colour_memory *memory) {
     *memory = (bt_colour_memory){0};
 }
 
-/* Gwosdek et al., SSVM 2011, "Theoretical foundations of Gaussian convolution by extended box filtering", eq. 7-14, in the
- * precision that PIL has: sums in f32, products with a double constant in f64. */
+/* Gwosdek et al., SSVM 2011, "Theoretical foundations of Gaussian convolution by extended box filtering", eq. 7-14, in
+ * the precision that PIL has: sums in f32, products with a double constant in f64. */
 bt_colour_step bt_colour_blur(float radius) {
     BT_ASSERT(radius > 0 && radius <= 64);
     float variance = radius * radius / (float)BT_BLUR_PASSES;

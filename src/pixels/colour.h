@@ -17,7 +17,8 @@ typedef struct bt_colour_memory {
 
 void bt_colour_memory_free(bt_colour_memory *memory);
 
-/** Applies the steps, which are valid (bt_colour_valid), in order to pixels (height, width, 3). BT_ERR_MEMORY leaves them as they were.
+/** Applies the steps, which are valid (bt_colour_valid), in order to pixels (height, width, 3). BT_ERR_MEMORY leaves
+ * them as they were.
  */
 bt_status bt_colour_apply(bt_colour_memory *memory, const bt_colour *colour, uint8_t *pixels, int64_t height,
                           int64_t width) BT_MUST_CHECK;

@@ -55,9 +55,9 @@ static int64_t sum(const uint8_t *x, int64_t n) {
     return total;
 }
 
-/* bt_hue_turn without branches. Quotients in f32 are exact when cut: dividends are below 2^24, and a quotient that is no
- * integer is further from one than its rounding error (85n/2c: 1/510 of at most 255; 255c/high: 1/255 of 255;
- * q and t: 1/43350 of 256). */
+/* bt_hue_turn without branches. Quotients in f32 are exact when cut: dividends are below 2^24, and a quotient that is
+ * no integer is further from one than its rounding error (85n/2c: 1/510 of at most 255; 255c/high: 1/255 of 255; q and
+ * t: 1/43350 of 256). */
 static void hue(uint8_t *restrict red, uint8_t *restrict green, uint8_t *restrict blue, int32_t turn, int64_t n) {
     const uint32_t low_hues[8] = BT_HUE_LOW;
     int32_t is_low[256];
@@ -75,7 +75,7 @@ static void hue(uint8_t *restrict red, uint8_t *restrict green, uint8_t *restric
         int32_t saturation = (int32_t)((float)(255 * c) / (float)peak);
         h -= h * 2 * some == dividend ? is_low[h] : 0;
         h = (h + turn) & 255;
-        int32_t sixth = (2 * h * 772) >> 16, rest = 2 * h - 85 * sixth; /* 2h/85 for h < 256 */
+        int32_t sixth = (2 * h * 772) >> 16, rest = 2 * h - 85 * sixth;          /* 2h/85 for h < 256 */
         int32_t t0 = high * (255 - saturation) + 128, p = (t0 + (t0 >> 8)) >> 8; /* /255, rounded */
         int32_t q = (int32_t)((float)(2 * high * (21675 - saturation * rest) + 21675) / 43350.0f);
         int32_t t = (int32_t)((float)(2 * high * (21675 - saturation * (85 - rest)) + 21675) / 43350.0f);

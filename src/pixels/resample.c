@@ -108,8 +108,7 @@ static size_t take(size_t *total, size_t bytes) {
 }
 
 static bt_status prepare(bt_resampler *resampler, const bt_view *view, passes *p) {
-    p->columns =
-        axis_of(view->filter, view->crop.width, view->full_width, view->window.left, view->window.width);
+    p->columns = axis_of(view->filter, view->crop.width, view->full_width, view->window.left, view->window.width);
     p->lines = axis_of(view->filter, view->crop.height, view->full_height, view->window.top, view->window.height);
     axis *c = &p->columns, *l = &p->lines;
     p->groups = (c->taps_bound + 3) / 4;

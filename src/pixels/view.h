@@ -40,10 +40,10 @@ typedef enum bt_colour_kind {
     BT_COLOUR_KINDS
 } bt_colour_kind;
 
-#define BT_FACTOR_BITS 14                    /* factors count 2^-14 */
+#define BT_FACTOR_BITS 14 /* factors count 2^-14 */
 #define BT_FACTOR_ONE (1 << BT_FACTOR_BITS)
 #define BT_FACTOR_LAST (2 * BT_FACTOR_ONE - 1) /* the largest, so that 16 bits hold it */
-#define BT_BLUR_RADIUS_LAST 255              /* of a box, in pixels */
+#define BT_BLUR_RADIUS_LAST 255                /* of a box, in pixels */
 #define BT_BLUR_PASSES 3
 #define BT_COLOUR_STEPS 8
 
@@ -140,7 +140,9 @@ static inline BT_HOST_DEVICE double bt_plus(double a, double b) {
 }
 
 /** Half the width of a filter at scale 1. */
-static inline BT_HOST_DEVICE int bt_filter_support(bt_filter filter) { return filter == BT_FILTER_BICUBIC ? 2 : 1; }
+static inline BT_HOST_DEVICE int bt_filter_support(bt_filter filter) {
+    return filter == BT_FILTER_BICUBIC ? 2 : 1;
+}
 
 /** Height of the filter's curve: the tent, or the cubic convolution with a = -1/2 (Keys, 1981). */
 static inline BT_HOST_DEVICE double bt_filter_height(bt_filter filter, double x) {
@@ -221,7 +223,7 @@ static inline BT_HOST_DEVICE void bt_hue_turn(uint8_t rgb[3], int32_t turn) {
     int32_t r = rgb[0], g = rgb[1], b = rgb[2];
     int32_t high = r > g ? (r > b ? r : b) : (g > b ? g : b), low = r < g ? (r < b ? r : b) : (g < b ? g : b);
     int32_t c = high - low;
-    if (c == 0) return; /* grey has no saturation and stays */
+    if (c == 0) return;                                                        /* grey has no saturation and stays */
     int32_t n = r == high ? g - b : g == high ? 2 * c + b - r : 4 * c + r - g; /* a sixth of a circle is c */
     if (n < 0) n += 6 * c;
     int32_t hue = 85 * n / (2 * c), saturation = 255 * c / high;

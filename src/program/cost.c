@@ -1,8 +1,12 @@
 /* What an instruction costs: the products in it, bytes of its operands. */
 #include "program/plan.h"
 
-static int64_t rows(const bt_tensor *t) { return bt_shape_rows(t->shape); }
-static int64_t cols(const bt_tensor *t) { return bt_shape_cols(t->shape); }
+static int64_t rows(const bt_tensor *t) {
+    return bt_shape_rows(t->shape);
+}
+static int64_t cols(const bt_tensor *t) {
+    return bt_shape_cols(t->shape);
+}
 
 /** `count` equal products of an attention: per sample and head, Q x T scores of head size C/H. */
 static int attention_products(const bt_tensor *qkv, const bt_tensor *o, int heads, int count, bt_product_shape *out) {
@@ -38,7 +42,8 @@ static int adapted_products(bt_op op, const void *args, bt_product_shape *out) {
         out[1] = (bt_product_shape){1, rows(&a->dbb), cols(&a->dbb), rows(&a->dy)};
         return 2;
     }
-    default: return 0;
+    default:
+        return 0;
     }
 }
 
@@ -77,7 +82,8 @@ int bt_cost_products(bt_op op, const void *args, bt_product_shape out[BT_MAX_PRO
         out[0] = (bt_product_shape){a->groups, rows(&a->x) / a->groups, cols(&a->x), cols(&a->x)};
         return 1;
     }
-    default: return adapted_products(op, args, out);
+    default:
+        return adapted_products(op, args, out);
     }
 }
 
@@ -93,6 +99,7 @@ double bt_cost_bytes(bt_op op, const void *args) {
     const bt_tensor *operand = args;
     double bytes = 0;
     for (int k = 0; k < bt_op_info_of(op)->operands; k++)
-        if (bt_present(&operand[k])) bytes += (double)bt_row_bytes(operand[k].dtype, cols(&operand[k])) * (double)rows(&operand[k]);
+        if (bt_present(&operand[k]))
+            bytes += (double)bt_row_bytes(operand[k].dtype, cols(&operand[k])) * (double)rows(&operand[k]);
     return bytes;
 }

@@ -4,9 +4,9 @@
  * takes the sum so far as its operand `add` and the planner lets the result use the same memory. A gradient that passes
  * through unchanged (residual) is the same value, not a copy. Nothing is recorded for what nothing trainable needs.
  *
- * Recompute: a rule reads forward values through bt_saved. By the program's policy that may be a twin of the value, made
- * by recording its producer again, on demand, from what is kept. Side effects are not repeated; random numbers are keyed by
- * sample and element, so the twin is equal bit for bit.
+ * Recompute: a rule reads forward values through bt_saved. By the program's policy that may be a twin of the value,
+ * made by recording its producer again, on demand, from what is kept. Side effects are not repeated; random numbers are
+ * keyed by sample and element, so the twin is equal bit for bit.
  */
 #include "program/program.h"
 
@@ -15,36 +15,61 @@
 
 static bt_backward_rule *rule_of(bt_op op) {
     switch (op) {
-    case BT_OP_linear: return bt_linear_backward;
-    case BT_OP_lora_linear: return bt_lora_linear_backward;
-    case BT_OP_attention: return bt_attention_backward;
-    case BT_OP_rope: return bt_rope_backward;
-    case BT_OP_layer_norm: return bt_layer_norm_backward;
-    case BT_OP_batch_norm: return bt_batch_norm_backward;
-    case BT_OP_l2_normalize: return bt_l2_normalize_backward;
-    case BT_OP_gelu: return bt_gelu_backward;
-    case BT_OP_quick_gelu: return bt_quick_gelu_backward;
-    case BT_OP_swiglu: return bt_swiglu_backward;
-    case BT_OP_relu: return bt_relu_backward;
-    case BT_OP_add: return bt_add_backward;
-    case BT_OP_cast: return bt_cast_backward;
-    case BT_OP_tokens: return bt_tokens_backward;
-    case BT_OP_resample_positions: return bt_resample_positions_backward;
-    case BT_OP_class_row: return bt_class_row_backward;
-    case BT_OP_code_align: return bt_code_align_backward;
-    case BT_OP_coding_rate: return bt_coding_rate_backward;
-    case BT_OP_cross_entropy: return bt_cross_entropy_backward;
-    default: return NULL;
+    case BT_OP_linear:
+        return bt_linear_backward;
+    case BT_OP_lora_linear:
+        return bt_lora_linear_backward;
+    case BT_OP_attention:
+        return bt_attention_backward;
+    case BT_OP_rope:
+        return bt_rope_backward;
+    case BT_OP_layer_norm:
+        return bt_layer_norm_backward;
+    case BT_OP_batch_norm:
+        return bt_batch_norm_backward;
+    case BT_OP_l2_normalize:
+        return bt_l2_normalize_backward;
+    case BT_OP_gelu:
+        return bt_gelu_backward;
+    case BT_OP_quick_gelu:
+        return bt_quick_gelu_backward;
+    case BT_OP_swiglu:
+        return bt_swiglu_backward;
+    case BT_OP_relu:
+        return bt_relu_backward;
+    case BT_OP_add:
+        return bt_add_backward;
+    case BT_OP_cast:
+        return bt_cast_backward;
+    case BT_OP_tokens:
+        return bt_tokens_backward;
+    case BT_OP_resample_positions:
+        return bt_resample_positions_backward;
+    case BT_OP_class_row:
+        return bt_class_row_backward;
+    case BT_OP_code_align:
+        return bt_code_align_backward;
+    case BT_OP_coding_rate:
+        return bt_coding_rate_backward;
+    case BT_OP_cross_entropy:
+        return bt_cross_entropy_backward;
+    default:
+        return NULL;
     }
 }
 
-bt_value bt_gradient_of(const bt_program *p, bt_value v) { return v ? bt_info(p, bt_owner(p, v))->gradient : 0; }
+bt_value bt_gradient_of(const bt_program *p, bt_value v) {
+    return v ? bt_info(p, bt_owner(p, v))->gradient : 0;
+}
 
-bool bt_wants(const bt_program *p, bt_value v) { return v && bt_info(p, bt_owner(p, v))->needs_gradient; }
+bool bt_wants(const bt_program *p, bt_value v) {
+    return v && bt_info(p, bt_owner(p, v))->needs_gradient;
+}
 
 bt_value bt_gradient_so_far(bt_program *p, bt_value v) {
     bt_value g = bt_gradient_of(p, v);
-    return g && !bt_shape_equal(bt_info(p, g)->shape, bt_info(p, v)->shape) ? bt_reshape(p, g, bt_info(p, v)->shape) : g;
+    return g && !bt_shape_equal(bt_info(p, g)->shape, bt_info(p, v)->shape) ? bt_reshape(p, g, bt_info(p, v)->shape)
+                                                                            : g;
 }
 
 void bt_gradient_replace(bt_program *p, bt_value v, bt_value gradient) {
@@ -59,7 +84,9 @@ void bt_gradient_add(bt_program *p, bt_value v, bt_value gradient) {
     bt_gradient_replace(p, v, before ? (bt_add)(p, before, gradient, 0) : gradient);
 }
 
-float bt_root_weight(const bt_program *p, bt_value loss) { return bt_info(p, loss)->root_weight; }
+float bt_root_weight(const bt_program *p, bt_value loss) {
+    return bt_info(p, loss)->root_weight;
+}
 
 /** Whether rows [first, first+count) of `param` were stored before; notes them if not. */
 static bool stored_before(bt_program *p, int param, int64_t first, int64_t count) {
@@ -67,7 +94,8 @@ static bool stored_before(bt_program *p, int param, int64_t first, int64_t count
         bt_stored_range *s = &p->stored[i];
         if (s->param != param || first + count <= s->first || s->first + s->count <= first) continue;
         bool same = s->first == first && s->count == count;
-        if (!same) bt_program_fail(p, BT_ERR_UNSUPPORTED, "parameter %d is used in row ranges that overlap in part", param);
+        if (!same)
+            bt_program_fail(p, BT_ERR_UNSUPPORTED, "parameter %d is used in row ranges that overlap in part", param);
         return true;
     }
     bt_grow((void **)&p->stored, p->stored_count, &p->stored_room, sizeof *p->stored);
@@ -92,7 +120,8 @@ bt_value bt_param_gradient(bt_program *p, bt_value param, int *accumulate) {
 
 static bool recomputable(const bt_program *p, const bt_instruction *i) {
     switch (p->options.recompute) {
-    case BT_RECOMPUTE_NONE: return false;
+    case BT_RECOMPUTE_NONE:
+        return false;
     case BT_RECOMPUTE_CHEAP:
         return i->op == BT_OP_layer_norm || i->op == BT_OP_gelu || i->op == BT_OP_quick_gelu || i->op == BT_OP_swiglu;
     case BT_RECOMPUTE_BLOCKS: /* what another segment made is this one's input, and kept */
@@ -107,7 +136,8 @@ static void record_again(bt_program *p, int index) {
     const bt_op_info *info = bt_op_info_of(original.op);
     bt_value operand[BT_MAX_OPERANDS] = {0};
     for (int k = 0; k < info->operands; k++)
-        if (original.operand[k] && !bt_role_writes(info->operand[k].role)) operand[k] = bt_saved(p, original.operand[k]);
+        if (original.operand[k] && !bt_role_writes(info->operand[k].role))
+            operand[k] = bt_saved(p, original.operand[k]);
     for (int k = 0; k < info->operands; k++)
         if (original.operand[k] && bt_role_writes(info->operand[k].role)) {
             bt_value_info out = *bt_info(p, original.operand[k]);
@@ -145,7 +175,8 @@ static void mark_needs(bt_program *p) {
         const bt_instruction *in = &p->instruction[i];
         const bt_op_info *info = bt_op_info_of(in->op);
         bool needs = false;
-        for (int k = 0; k < info->operands; k++) needs = needs || (!bt_role_writes(info->operand[k].role) && bt_wants(p, in->operand[k]));
+        for (int k = 0; k < info->operands; k++)
+            needs = needs || (!bt_role_writes(info->operand[k].role) && bt_wants(p, in->operand[k]));
         for (int k = 0; k < info->operands; k++)
             if (in->operand[k] && bt_role_writes(info->operand[k].role) && rule_of(in->op))
                 bt_info(p, in->operand[k])->needs_gradient = needs;
@@ -183,7 +214,8 @@ static bool reached(const bt_program *p, const bt_instruction *in) {
     return false;
 }
 
-/** Parameters of the groups that no instruction reached keep the gradient 0, so that the optimizer never reads old values. */
+/** Parameters of the groups that no instruction reached keep the gradient 0, so that the optimizer never reads old
+ * values. */
 static void clear_unreached(bt_program *p) {
     if (!p->store || p->options.accumulate) return;
     for (int i = 0; i < bt_params_count(p->store); i++) {
@@ -194,8 +226,8 @@ static void clear_unreached(bt_program *p) {
             if (p->stored[s].param == i) rows += p->stored[s].count;
         if (rows == spec->shape.dim[0]) continue;
         if (rows) {
-            bt_program_fail(p, BT_ERR_UNSUPPORTED, "only %lld of %lld rows of \"%s\" receive a gradient", (long long)rows,
-                            (long long)spec->shape.dim[0], spec->name);
+            bt_program_fail(p, BT_ERR_UNSUPPORTED, "only %lld of %lld rows of \"%s\" receive a gradient",
+                            (long long)rows, (long long)spec->shape.dim[0], spec->name);
             return;
         }
         BT_EMIT(p, zero, .x = bt_store_value(p, (bt_store_ref){.slot = BT_STORE_GRADIENT, .param = i}));
@@ -229,8 +261,10 @@ void bt_differentiate(bt_program *p, const bt_root *roots, int count, uint32_t g
         if (p->value[v].wants_input_gradient) {
             char name[128];
             snprintf(name, sizeof name, "d%s", p->value[v].name);
-            if (p->value[v].gradient) bt_output(p, name, p->value[v].gradient);
-            else bt_program_fail(p, BT_ERR_SHAPE, "no gradient reaches input \"%s\"", p->value[v].name);
+            if (p->value[v].gradient)
+                bt_output(p, name, p->value[v].gradient);
+            else
+                bt_program_fail(p, BT_ERR_SHAPE, "no gradient reaches input \"%s\"", p->value[v].name);
         }
     p->phase = BT_UPDATE;
 }

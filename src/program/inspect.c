@@ -11,7 +11,8 @@ static size_t saved_bytes(const bt_plan *plan) {
     size_t bytes = 0;
     for (int v = 1; v <= p->value_count; v++) {
         const bt_value_info *info = &p->value[v];
-        if (info->kind != BT_VALUE_TEMP || info->producer < 0 || p->instruction[info->producer].phase != BT_FORWARD) continue;
+        if (info->kind != BT_VALUE_TEMP || info->producer < 0 || p->instruction[info->producer].phase != BT_FORWARD)
+            continue;
         bool read_later = false;
         for (int i = 0; i < plan->instruction_count && !read_later; i++) {
             const bt_instruction *in = plan->instruction[i].source;
@@ -19,14 +20,17 @@ static size_t saved_bytes(const bt_plan *plan) {
             for (int k = 0; k < bt_op_info_of(in->op)->operands; k++)
                 read_later = read_later || (in->operand[k] && bt_owner(p, in->operand[k]) == v);
         }
-        if (read_later) bytes += bt_row_bytes(info->dtype, bt_shape_cols(info->shape)) * (size_t)bt_shape_rows(info->shape);
+        if (read_later)
+            bytes += bt_row_bytes(info->dtype, bt_shape_cols(info->shape)) * (size_t)bt_shape_rows(info->shape);
     }
     return bytes;
 }
 
 bt_plan_summary bt_plan_summarize(const bt_plan *plan) {
-    bt_plan_summary s = {.instructions = plan->instruction_count, .block_bytes = plan->block_bytes,
-                         .lower_bound_bytes = plan->lower_bound_bytes, .saved_bytes = saved_bytes(plan)};
+    bt_plan_summary s = {.instructions = plan->instruction_count,
+                         .block_bytes = plan->block_bytes,
+                         .lower_bound_bytes = plan->lower_bound_bytes,
+                         .saved_bytes = saved_bytes(plan)};
     for (int i = 0; i < plan->instruction_count; i++) {
         bt_op op = plan->instruction[i].source->op;
         s.flops += bt_cost_flops(op, plan->instruction[i].args);
@@ -40,7 +44,8 @@ bool bt_plan_instruction(const bt_plan *plan, int index, bt_instruction_cost *ou
     if (index < 0 || index >= plan->instruction_count) return false;
     const bt_planned *planned = &plan->instruction[index];
     bt_op op = planned->source->op;
-    *out = (bt_instruction_cost){.op = bt_op_info_of(op)->name, .flops = bt_cost_flops(op, planned->args),
+    *out = (bt_instruction_cost){.op = bt_op_info_of(op)->name,
+                                 .flops = bt_cost_flops(op, planned->args),
                                  .bytes = bt_cost_bytes(op, planned->args)};
     out->products = bt_cost_products(op, planned->args, out->product);
     return true;
@@ -55,7 +60,8 @@ static const char *value_name(const bt_plan *plan, bt_value v, char *text, size_
         return text;
     }
     if (info->ref.slot > BT_STORE_GRADIENT) return "store";
-    snprintf(text, bytes, "%s%s", info->ref.slot == BT_STORE_GRADIENT ? "d " : "", bt_params_spec(p->store, info->ref.param)->name);
+    snprintf(text, bytes, "%s%s", info->ref.slot == BT_STORE_GRADIENT ? "d " : "",
+             bt_params_spec(p->store, info->ref.param)->name);
     return text;
 }
 
@@ -133,7 +139,8 @@ void bt_plan_write_json(const bt_plan *plan, bt_json_writer *w) {
 void bt_plan_write_text(const bt_plan *plan, bt_text *out) {
     const bt_program *p = plan->program;
     bt_plan_summary s = bt_plan_summarize(plan);
-    bt_text_append(out, "%5s %-9s %-18s %10s %10s %4s  %s\n", "#", "phase", "operation", "MFLOP", "MB", "cuda", "outputs");
+    bt_text_append(out, "%5s %-9s %-18s %10s %10s %4s  %s\n", "#", "phase", "operation", "MFLOP", "MB", "cuda",
+                   "outputs");
     for (int i = 0; i < plan->instruction_count; i++) {
         const bt_planned *planned = &plan->instruction[i];
         const bt_instruction *in = planned->source;
@@ -142,7 +149,8 @@ void bt_plan_write_text(const bt_plan *plan, bt_text *out) {
                        bt_cost_flops(in->op, planned->args) / 1e6, bt_cost_bytes(in->op, planned->args) / 1e6,
                        bt_cost_launches(in->op, planned->args));
         for (int k = 0; k < info->operands; k++) {
-            if (!in->operand[k] || !(bt_role_writes(info->operand[k].role) || bt_role_state(info->operand[k].role))) continue;
+            if (!in->operand[k] || !(bt_role_writes(info->operand[k].role) || bt_role_state(info->operand[k].role)))
+                continue;
             char name[160], shape[64];
             int storage = plan->storage_of[bt_owner(p, in->operand[k])];
             bt_text_append(out, " %s %s", value_name(plan, in->operand[k], name, sizeof name),
@@ -156,5 +164,6 @@ void bt_plan_write_text(const bt_plan *plan, bt_text *out) {
                    "block %.2f MB%s; liveness bound %.2f MB (ratio %.3f); kept for the backward %.2f MB\n",
                    s.instructions, s.flops / 1e9, s.bytes / 1e6, s.cuda_launches, (double)s.block_bytes / 1e6,
                    plan->device ? "" : " without scratch", (double)s.lower_bound_bytes / 1e6,
-                   s.lower_bound_bytes ? (double)s.block_bytes / (double)s.lower_bound_bytes : 1.0, (double)s.saved_bytes / 1e6);
+                   s.lower_bound_bytes ? (double)s.block_bytes / (double)s.lower_bound_bytes : 1.0,
+                   (double)s.saved_bytes / 1e6);
 }

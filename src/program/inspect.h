@@ -6,8 +6,8 @@
 
 #include "formats/json.h"
 
-/** Writes one JSON object: "summary"; "instructions" with operands, FLOPs, bytes, launches and scratch; "storages", the memory
- *  map: bytes, offset, first and last instruction. */
+/** Writes one JSON object: "summary"; "instructions" with operands, FLOPs, bytes, launches and scratch; "storages", the
+ * memory map: bytes, offset, first and last instruction. */
 void bt_plan_write_json(const bt_plan *plan, bt_json_writer *writer);
 
 /** The same as a table for reading, one line an instruction. */
@@ -31,7 +31,8 @@ typedef struct bt_instruction_cost {
 /** False behind the last instruction. */
 bool bt_plan_instruction(const bt_plan *plan, int index, bt_instruction_cost *out);
 
-/** A run that waits behind every instruction and notes its seconds; `seconds` has bt_plan_summary.instructions entries. */
+/** A run that waits behind every instruction and notes its seconds; `seconds` has bt_plan_summary.instructions entries.
+ */
 bt_status bt_plan_run_timed(bt_plan *plan, double *seconds) BT_MUST_CHECK;
 
 #endif

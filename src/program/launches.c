@@ -1,15 +1,22 @@
-/* Kernels and library calls that the CUDA backend issues for an instruction: what a launch-bound step is made of. tests/device compares
- * this with what the backend issues; tables that only tests make (rows with a stride of their own) are counted too. */
+/* Kernels and library calls that the CUDA backend issues for an instruction: what a launch-bound step is made of.
+ * tests/device compares this with what the backend issues; tables that only tests make (rows with a stride of their
+ * own) are counted too. */
 #include "program/plan.h"
 
 /** Parts of an adapter at equal distances are one batched product, others one each. */
-static int part_products(const bt_lora_parts *p) { return bt_lora_distance(p) ? 1 : p->count; }
+static int part_products(const bt_lora_parts *p) {
+    return bt_lora_distance(p) ? 1 : p->count;
+}
 
 /** cuBLASLt takes a bias of the output's dtype: the f32 one is rounded by a kernel first. */
-static int rounded_bias(const bt_tensor *b, const bt_tensor *y) { return bt_present(b) && y->dtype == BT_BF16; }
+static int rounded_bias(const bt_tensor *b, const bt_tensor *y) {
+    return bt_present(b) && y->dtype == BT_BF16;
+}
 
 /** cuSOLVER takes contiguous matrices: others are copied. */
-static int copied(const bt_tensor *t) { return t->ld != bt_shape_cols(t->shape); }
+static int copied(const bt_tensor *t) {
+    return t->ld != bt_shape_cols(t->shape);
+}
 
 static int adapter_launches(bt_op op, const void *args) {
     switch (op) {
@@ -21,7 +28,8 @@ static int adapter_launches(bt_op op, const void *args) {
         const bt_lora_du_args *a = args;
         return part_products(&a->parts);
     }
-    case BT_OP_lora_linear_dx: return 2 + (((const bt_lora_linear_dx_args *)args)->dropout > 0);
+    case BT_OP_lora_linear_dx:
+        return 2 + (((const bt_lora_linear_dx_args *)args)->dropout > 0);
     default: {
         const bt_lora_dw_args *a = args;
         return 1 + part_products(&a->parts) + (a->dropout > 0);
@@ -34,9 +42,12 @@ int bt_cost_launches(bt_op op, const void *args) {
     case BT_OP_lora_linear:
     case BT_OP_lora_du:
     case BT_OP_lora_linear_dx:
-    case BT_OP_lora_dw: return adapter_launches(op, args);
-    case BT_OP_linear: return 1 + rounded_bias(&((const bt_linear_args *)args)->b, &((const bt_linear_args *)args)->y);
-    case BT_OP_linear_dw: return 1 + 2 * bt_present(&((const bt_linear_dw_args *)args)->db);
+    case BT_OP_lora_dw:
+        return adapter_launches(op, args);
+    case BT_OP_linear:
+        return 1 + rounded_bias(&((const bt_linear_args *)args)->b, &((const bt_linear_args *)args)->y);
+    case BT_OP_linear_dw:
+        return 1 + 2 * bt_present(&((const bt_linear_dw_args *)args)->db);
     case BT_OP_layer_norm_dw:
     case BT_OP_batch_norm_dw:
     case BT_OP_code_align:
@@ -44,9 +55,12 @@ int bt_cost_launches(bt_op op, const void *args) {
     case BT_OP_cross_entropy:
     case BT_OP_sum_squares:
     case BT_OP_add_dscale:
-    case BT_OP_attention_dx: return 2;
-    case BT_OP_make_views: return 3; /* records, geometry, colour */
-    case BT_OP_batch_norm: return 1 + (((const bt_batch_norm_args *)args)->update != 0);
+    case BT_OP_attention_dx:
+        return 2;
+    case BT_OP_make_views:
+        return 3; /* records, geometry, colour */
+    case BT_OP_batch_norm:
+        return 1 + (((const bt_batch_norm_args *)args)->update != 0);
     case BT_OP_coding_rate: { /* Gram matrices, identity, a factorisation a view, pivots, logarithms */
         const bt_coding_rate_args *a = args;
         return 4 + a->groups + copied(&a->chol);
@@ -55,6 +69,7 @@ int bt_cost_launches(bt_op op, const void *args) {
         const bt_coding_rate_dx_args *a = args;
         return 1 + a->groups + copied(&a->chol) + copied(&a->dx);
     }
-    default: return 1;
+    default:
+        return 1;
     }
 }

@@ -23,7 +23,8 @@ static void *take(size_t count, size_t bytes) {
 /** Marks what outputs and side effects need, walking backwards. */
 static void keep_live(bt_plan *plan) {
     const bt_program *p = plan->program;
-    bool *needed = take((size_t)p->value_count + 1, sizeof *needed), *live = take((size_t)p->instruction_count, sizeof *live);
+    bool *needed = take((size_t)p->value_count + 1, sizeof *needed),
+         *live = take((size_t)p->instruction_count, sizeof *live);
     for (int i = 0; i < p->output_count; i++) needed[bt_owner(p, p->output[i].value)] = true;
     int count = 0;
     for (int i = p->instruction_count - 1; i >= 0; i--) {
@@ -31,7 +32,8 @@ static void keep_live(bt_plan *plan) {
         const bt_op_info *info = bt_op_info_of(in->op);
         live[i] = info->effect == BT_MUTATES;
         for (int k = 0; k < info->operands; k++)
-            if (in->operand[k] && bt_role_writes(info->operand[k].role)) live[i] = live[i] || needed[bt_owner(p, in->operand[k])];
+            if (in->operand[k] && bt_role_writes(info->operand[k].role))
+                live[i] = live[i] || needed[bt_owner(p, in->operand[k])];
         if (!live[i]) continue;
         count++;
         for (int k = 0; k < info->operands; k++)
@@ -39,7 +41,8 @@ static void keep_live(bt_plan *plan) {
     }
     plan->instruction = take((size_t)count, sizeof *plan->instruction);
     for (int i = 0; i < p->instruction_count; i++)
-        if (live[i]) plan->instruction[plan->instruction_count++] = (bt_planned){.source = &p->instruction[i], .scratch = -1};
+        if (live[i])
+            plan->instruction[plan->instruction_count++] = (bt_planned){.source = &p->instruction[i], .scratch = -1};
     free(needed);
     free(live);
 }
@@ -63,7 +66,8 @@ static life *find_lives(const bt_plan *plan) {
         l->kept = true;
     }
     for (int v = 1; v <= p->value_count; v++)
-        if (p->value[v].kind == BT_VALUE_INPUT) lives[v].begin = 0; /* also inputs nobody reads: bt_plan_set has a place */
+        if (p->value[v].kind == BT_VALUE_INPUT)
+            lives[v].begin = 0; /* also inputs nobody reads: bt_plan_set has a place */
     for (int v = 1; v <= p->value_count; v++)
         if (p->value[v].kind == BT_VALUE_INPUT && lives[v].end < 0) lives[v].end = 0;
     return lives;
@@ -94,8 +98,8 @@ static bt_value reusable(const bt_plan *plan, const life *lives, int i, int out)
 
 static void give_storage(bt_plan *plan, const life *lives, bt_value v) {
     plan->storage_of[v] = plan->storage_count;
-    plan->storage[plan->storage_count++] =
-        (bt_storage){.bytes = value_bytes(bt_info(plan->program, v)), .begin = lives[v].begin, .end = lives[v].end, .value = v};
+    plan->storage[plan->storage_count++] = (bt_storage){
+        .bytes = value_bytes(bt_info(plan->program, v)), .begin = lives[v].begin, .end = lives[v].end, .value = v};
 }
 
 void bt_plan_lifetimes(bt_plan *plan) {

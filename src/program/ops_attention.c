@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-bt_value (bt_attention)(bt_program *p, bt_value qkv, bt_value q, int heads) {
+bt_value(bt_attention)(bt_program *p, bt_value qkv, bt_value q, int heads) {
     bt_op op = BT_OP_attention;
     if (!bt_recording(p) || !bt_require_dtype(p, op, "qkv", qkv, p->options.compute)) return 0;
     bt_shape s = bt_info(p, qkv)->shape;
@@ -13,7 +13,9 @@ bt_value (bt_attention)(bt_program *p, bt_value qkv, bt_value q, int heads) {
                     bt_shape_text(s, text, sizeof text), shares))
         return 0;
     int64_t width = s.dim[2] / shares, queries = s.dim[1];
-    if (!bt_require(p, heads >= 1 && width % heads == 0, op, "width %lld is not a multiple of %d heads", (long long)width, heads)) return 0;
+    if (!bt_require(p, heads >= 1 && width % heads == 0, op, "width %lld is not a multiple of %d heads",
+                    (long long)width, heads))
+        return 0;
     if (q) {
         if (!bt_require_dtype(p, op, "q", q, p->options.compute)) return 0;
         queries = bt_info(p, q)->shape.rank == 3 ? bt_info(p, q)->shape.dim[1] : 0;
@@ -33,8 +35,8 @@ void bt_attention_backward(bt_program *p, const bt_instruction *i) {
     bt_value qkv = bt_saved(p, v->qkv), q = bt_saved(p, v->q), o = bt_saved(p, v->o), lse = bt_saved(p, v->lse);
     bt_value dqkv = bt_new_value(p, p->options.compute, bt_info(p, v->qkv)->shape);
     bt_value dq = q ? bt_new_value(p, p->options.compute, bt_info(p, v->q)->shape) : 0;
-    bt_attention_dx_args *d = BT_EMIT(p, attention_dx, .do_ = bt_gradient_so_far(p, v->o), .o = o, .lse = lse, .qkv = qkv,
-                                      .q = q, .dqkv = dqkv, .dq = dq);
+    bt_attention_dx_args *d = BT_EMIT(p, attention_dx, .do_ = bt_gradient_so_far(p, v->o), .o = o, .lse = lse,
+                                      .qkv = qkv, .q = q, .dqkv = dqkv, .dq = dq);
     d->heads = f->heads;
     d->scale = f->scale;
     if (bt_wants(p, v->qkv)) bt_gradient_add(p, v->qkv, dqkv);
@@ -48,16 +50,18 @@ static int64_t rope_head(bt_program *p, bt_shape s, int parts, int rotated, int 
     if (!bt_require(p, s.rank == 3 && parts >= 1 && s.dim[2] % parts == 0, op, "x has shape %s, expected (N, T, %dC)",
                     bt_shape_text(s, text, sizeof text), parts) ||
         !bt_require(p, rotated >= 1 && rotated <= parts, op, "%d parts of %d cannot be rotated", rotated, parts) ||
-        !bt_require(p, prefix >= 0 && prefix < s.dim[1], op, "%d tokens without position leave none of %lld", prefix, (long long)s.dim[1]))
+        !bt_require(p, prefix >= 0 && prefix < s.dim[1], op, "%d tokens without position leave none of %lld", prefix,
+                    (long long)s.dim[1]))
         return 0;
     int64_t width = s.dim[2] / parts;
-    if (!bt_require(p, heads >= 1 && width % heads == 0, op, "width %lld is not a multiple of %d heads", (long long)width, heads) ||
+    if (!bt_require(p, heads >= 1 && width % heads == 0, op, "width %lld is not a multiple of %d heads",
+                    (long long)width, heads) ||
         !bt_require(p, width / heads % 2 == 0, op, "heads of size %lld have no halves", (long long)(width / heads)))
         return 0;
     return width / heads;
 }
 
-bt_value (bt_rope)(bt_program *p, bt_value x, bt_value table, int parts, int rotated, int heads, int prefix) {
+bt_value(bt_rope)(bt_program *p, bt_value x, bt_value table, int parts, int rotated, int heads, int prefix) {
     bt_op op = BT_OP_rope;
     if (!bt_recording(p) || !bt_require_dtype(p, op, "x", x, p->options.compute)) return 0;
     bt_shape s = bt_info(p, x)->shape;

@@ -7,9 +7,11 @@ static bool floating(bt_program *p, bt_op op, const char *operand, bt_value v) {
                       "operand %s has dtype %s, expected f32 or bf16", operand, bt_dtype_name(bt_info(p, v)->dtype));
 }
 
-static bt_value like(bt_program *p, bt_value v) { return bt_new_value(p, bt_info(p, v)->dtype, bt_info(p, v)->shape); }
+static bt_value like(bt_program *p, bt_value v) {
+    return bt_new_value(p, bt_info(p, v)->dtype, bt_info(p, v)->shape);
+}
 
-bt_value (bt_gelu)(bt_program *p, bt_value x) {
+bt_value(bt_gelu)(bt_program *p, bt_value x) {
     if (!bt_recording(p) || !floating(p, BT_OP_gelu, "x", x)) return 0;
     bt_value y = like(p, x);
     BT_EMIT(p, gelu, .x = x, .y = y);
@@ -23,7 +25,7 @@ void bt_gelu_backward(bt_program *p, const bt_instruction *i) {
     bt_gradient_add(p, v->x, dx);
 }
 
-bt_value (bt_quick_gelu)(bt_program *p, bt_value x) {
+bt_value(bt_quick_gelu)(bt_program *p, bt_value x) {
     if (!bt_recording(p) || !floating(p, BT_OP_quick_gelu, "x", x)) return 0;
     bt_value y = like(p, x);
     BT_EMIT(p, quick_gelu, .x = x, .y = y);
@@ -37,11 +39,12 @@ void bt_quick_gelu_backward(bt_program *p, const bt_instruction *i) {
     bt_gradient_add(p, v->x, dx);
 }
 
-bt_value (bt_swiglu)(bt_program *p, bt_value x) {
+bt_value(bt_swiglu)(bt_program *p, bt_value x) {
     if (!bt_recording(p) || !floating(p, BT_OP_swiglu, "x", x)) return 0;
     bt_shape s = bt_info(p, x)->shape;
     char text[64];
-    if (!bt_require(p, bt_shape_cols(s) % 2 == 0, BT_OP_swiglu, "x has shape %s, expected (.., 2h): gate and value side by side",
+    if (!bt_require(p, bt_shape_cols(s) % 2 == 0, BT_OP_swiglu,
+                    "x has shape %s, expected (.., 2h): gate and value side by side",
                     bt_shape_text(s, text, sizeof text)))
         return 0;
     s.dim[s.rank - 1] /= 2;
@@ -57,7 +60,7 @@ void bt_swiglu_backward(bt_program *p, const bt_instruction *i) {
     bt_gradient_add(p, v->x, dx);
 }
 
-bt_value (bt_relu)(bt_program *p, bt_value x) {
+bt_value(bt_relu)(bt_program *p, bt_value x) {
     if (!bt_recording(p) || !floating(p, BT_OP_relu, "x", x)) return 0;
     bt_value y = like(p, x);
     BT_EMIT(p, relu, .x = x, .y = y);
@@ -71,7 +74,7 @@ void bt_relu_backward(bt_program *p, const bt_instruction *i) {
     bt_gradient_add(p, v->x, dx);
 }
 
-bt_value (bt_add)(bt_program *p, bt_value x, bt_value f, bt_value scale) {
+bt_value(bt_add)(bt_program *p, bt_value x, bt_value f, bt_value scale) {
     bt_op op = BT_OP_add;
     if (!bt_recording(p) || !floating(p, op, "x", x) || !bt_require_dtype(p, op, "f", f, bt_info(p, x)->dtype) ||
         !bt_require_shape(p, op, "f", f, bt_info(p, x)->shape))
@@ -103,7 +106,7 @@ void bt_add_backward(bt_program *p, const bt_instruction *i) {
     if (bt_wants(p, v->x)) bt_gradient_add(p, v->x, dy);
 }
 
-bt_value (bt_cast)(bt_program *p, bt_value x, bt_dtype dtype) {
+bt_value(bt_cast)(bt_program *p, bt_value x, bt_dtype dtype) {
     if (!bt_recording(p) || !floating(p, BT_OP_cast, "x", x) ||
         !bt_require(p, dtype == BT_F32 || dtype == BT_BF16, BT_OP_cast, "cannot cast to %s", bt_dtype_name(dtype)))
         return 0;

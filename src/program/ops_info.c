@@ -11,7 +11,8 @@
 #define ATTR_ARRAY(type, n, count)
 /* An alias names two operands; an operand's index is its offset in the argument struct. The list ends with {0, 0}: no
  * operation lets its first operand, an input, take its own memory. */
-#define ALIAS(out, in) {offsetof(bt_args_here, out) / sizeof(bt_tensor), offsetof(bt_args_here, in) / sizeof(bt_tensor)},
+#define ALIAS(out, in)                                                                                                 \
+    {offsetof(bt_args_here, out) / sizeof(bt_tensor), offsetof(bt_args_here, in) / sizeof(bt_tensor)},
 #define PURE BT_PURE
 #define RANDOM BT_RANDOM
 #define MUTATES BT_MUTATES
@@ -33,7 +34,8 @@
 const bt_op_info *bt_op_info_of(bt_op op) {
     switch (op) {
 #include "tensor/ops.def"
-    case BT_OP_COUNT: break;
+    case BT_OP_COUNT:
+        break;
     }
     bt_panic(__FILE__, __LINE__, "no operation %d", (int)op);
 }

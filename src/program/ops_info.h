@@ -7,7 +7,14 @@
 #define BT_MAX_OPERANDS 10
 #define BT_MAX_ALIASES 2
 
-typedef enum bt_operand_role { BT_ROLE_IN, BT_ROLE_OPT, BT_ROLE_OUT, BT_ROLE_OUT_OPT, BT_ROLE_STATE, BT_ROLE_OPT_STATE } bt_operand_role;
+typedef enum bt_operand_role {
+    BT_ROLE_IN,
+    BT_ROLE_OPT,
+    BT_ROLE_OUT,
+    BT_ROLE_OUT_OPT,
+    BT_ROLE_STATE,
+    BT_ROLE_OPT_STATE
+} bt_operand_role;
 
 typedef enum bt_effect { BT_PURE, BT_RANDOM, BT_MUTATES } bt_effect;
 
@@ -32,8 +39,12 @@ typedef struct bt_op_info {
 
 const bt_op_info *bt_op_info_of(bt_op op);
 
-static inline bool bt_role_writes(bt_operand_role role) { return role == BT_ROLE_OUT || role == BT_ROLE_OUT_OPT; }
-static inline bool bt_role_state(bt_operand_role role) { return role == BT_ROLE_STATE || role == BT_ROLE_OPT_STATE; }
+static inline bool bt_role_writes(bt_operand_role role) {
+    return role == BT_ROLE_OUT || role == BT_ROLE_OUT_OPT;
+}
+static inline bool bt_role_state(bt_operand_role role) {
+    return role == BT_ROLE_STATE || role == BT_ROLE_OPT_STATE;
+}
 static inline bool bt_role_optional(bt_operand_role role) {
     return role == BT_ROLE_OPT || role == BT_ROLE_OUT_OPT || role == BT_ROLE_OPT_STATE;
 }

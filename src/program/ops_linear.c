@@ -1,5 +1,5 @@
-/* linear and lora_linear: shapes and backward. Only what is wanted is recorded: no dw of a frozen weight, no dx below the
- * first adapter. */
+/* linear and lora_linear: shapes and backward. Only what is wanted is recorded: no dw of a frozen weight, no dx below
+ * the first adapter. */
 #include "program/program.h"
 
 /** The shape of y = x w^T for x (..,I) and w (O,I); the rows of x are kept. */
@@ -16,11 +16,12 @@ static bool linear_shape(bt_program *p, bt_op op, bt_value x, bt_value w, bt_val
         return false;
     *out = xs;
     out->dim[xs.rank - 1] = ws.dim[0];
-    if (b && !(bt_require_dtype(p, op, "b", b, BT_F32) && bt_require_shape(p, op, "b", b, bt_shape1(ws.dim[0])))) return false;
+    if (b && !(bt_require_dtype(p, op, "b", b, BT_F32) && bt_require_shape(p, op, "b", b, bt_shape1(ws.dim[0]))))
+        return false;
     return !add || (bt_require_dtype(p, op, "add", add, dtype) && bt_require_shape(p, op, "add", add, *out));
 }
 
-bt_value (bt_linear)(bt_program *p, bt_value x, bt_value w, bt_value b, bt_value add) {
+bt_value(bt_linear)(bt_program *p, bt_value x, bt_value w, bt_value b, bt_value add) {
     bt_shape shape;
     if (!bt_recording(p) || !linear_shape(p, BT_OP_linear, x, w, b, add, &shape)) return 0;
     bt_value y = bt_new_value(p, bt_info(p, x)->dtype, shape);
@@ -33,7 +34,8 @@ void bt_linear_backward(bt_program *p, const bt_instruction *i) {
     bt_value dy = bt_gradient_so_far(p, v->y);
     if (bt_wants(p, v->add)) bt_gradient_add(p, v->add, dy);
     if (bt_wants(p, v->b) && !bt_wants(p, v->w)) {
-        bt_program_fail(p, BT_ERR_UNSUPPORTED, "linear: a trainable bias of a frozen weight is not supported; freeze both or none");
+        bt_program_fail(p, BT_ERR_UNSUPPORTED,
+                        "linear: a trainable bias of a frozen weight is not supported; freeze both or none");
         return;
     }
     if (bt_wants(p, v->w)) {
@@ -55,19 +57,21 @@ static bt_lora_parts parts_of(const bt_lora_values *l) {
     return parts;
 }
 
-bt_value (bt_lora_linear)(bt_program *p, bt_value x, bt_value w, bt_value b, const bt_lora_values *lora, bt_value add,
-                          bt_value ids) {
+bt_value(bt_lora_linear)(bt_program *p, bt_value x, bt_value w, bt_value b, const bt_lora_values *lora, bt_value add,
+                         bt_value ids) {
     if (!lora || !lora->a) return (bt_linear)(p, x, w, b, add);
     bt_op op = BT_OP_lora_linear;
     bt_shape shape;
     if (!bt_recording(p) || !linear_shape(p, op, x, w, b, add, &shape)) return 0;
     int64_t inputs = bt_shape_cols(bt_info(p, x)->shape), outputs = bt_shape_cols(shape);
-    bool good = bt_require(p, lora->parts >= 1 && lora->parts <= 3 && lora->rank >= 1, op,
-                           "%d parts of rank %d; 1 to 3 parts and a rank of at least 1 are possible", lora->parts, lora->rank);
+    bool good =
+        bt_require(p, lora->parts >= 1 && lora->parts <= 3 && lora->rank >= 1, op,
+                   "%d parts of rank %d; 1 to 3 parts and a rank of at least 1 are possible", lora->parts, lora->rank);
     for (int k = 0; good && k < lora->parts; k++)
-        good = bt_require(p, lora->part_column[k] >= 0 && lora->part_width > 0 && lora->part_column[k] + lora->part_width <= outputs,
-                          op, "part %d covers columns %lld to %lld of %lld", k, (long long)lora->part_column[k],
-                          (long long)(lora->part_column[k] + lora->part_width), (long long)outputs);
+        good = bt_require(
+            p, lora->part_column[k] >= 0 && lora->part_width > 0 && lora->part_column[k] + lora->part_width <= outputs,
+            op, "part %d covers columns %lld to %lld of %lld", k, (long long)lora->part_column[k],
+            (long long)(lora->part_column[k] + lora->part_width), (long long)outputs);
     int64_t stacked = (int64_t)lora->parts * lora->rank;
     if (!good || !bt_require_dtype(p, op, "a", lora->a, bt_info(p, x)->dtype) ||
         !bt_require_shape(p, op, "a", lora->a, bt_shape2(stacked, inputs)) ||
@@ -96,8 +100,9 @@ void bt_lora_linear_backward(bt_program *p, const bt_instruction *i) {
     bt_value dy = bt_gradient_so_far(p, v->y);
     if (bt_wants(p, v->add)) bt_gradient_add(p, v->add, dy);
     if (bt_wants(p, v->w) || bt_wants(p, v->b)) {
-        bt_program_fail(p, BT_ERR_UNSUPPORTED, "lora_linear: its weight and bias are frozen by definition; set train.full to "
-                                               "false or adapter.targets to none");
+        bt_program_fail(p, BT_ERR_UNSUPPORTED,
+                        "lora_linear: its weight and bias are frozen by definition; set train.full to "
+                        "false or adapter.targets to none");
         return;
     }
     bt_value du = bt_new_value(p, bt_info(p, v->u)->dtype, bt_info(p, v->u)->shape);

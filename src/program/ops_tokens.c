@@ -3,12 +3,15 @@
 #include "program/program.h"
 #include "tensor/position_taps.h"
 
-bt_value (bt_make_views)(bt_program *p, bt_value pixels, bt_value views, int64_t size) {
+bt_value(bt_make_views)(bt_program *p, bt_value pixels, bt_value views, int64_t size) {
     bt_op op = BT_OP_make_views;
-    if (!bt_recording(p) || !bt_require_dtype(p, op, "pixels", pixels, BT_U8) || !bt_require_dtype(p, op, "views", views, BT_U8)) return 0;
+    if (!bt_recording(p) || !bt_require_dtype(p, op, "pixels", pixels, BT_U8) ||
+        !bt_require_dtype(p, op, "views", views, BT_U8))
+        return 0;
     bt_shape s = bt_info(p, views)->shape;
     char text[64];
-    if (!bt_require(p, s.rank == 2 && s.dim[1] == (int64_t)sizeof(bt_view_record), op, "views have shape %s, expected (M, %zu): rows of bt_view_record",
+    if (!bt_require(p, s.rank == 2 && s.dim[1] == (int64_t)sizeof(bt_view_record), op,
+                    "views have shape %s, expected (M, %zu): rows of bt_view_record",
                     bt_shape_text(s, text, sizeof text), sizeof(bt_view_record)) ||
         !bt_require(p, size >= 1 && size <= 1 << 14, op, "size is %lld, allowed are 1 to 16384", (long long)size))
         return 0;
@@ -17,20 +20,23 @@ bt_value (bt_make_views)(bt_program *p, bt_value pixels, bt_value views, int64_t
     return y;
 }
 
-bt_value (bt_patchify)(bt_program *p, bt_value images, int patch, int64_t columns, const float mean[3], const float std[3]) {
+bt_value(bt_patchify)(bt_program *p, bt_value images, int patch, int64_t columns, const float mean[3],
+                      const float std[3]) {
     bt_op op = BT_OP_patchify;
     if (!bt_recording(p) || !bt_require(p, images != 0, op, "operand images is missing")) return 0;
     bt_dtype dtype = bt_info(p, images)->dtype;
     bt_shape s = bt_info(p, images)->shape;
     char text[64];
     bool bytes = dtype == BT_U8;
-    if (!bt_require(p, bytes || dtype == BT_F32, op, "images have dtype %s, expected u8 or f32", bt_dtype_name(dtype)) ||
+    if (!bt_require(p, bytes || dtype == BT_F32, op, "images have dtype %s, expected u8 or f32",
+                    bt_dtype_name(dtype)) ||
         !bt_require(p, s.rank == 4 && s.dim[bytes ? 3 : 1] == 3, op, "images have shape %s, expected %s",
                     bt_shape_text(s, text, sizeof text), bytes ? "(N, H, W, 3) for u8" : "(N, 3, H, W) for f32"))
         return 0;
     int64_t height = s.dim[bytes ? 1 : 2], width = s.dim[bytes ? 2 : 3], side = patch;
     if (!bt_require(p, side >= 1 && height % side == 0 && width % side == 0, op,
-                    "an image of %lld x %lld does not divide into patches of %d", (long long)height, (long long)width, patch) ||
+                    "an image of %lld x %lld does not divide into patches of %d", (long long)height, (long long)width,
+                    patch) ||
         !bt_require(p, columns >= 3 * side * side, op, "%lld columns cannot hold a patch of %lld", (long long)columns,
                     (long long)(3 * side * side)))
         return 0;
@@ -44,13 +50,14 @@ bt_value (bt_patchify)(bt_program *p, bt_value images, int patch, int64_t column
     return y;
 }
 
-bt_value (bt_tokens)(bt_program *p, bt_value patches, bt_value cls, bt_value pos, bt_value reg) {
+bt_value(bt_tokens)(bt_program *p, bt_value patches, bt_value cls, bt_value pos, bt_value reg) {
     bt_op op = BT_OP_tokens;
     if (!bt_recording(p) || !bt_require_dtype(p, op, "patches", patches, p->options.compute)) return 0;
     bt_shape s = bt_info(p, patches)->shape;
-    if (!bt_require(p, s.rank == 3, op, "patches need 3 axes (N, S, D)") || !bt_require_dtype(p, op, "cls", cls, BT_F32) ||
-        !bt_require_shape(p, op, "cls", cls, bt_shape2(1, s.dim[2])) ||
-        (pos && !(bt_require_dtype(p, op, "pos", pos, BT_F32) && bt_require_shape(p, op, "pos", pos, bt_shape2(1 + s.dim[1], s.dim[2])))))
+    if (!bt_require(p, s.rank == 3, op, "patches need 3 axes (N, S, D)") ||
+        !bt_require_dtype(p, op, "cls", cls, BT_F32) || !bt_require_shape(p, op, "cls", cls, bt_shape2(1, s.dim[2])) ||
+        (pos && !(bt_require_dtype(p, op, "pos", pos, BT_F32) &&
+                  bt_require_shape(p, op, "pos", pos, bt_shape2(1 + s.dim[1], s.dim[2])))))
         return 0;
     int64_t registers = reg ? bt_info(p, reg)->shape.dim[0] : 0;
     if (reg && !(bt_require_dtype(p, op, "reg", reg, BT_F32) &&
@@ -61,21 +68,28 @@ bt_value (bt_tokens)(bt_program *p, bt_value patches, bt_value cls, bt_value pos
     return x;
 }
 
-static bool is_parameter(const bt_program *p, bt_value v) { return bt_info(p, bt_owner(p, v))->kind == BT_VALUE_STORE; }
+static bool is_parameter(const bt_program *p, bt_value v) {
+    return bt_info(p, bt_owner(p, v))->kind == BT_VALUE_STORE;
+}
 
 void bt_tokens_backward(bt_program *p, const bt_instruction *i) {
     const bt_tokens_values *v = (const bt_tokens_values *)i->operand;
     bt_value dx = bt_gradient_so_far(p, v->x);
-    if ((v->pos && bt_wants(p, v->cls) != bt_wants(p, v->pos)) || (v->reg && bt_wants(p, v->reg) != bt_wants(p, v->cls))) {
-        bt_program_fail(p, BT_ERR_UNSUPPORTED, "tokens: class token, positions and registers are trained together or not at all");
+    if ((v->pos && bt_wants(p, v->cls) != bt_wants(p, v->pos)) ||
+        (v->reg && bt_wants(p, v->reg) != bt_wants(p, v->cls))) {
+        bt_program_fail(p, BT_ERR_UNSUPPORTED,
+                        "tokens: class token, positions and registers are trained together or not at all");
         return;
     }
     if (bt_wants(p, v->cls)) {
         int accumulate = 0;
         bool made = v->pos && !is_parameter(p, v->pos); /* by another operation: the gradient goes on from here */
-        bt_value dcls = bt_param_gradient(p, v->cls, &accumulate), dpos = made ? 0 : bt_param_gradient(p, v->pos, &accumulate);
-        bt_value dreg = bt_param_gradient(p, v->reg, &accumulate), dvalue = made ? bt_new_value(p, BT_F32, bt_info(p, v->pos)->shape) : 0;
-        BT_EMIT(p, tokens_dw, .dx = dx, .dcls = dcls, .dpos = dpos, .dreg = dreg, .dvalue = dvalue)->accumulate = accumulate;
+        bt_value dcls = bt_param_gradient(p, v->cls, &accumulate),
+                 dpos = made ? 0 : bt_param_gradient(p, v->pos, &accumulate);
+        bt_value dreg = bt_param_gradient(p, v->reg, &accumulate),
+                 dvalue = made ? bt_new_value(p, BT_F32, bt_info(p, v->pos)->shape) : 0;
+        BT_EMIT(p, tokens_dw, .dx = dx, .dcls = dcls, .dpos = dpos, .dreg = dreg, .dvalue = dvalue)->accumulate =
+            accumulate;
         if (made) bt_gradient_add(p, v->pos, dvalue);
     }
     if (bt_wants(p, v->patches)) {
@@ -86,11 +100,13 @@ void bt_tokens_backward(bt_program *p, const bt_instruction *i) {
 }
 
 static bool grid_sides(bt_program *p, const char *which, const int side[2]) {
-    return bt_require(p, side[0] >= 1 && side[0] <= BT_POSITION_SIDE && side[1] >= 1 && side[1] <= BT_POSITION_SIDE, BT_OP_resample_positions,
-                      "the grid %s is %d x %d patches, allowed are sides of 1 to %d", which, side[0], side[1], BT_POSITION_SIDE);
+    return bt_require(p, side[0] >= 1 && side[0] <= BT_POSITION_SIDE && side[1] >= 1 && side[1] <= BT_POSITION_SIDE,
+                      BT_OP_resample_positions, "the grid %s is %d x %d patches, allowed are sides of 1 to %d", which,
+                      side[0], side[1], BT_POSITION_SIDE);
 }
 
-bt_value (bt_resample_positions)(bt_program *p, bt_value pos, int prefix, const int from[2], const int to[2], bt_positions rule) {
+bt_value(bt_resample_positions)(bt_program *p, bt_value pos, int prefix, const int from[2], const int to[2],
+                                bt_positions rule) {
     bt_op op = BT_OP_resample_positions;
     if (!bt_recording(p) || !bt_require_dtype(p, op, "pos", pos, BT_F32) || !grid_sides(p, "it is for", from) ||
         !grid_sides(p, "wanted", to) || !bt_require(p, prefix >= 0, op, "%d rows before the grid", prefix) ||
@@ -119,7 +135,8 @@ void bt_resample_positions_backward(bt_program *p, const bt_instruction *i) {
     }
     int accumulate = 0;
     bt_value dpos = bt_param_gradient(p, v->pos, &accumulate);
-    bt_resample_positions_dw_args *d = BT_EMIT(p, resample_positions_dw, .dy = bt_gradient_so_far(p, v->y), .dpos = dpos);
+    bt_resample_positions_dw_args *d =
+        BT_EMIT(p, resample_positions_dw, .dy = bt_gradient_so_far(p, v->y), .dpos = dpos);
     d->rule = f->rule;
     d->prefix = f->prefix;
     d->accumulate = accumulate;
@@ -129,7 +146,7 @@ void bt_resample_positions_backward(bt_program *p, const bt_instruction *i) {
     }
 }
 
-bt_value (bt_class_row)(bt_program *p, bt_value x) {
+bt_value(bt_class_row)(bt_program *p, bt_value x) {
     bt_op op = BT_OP_class_row;
     if (!bt_recording(p) || !bt_require_dtype(p, op, "x", x, p->options.compute)) return 0;
     bt_shape s = bt_info(p, x)->shape;

@@ -1,10 +1,10 @@
 /* The parameter store: declaration on the host, layout of the flat vectors, commit, reading and writing.
  *
- * Layout. Trainable parameters lie in one f32 vector, by group, then in the order of declaration, each start rounded up to
- * ALIGN elements (64 bytes of bf16), so that rows of weights stay aligned for vector loads and tensor cores. Gradients,
- * both Adam moments, moving averages and the compute copies (bf16 stores only) are vectors of the same layout. The gaps are zero
- * and stay zero: no segment covers them. Frozen parameters have a block of their own, 256-byte aligned each, buffers
- * behind the others, and averages of buffers in the same order in a block of their own.
+ * Layout. Trainable parameters lie in one f32 vector, by group, then in the order of declaration, each start rounded up
+ * to ALIGN elements (64 bytes of bf16), so that rows of weights stay aligned for vector loads and tensor cores.
+ * Gradients, both Adam moments, moving averages and the compute copies (bf16 stores only) are vectors of the same
+ * layout. The gaps are zero and stay zero: no segment covers them. Frozen parameters have a block of their own,
+ * 256-byte aligned each, buffers behind the others, and averages of buffers in the same order in a block of their own.
  */
 #include "program/store.h"
 
@@ -17,10 +17,10 @@ _Static_assert(ALIGN * sizeof(uint16_t) % BT_PARAM_ALIGNMENT == 0, "compute copi
 
 typedef struct entry {
     bt_param_spec spec;
-    int64_t rows, columns;  /* of the store's matrix; columns 0 for rank 1 */
-    int64_t file_columns;   /* without padding */
-    float *host;            /* until commit */
-    int64_t offset;         /* trainable: element in the flat vectors; frozen: byte in the frozen block */
+    int64_t rows, columns; /* of the store's matrix; columns 0 for rank 1 */
+    int64_t file_columns;  /* without padding */
+    float *host;           /* until commit */
+    int64_t offset;        /* trainable: element in the flat vectors; frozen: byte in the frozen block */
 } entry;
 
 struct bt_params {
@@ -28,17 +28,17 @@ struct bt_params {
     entry *list;
     int count, room;
     bt_device *device;
-    int64_t flat_count;                     /* elements of the flat vectors */
-    int64_t group_begin[BT_GROUPS + 1];     /* flat range of each group; contiguous in order */
-    float *masters, *gradients, *m, *v;     /* device memory */
-    float *averages;                        /* or NULL */
+    int64_t flat_count;                 /* elements of the flat vectors */
+    int64_t group_begin[BT_GROUPS + 1]; /* flat range of each group; contiguous in order */
+    float *masters, *gradients, *m, *v; /* device memory */
+    float *averages;                    /* or NULL */
     bool averaged;
-    uint16_t *copies;                       /* bf16 stores only */
+    uint16_t *copies; /* bf16 stores only */
     char *frozen;
-    char *buffer_averages;                  /* the buffers' part of the frozen block again; or NULL */
-    size_t buffer_begin, buffer_bytes;      /* of the frozen block: what buffers take */
+    char *buffer_averages;             /* the buffers' part of the frozen block again; or NULL */
+    size_t buffer_begin, buffer_bytes; /* of the frozen block: what buffers take */
     size_t frozen_bytes;
-    bt_adamw_segment *segments_device;      /* all, sorted */
+    bt_adamw_segment *segments_device; /* all, sorted */
     int segment_begin[BT_GROUPS + 1];
 };
 
@@ -52,7 +52,8 @@ bt_params *bt_params_new(bt_dtype compute) {
 
 static void release_device(bt_params *s) {
     if (!s->device) return;
-    void *blocks[] = {s->masters, s->gradients, s->m, s->v, s->averages, s->copies, s->frozen, s->buffer_averages, s->segments_device};
+    void *blocks[] = {s->masters,         s->gradients,      s->m, s->v, s->averages, s->copies, s->frozen,
+                      s->buffer_averages, s->segments_device};
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
         if (blocks[i]) s->device->backend->free(s->device, blocks[i]);
 }
@@ -68,7 +69,9 @@ void bt_params_free(bt_params *s) {
     free(s);
 }
 
-static bool trained(const entry *e) { return e->spec.trainable && e->spec.kind != BT_PARAM_BUFFER && e->spec.kind != BT_PARAM_CONSTANT; }
+static bool trained(const entry *e) {
+    return e->spec.trainable && e->spec.kind != BT_PARAM_BUFFER && e->spec.kind != BT_PARAM_CONSTANT;
+}
 
 int bt_params_add(bt_params *s, const bt_param_spec *spec) {
     BT_ASSERT(!s->device && spec->group >= 0 && spec->group < BT_GROUPS);
@@ -98,7 +101,9 @@ int bt_params_add(bt_params *s, const bt_param_spec *spec) {
     return s->count++;
 }
 
-int bt_params_count(const bt_params *s) { return s->count; }
+int bt_params_count(const bt_params *s) {
+    return s->count;
+}
 
 int bt_params_find(const bt_params *s, const char *name) {
     for (int i = 0; i < s->count; i++)
@@ -121,17 +126,31 @@ void bt_params_keep_average(bt_params *s) {
     s->averaged = true;
 }
 
-bool bt_params_has_average(const bt_params *s) { return s->averaged; }
+bool bt_params_has_average(const bt_params *s) {
+    return s->averaged;
+}
 
-bt_dtype bt_store_compute(const bt_params *s) { return s->compute; }
-bool bt_store_committed(const bt_params *s) { return s->device != NULL; }
-bt_device *bt_store_device(const bt_params *s) { return s->device; }
+bt_dtype bt_store_compute(const bt_params *s) {
+    return s->compute;
+}
+bool bt_store_committed(const bt_params *s) {
+    return s->device != NULL;
+}
+bt_device *bt_store_device(const bt_params *s) {
+    return s->device;
+}
 
-static int64_t stored_count(const entry *e) { return e->rows * (e->columns ? e->columns : 1); }
+static int64_t stored_count(const entry *e) {
+    return e->rows * (e->columns ? e->columns : 1);
+}
 
-static bt_dtype frozen_dtype(const bt_params *s, const entry *e) { return e->spec.kind == BT_PARAM_WEIGHT ? s->compute : BT_F32; }
+static bt_dtype frozen_dtype(const bt_params *s, const entry *e) {
+    return e->spec.kind == BT_PARAM_WEIGHT ? s->compute : BT_F32;
+}
 
-static bool is_buffer(const entry *e) { return e->spec.kind == BT_PARAM_BUFFER; }
+static bool is_buffer(const entry *e) {
+    return e->spec.kind == BT_PARAM_BUFFER;
+}
 
 static void lay_out_frozen(const bt_params *s, entry *e, size_t *bytes) {
     e->offset = (int64_t)*bytes;
@@ -229,7 +248,8 @@ static float *slot_memory(const bt_params *s, const entry *e, bt_param_slot slot
     }
     if (!is_buffer(e)) return NULL;
     if (slot == BT_SLOT_VALUE) return (float *)(void *)(s->frozen + e->offset);
-    return slot == BT_SLOT_AVERAGE ? (float *)(void *)(s->buffer_averages + ((size_t)e->offset - s->buffer_begin)) : NULL;
+    return slot == BT_SLOT_AVERAGE ? (float *)(void *)(s->buffer_averages + ((size_t)e->offset - s->buffer_begin))
+                                   : NULL;
 }
 
 /** Replaces a slot that is f32 on the device. */
@@ -282,7 +302,8 @@ bt_status bt_params_commit(bt_params *s, bt_device *device) {
     BT_TRY(build_segments(s, device));
     for (int i = 0; i < s->count; i++) {
         BT_TRY(upload_entry(s, &s->list[i], s->list[i].host));
-        if (slot_memory(s, &s->list[i], BT_SLOT_AVERAGE)) BT_TRY(upload_slot(s, &s->list[i], BT_SLOT_AVERAGE, s->list[i].host));
+        if (slot_memory(s, &s->list[i], BT_SLOT_AVERAGE))
+            BT_TRY(upload_slot(s, &s->list[i], BT_SLOT_AVERAGE, s->list[i].host));
         free(s->list[i].host);
         s->list[i].host = NULL;
     }
@@ -291,10 +312,13 @@ bt_status bt_params_commit(bt_params *s, bt_device *device) {
 
 /* ---- tensors for programs ---- */
 
-static bt_shape matrix_shape(const entry *e) { return e->columns ? bt_shape2(e->rows, e->columns) : bt_shape1(e->rows); }
+static bt_shape matrix_shape(const entry *e) {
+    return e->columns ? bt_shape2(e->rows, e->columns) : bt_shape1(e->rows);
+}
 
 static bt_status param_tensor(const bt_params *s, bt_store_ref ref, bt_tensor *out) {
-    if (ref.param < 0 || ref.param >= s->count) return bt_error(BT_ERR_SHAPE, "no parameter %d in the store", ref.param);
+    if (ref.param < 0 || ref.param >= s->count)
+        return bt_error(BT_ERR_SHAPE, "no parameter %d in the store", ref.param);
     const entry *e = &s->list[ref.param];
     int64_t count = ref.count ? ref.count : e->rows, row = e->columns ? e->columns : 1;
     if (ref.first < 0 || count < 1 || ref.first + count > e->rows)
@@ -308,9 +332,12 @@ static bt_status param_tensor(const bt_params *s, bt_store_ref ref, bt_tensor *o
     char *memory = NULL;
     if (s->device) {
         int64_t at = ref.first * row;
-        if (!trained(e)) memory = s->frozen + e->offset + at * (int64_t)bt_dtype_bytes(dtype);
-        else if (gradient) memory = (char *)(s->gradients + e->offset + at);
-        else memory = dtype == BT_F32 ? (char *)(s->masters + e->offset + at) : (char *)(s->copies + e->offset + at);
+        if (!trained(e))
+            memory = s->frozen + e->offset + at * (int64_t)bt_dtype_bytes(dtype);
+        else if (gradient)
+            memory = (char *)(s->gradients + e->offset + at);
+        else
+            memory = dtype == BT_F32 ? (char *)(s->masters + e->offset + at) : (char *)(s->copies + e->offset + at);
     }
     *out = bt_tensor_of(memory, dtype, shape);
     if (!trained(e) && e->spec.kind != BT_PARAM_BUFFER) out->flags |= BT_FROZEN;
@@ -327,7 +354,9 @@ static bt_status group_range(uint32_t groups, int *first, int *end) {
             *end = g + 1;
         }
     for (int g = *first; g < *end; g++)
-        if (!(groups >> g & 1)) return bt_error(BT_ERR_UNSUPPORTED, "parameter groups trained together must be neighbours (mask 0x%x)", groups);
+        if (!(groups >> g & 1))
+            return bt_error(BT_ERR_UNSUPPORTED, "parameter groups trained together must be neighbours (mask 0x%x)",
+                            groups);
     return *end ? BT_OK : bt_error(BT_ERR_SHAPE, "no parameter group is trained");
 }
 
@@ -345,22 +374,25 @@ bt_status bt_store_tensor(const bt_params *s, bt_store_ref ref, bt_tensor *out) 
     if (!s->device) lay_out((bt_params *)(uintptr_t)s); /* sizes are asked for before commit as well */
     if (!s->flat_count) return bt_error(BT_ERR_SHAPE, "nothing is trainable");
     int first = 0, end = BT_GROUPS;
-    if (ref.slot == BT_STORE_GROUP_GRADIENTS || ref.slot == BT_STORE_SEGMENTS) BT_TRY(group_range(ref.groups, &first, &end));
+    if (ref.slot == BT_STORE_GROUP_GRADIENTS || ref.slot == BT_STORE_SEGMENTS)
+        BT_TRY(group_range(ref.groups, &first, &end));
     if (ref.slot == BT_STORE_SEGMENTS) {
         int64_t bytes = (s->segment_begin[end] - s->segment_begin[first]) * (int64_t)sizeof(bt_adamw_segment);
-        *out = bt_tensor_of(s->segments_device ? s->segments_device + s->segment_begin[first] : NULL, BT_U8, bt_shape1(bytes));
+        *out = bt_tensor_of(s->segments_device ? s->segments_device + s->segment_begin[first] : NULL, BT_U8,
+                            bt_shape1(bytes));
         return bytes ? BT_OK : bt_error(BT_ERR_SHAPE, "the groups in mask 0x%x have no parameters", ref.groups);
     }
-    const void *memory = ref.slot == BT_STORE_ALL_MASTERS ? (void *)s->masters
-                         : ref.slot == BT_STORE_ALL_M     ? (void *)s->m
-                         : ref.slot == BT_STORE_ALL_V     ? (void *)s->v
+    const void *memory = ref.slot == BT_STORE_ALL_MASTERS    ? (void *)s->masters
+                         : ref.slot == BT_STORE_ALL_M        ? (void *)s->m
+                         : ref.slot == BT_STORE_ALL_V        ? (void *)s->v
                          : ref.slot == BT_STORE_ALL_AVERAGES ? (void *)s->averages
-                         : ref.slot == BT_STORE_ALL_COPIES ? (void *)s->copies
-                                                           : (void *)s->gradients;
+                         : ref.slot == BT_STORE_ALL_COPIES   ? (void *)s->copies
+                                                             : (void *)s->gradients;
     int64_t begin = s->group_begin[first], count = s->group_begin[end] - begin;
     if (!count) return bt_error(BT_ERR_SHAPE, "the groups in mask 0x%x have no parameters", ref.groups);
     bt_dtype dtype = ref.slot == BT_STORE_ALL_COPIES ? s->compute : BT_F32;
-    *out = bt_tensor_of(memory ? (char *)(uintptr_t)memory + begin * (int64_t)sizeof(float) : NULL, dtype, bt_shape1(count));
+    *out = bt_tensor_of(memory ? (char *)(uintptr_t)memory + begin * (int64_t)sizeof(float) : NULL, dtype,
+                        bt_shape1(count));
     return BT_OK;
 }
 
@@ -368,8 +400,10 @@ bt_status bt_store_tensor(const bt_params *s, bt_store_ref ref, bt_tensor *out) 
 
 static bt_status refuse_slot(const entry *e, bt_param_slot slot) {
     if (slot == BT_SLOT_AVERAGE && (trained(e) || is_buffer(e)))
-        return bt_error(BT_ERR_UNSUPPORTED, "parameter \"%s\" has no average: the store keeps none (bt_params_keep_average)", e->spec.name);
-    return bt_error(BT_ERR_UNSUPPORTED, "parameter \"%s\" is frozen: it has no gradient and no optimizer state", e->spec.name);
+        return bt_error(BT_ERR_UNSUPPORTED,
+                        "parameter \"%s\" has no average: the store keeps none (bt_params_keep_average)", e->spec.name);
+    return bt_error(BT_ERR_UNSUPPORTED, "parameter \"%s\" is frozen: it has no gradient and no optimizer state",
+                    e->spec.name);
 }
 
 bt_status bt_params_read(bt_params *s, int index, bt_param_slot slot, float *host) {
@@ -398,12 +432,14 @@ bt_status bt_params_read(bt_params *s, int index, bt_param_slot slot, float *hos
 bt_status bt_params_write(bt_params *s, int index, bt_param_slot slot, const float *host) {
     BT_ASSERT(index >= 0 && index < s->count && s->device);
     const entry *e = &s->list[index];
-    if (!trained(e) && !is_buffer(e)) return bt_error(BT_ERR_UNSUPPORTED, "parameter \"%s\" is frozen; set it before bt_params_commit", e->spec.name);
+    if (!trained(e) && !is_buffer(e))
+        return bt_error(BT_ERR_UNSUPPORTED, "parameter \"%s\" is frozen; set it before bt_params_commit", e->spec.name);
     if (!slot_memory(s, e, slot)) return refuse_slot(e, slot);
     return slot == BT_SLOT_VALUE ? upload_entry(s, e, host) : upload_slot(s, e, slot, host);
 }
 
-/** Exchanges two f32 ranges of device memory through the host, and gives what `a` holds now as bf16 to `copies` unless that is NULL. */
+/** Exchanges two f32 ranges of device memory through the host, and gives what `a` holds now as bf16 to `copies` unless
+ * that is NULL. */
 static bt_status exchange(bt_device *d, void *a, void *b, uint16_t *copies, size_t count) {
     float *x = malloc(2 * count * sizeof *x);
     if (!x) return bt_error(BT_ERR_MEMORY, "out of memory for the averages of %zu weights", count);
@@ -428,4 +464,6 @@ size_t bt_params_bytes(const bt_params *s) {
     return s->frozen_bytes + (size_t)s->flat_count * (s->copies ? 6u : 4u);
 }
 
-size_t bt_params_optimizer_bytes(const bt_params *s) { return (size_t)s->flat_count * (s->averaged ? 16u : 12u); }
+size_t bt_params_optimizer_bytes(const bt_params *s) {
+    return (size_t)s->flat_count * (s->averaged ? 16u : 12u);
+}

@@ -1,9 +1,9 @@
 /* Offsets: every storage gets a place in one block such that storages alive together do not overlap.
  *
- * The lower bound is the largest sum of bytes alive at one instruction. Placing storages one by one into the smallest gap
- * that fits (best fit among those already placed and alive at the same time) is sensitive to the order, so a few orders are
- * tried, then seeded random disturbances of the best one, until the block is within 1 % of the bound or the tries are used
- * up. The same program always gets the same offsets.
+ * The lower bound is the largest sum of bytes alive at one instruction. Placing storages one by one into the smallest
+ * gap that fits (best fit among those already placed and alive at the same time) is sensitive to the order, so a few
+ * orders are tried, then seeded random disturbances of the best one, until the block is within 1 % of the bound or the
+ * tries are used up. The same program always gets the same offsets.
  */
 #include "program/plan.h"
 
@@ -27,13 +27,15 @@ size_t bt_plan_lower_bound(const bt_plan *plan) {
 
 typedef struct placer {
     const bt_plan *plan;
-    int *order;      /* storages in the order of placing */
-    double *key;     /* larger first */
-    size_t *offset;  /* of this try */
-    int *by_offset;  /* placed ones, sorted by offset */
+    int *order;     /* storages in the order of placing */
+    double *key;    /* larger first */
+    size_t *offset; /* of this try */
+    int *by_offset; /* placed ones, sorted by offset */
 } placer;
 
-static bool together(const bt_storage *a, const bt_storage *b) { return a->begin <= b->end && b->begin <= a->end; }
+static bool together(const bt_storage *a, const bt_storage *b) {
+    return a->begin <= b->end && b->begin <= a->end;
+}
 
 /** The start of the smallest gap that holds `s` between the placed storages alive with it. */
 static size_t best_gap(const placer *pl, int placed, const bt_storage *s) {
@@ -67,7 +69,8 @@ static size_t place_all(placer *pl) {
     return block;
 }
 
-/** Sorts `order` by descending key; equal keys stay in their order (insertion sort: a few thousand storages at most). */
+/** Sorts `order` by descending key; equal keys stay in their order (insertion sort: a few thousand storages at most).
+ */
 static void sort_order(placer *pl) {
     int count = pl->plan->storage_count;
     for (int n = 0; n < count; n++) pl->order[n] = n;
@@ -81,10 +84,14 @@ static void sort_order(placer *pl) {
 static double first_key(const bt_storage *s, int kind) {
     double bytes = (double)s->bytes, span = s->end - s->begin + 1;
     switch (kind) {
-    case 0: return bytes;
-    case 1: return bytes * span;
-    case 2: return span;
-    default: return -(double)s->begin;
+    case 0:
+        return bytes;
+    case 1:
+        return bytes * span;
+    case 2:
+        return span;
+    default:
+        return -(double)s->begin;
     }
 }
 
@@ -96,7 +103,8 @@ static void keep_best(bt_plan *plan, const placer *pl, size_t block, double *bes
 
 void bt_plan_place(bt_plan *plan) {
     size_t count = (size_t)plan->storage_count + 1;
-    placer pl = {plan, calloc(count, sizeof(int)), calloc(count, sizeof(double)), calloc(count, sizeof(size_t)), calloc(count, sizeof(int))};
+    placer pl = {plan, calloc(count, sizeof(int)), calloc(count, sizeof(double)), calloc(count, sizeof(size_t)),
+                 calloc(count, sizeof(int))};
     double *best_key = calloc(count, sizeof(double));
     BT_ASSERT(pl.order && pl.key && pl.offset && pl.by_offset && best_key);
     plan->lower_bound_bytes = bt_plan_lower_bound(plan);

@@ -27,7 +27,8 @@ static bt_status operand_tensor(const bt_plan *plan, bt_value v, bt_tensor *out)
     }
     int storage = plan->storage_of[owner];
     BT_ASSERT(storage >= 0);
-    *out = bt_tensor_of(plan->block ? plan->block + plan->storage[storage].offset : NULL, info->dtype, bt_info(p, v)->shape);
+    *out = bt_tensor_of(plan->block ? plan->block + plan->storage[storage].offset : NULL, info->dtype,
+                        bt_info(p, v)->shape);
     return BT_OK;
 }
 
@@ -53,7 +54,8 @@ static bt_status prepare(bt_device *device, bt_planned *planned) {
         return kernels->name->prepare ? kernels->name->prepare(device, planned->args, &planned->prepared) : BT_OK;
 #include "tensor/ops.def"
 #undef BT_OP
-    case BT_OP_COUNT: break;
+    case BT_OP_COUNT:
+        break;
     }
     bt_panic(__FILE__, __LINE__, "no operation %d", (int)planned->source->op);
 }
@@ -62,10 +64,12 @@ static bt_status run(bt_device *device, const bt_planned *planned, void *scratch
     const bt_kernels *kernels = device->backend->kernels;
     switch (planned->source->op) {
 #define BT_OP(family, name, operands, attributes, aliases, effect)                                                     \
-    case BT_OP_##name: return kernels->name->run(device, planned->args, &planned->prepared, scratch);
+    case BT_OP_##name:                                                                                                 \
+        return kernels->name->run(device, planned->args, &planned->prepared, scratch);
 #include "tensor/ops.def"
 #undef BT_OP
-    case BT_OP_COUNT: break;
+    case BT_OP_COUNT:
+        break;
     }
     bt_panic(__FILE__, __LINE__, "no operation %d", (int)planned->source->op);
 }
@@ -134,7 +138,9 @@ void bt_plan_free(bt_plan *plan) {
     free(plan);
 }
 
-size_t bt_plan_bytes(const bt_plan *plan) { return plan->block_bytes; }
+size_t bt_plan_bytes(const bt_plan *plan) {
+    return plan->block_bytes;
+}
 
 bt_status bt_plan_bind(bt_plan *plan, void *block) {
     BT_ASSERT(plan->device && (block || !plan->block_bytes));
@@ -151,14 +157,16 @@ static bt_named_value *find_named(const bt_plan *plan, const char *name, bool is
     return NULL;
 }
 
-static bt_status named_tensor(const bt_plan *plan, const char *name, bool is_input, size_t bytes, bt_named_value **named, bt_tensor *out) {
+static bt_status named_tensor(const bt_plan *plan, const char *name, bool is_input, size_t bytes,
+                              bt_named_value **named, bt_tensor *out) {
     const char *what = is_input ? "input" : "output";
     BT_ASSERT(plan->block || !plan->block_bytes);
     *named = find_named(plan, name, is_input);
     if (!*named) return bt_error(BT_ERR_SHAPE, "the program has no %s \"%s\"", what, name);
     BT_TRY(operand_tensor(plan, (*named)->value, out));
     if (bytes != bt_tensor_bytes(out))
-        return bt_error(BT_ERR_SHAPE, "%s \"%s\" has %zu bytes, %zu were given", what, name, bt_tensor_bytes(out), bytes);
+        return bt_error(BT_ERR_SHAPE, "%s \"%s\" has %zu bytes, %zu were given", what, name, bt_tensor_bytes(out),
+                        bytes);
     return BT_OK;
 }
 
@@ -186,7 +194,8 @@ static bt_status run_one(bt_plan *plan, int i) {
     const bt_planned *planned = &plan->instruction[i];
     void *scratch = planned->scratch < 0 ? NULL : plan->block + plan->storage[planned->scratch].offset;
     bt_status status = run(plan->device, planned, scratch);
-    if (status != BT_OK) return bt_error_prefix(status, "instruction %d (%s)", i, bt_op_info_of(planned->source->op)->name);
+    if (status != BT_OK)
+        return bt_error_prefix(status, "instruction %d (%s)", i, bt_op_info_of(planned->source->op)->name);
     return BT_OK;
 }
 
@@ -217,9 +226,12 @@ bt_status bt_plan_get(bt_plan *plan, const char *output, void *host, size_t byte
     if (!step.fault) return BT_OK;
     const char *op = bt_op_info_of((bt_op)(step.fault - 1))->name;
     if (step.fault - 1 == BT_OP_coding_rate)
-        return bt_error(BT_ERR_NUMERIC, "%s: the matrix is not positive definite at pivot %d (non-finite logits?)", op, step.fault_index);
+        return bt_error(BT_ERR_NUMERIC, "%s: the matrix is not positive definite at pivot %d (non-finite logits?)", op,
+                        step.fault_index);
     if (step.fault - 1 == BT_OP_make_views)
-        return bt_error(BT_ERR_SHAPE, "%s: the record of view %d is out of range (its picture is not within pixels, its crop not within the picture, or a step of colour is unknown)",
+        return bt_error(BT_ERR_SHAPE,
+                        "%s: the record of view %d is out of range (its picture is not within pixels, its crop not "
+                        "within the picture, or a step of colour is unknown)",
                         op, step.fault_index);
     return bt_error(BT_ERR_NUMERIC, "%s: label out of range in row %d", op, step.fault_index);
 }

@@ -14,19 +14,20 @@
 
 enum { BT_BLOCK_ALIGN = BT_VALUE_ALIGNMENT };
 
-/** A piece of the block: one value, or a chain of values that take over each other's memory, or one instruction's scratch. */
+/** A piece of the block: one value, or a chain of values that take over each other's memory, or one instruction's
+ * scratch. */
 typedef struct bt_storage {
-    size_t bytes;      /**< a multiple of BT_BLOCK_ALIGN */
-    int begin, end;    /**< first and last plan instruction that touches it, both included */
+    size_t bytes;   /**< a multiple of BT_BLOCK_ALIGN */
+    int begin, end; /**< first and last plan instruction that touches it, both included */
     size_t offset;
-    bt_value value;    /**< the first of the chain; 0 for scratch */
+    bt_value value; /**< the first of the chain; 0 for scratch */
 } bt_storage;
 
 typedef struct bt_planned {
     const bt_instruction *source; /**< in the program */
     void *args;                   /**< operands bound */
     bt_prepared prepared;
-    int scratch;                  /**< storage, or -1 */
+    int scratch; /**< storage, or -1 */
 } bt_planned;
 
 typedef struct bt_named_value {
@@ -37,14 +38,14 @@ typedef struct bt_named_value {
 
 struct bt_plan {
     const bt_program *program;
-    bt_device *device;         /**< NULL: a plan to look at, without kernels and scratch */
+    bt_device *device; /**< NULL: a plan to look at, without kernels and scratch */
     bt_planned *instruction;
     int instruction_count;
-    int *storage_of;           /**< [value], -1: no memory of its own (store, view, dead) */
+    int *storage_of; /**< [value], -1: no memory of its own (store, view, dead) */
     bt_storage *storage;
     int storage_count;
     size_t block_bytes, lower_bound_bytes;
-    char *block;               /**< not owned */
+    char *block; /**< not owned */
     bt_named_value *named;
     int named_count;
 };

@@ -41,13 +41,17 @@ void bt_program_free(bt_program *p) {
     free(p);
 }
 
-const bt_program_options *bt_program_options_of(const bt_program *p) { return &p->options; }
+const bt_program_options *bt_program_options_of(const bt_program *p) {
+    return &p->options;
+}
 
 bt_status bt_program_check(const bt_program *p) {
     return p->status == BT_OK ? BT_OK : bt_error(p->status, "%s", p->message);
 }
 
-bool bt_recording(bt_program *p) { return p->status == BT_OK; }
+bool bt_recording(bt_program *p) {
+    return p->status == BT_OK;
+}
 
 static void keep_error(bt_program *p, bt_status status, const char *where, const char *format, va_list args) {
     if (p->status != BT_OK) return;
@@ -92,8 +96,8 @@ bool bt_require_dtype(bt_program *p, bt_op op, const char *operand, bt_value v, 
 bool bt_require_shape(bt_program *p, bt_op op, const char *operand, bt_value v, bt_shape shape) {
     if (!v) return true;
     char found[64], wanted[64];
-    return bt_require(p, bt_shape_equal(bt_info(p, v)->shape, shape), op, "operand %s has shape %s, expected %s", operand,
-                      bt_shape_text(bt_info(p, v)->shape, found, sizeof found),
+    return bt_require(p, bt_shape_equal(bt_info(p, v)->shape, shape), op, "operand %s has shape %s, expected %s",
+                      operand, bt_shape_text(bt_info(p, v)->shape, found, sizeof found),
                       bt_shape_text(shape, wanted, sizeof wanted));
 }
 
@@ -139,7 +143,8 @@ bt_value bt_input(bt_program *p, const char *name, bt_dtype dtype, bt_shape shap
         bt_program_fail(p, BT_ERR_SHAPE, "the program already has an input or output named \"%s\"", name);
         return 0;
     }
-    return append_value(p, (bt_value_info){.kind = BT_VALUE_INPUT, .dtype = dtype, .shape = shape, .name = copy_text(name)});
+    return append_value(
+        p, (bt_value_info){.kind = BT_VALUE_INPUT, .dtype = dtype, .shape = shape, .name = copy_text(name)});
 }
 
 bt_value bt_input_with_gradient(bt_program *p, const char *name, bt_dtype dtype, bt_shape shape) {
@@ -151,7 +156,9 @@ bt_value bt_input_with_gradient(bt_program *p, const char *name, bt_dtype dtype,
 void bt_output(bt_program *p, const char *name, bt_value v) {
     if (!bt_recording(p)) return;
     if (!name_is_free(p, name) || !v) {
-        bt_program_fail(p, BT_ERR_SHAPE, v ? "the program already has an input or output named \"%s\"" : "output \"%s\" is no value", name);
+        bt_program_fail(p, BT_ERR_SHAPE,
+                        v ? "the program already has an input or output named \"%s\"" : "output \"%s\" is no value",
+                        name);
         return;
     }
     bt_grow((void **)&p->output, p->output_count, &p->output_room, sizeof *p->output);
@@ -189,13 +196,17 @@ bt_value bt_param_rows(bt_program *p, bt_params *store, int index, int64_t first
     return bt_store_value(p, (bt_store_ref){.slot = BT_STORE_VALUE, .param = index, .first = first, .count = count});
 }
 
-bt_value bt_param(bt_program *p, bt_params *store, int index) { return bt_param_rows(p, store, index, 0, 0); }
+bt_value bt_param(bt_program *p, bt_params *store, int index) {
+    return bt_param_rows(p, store, index, 0, 0);
+}
 
 bt_shape bt_shape_of_value(const bt_program *p, bt_value v) {
     return v ? bt_info(p, v)->shape : (bt_shape){.rank = 0};
 }
 
-bt_dtype bt_dtype_of_value(const bt_program *p, bt_value v) { return v ? bt_info(p, v)->dtype : BT_NONE; }
+bt_dtype bt_dtype_of_value(const bt_program *p, bt_value v) {
+    return v ? bt_info(p, v)->dtype : BT_NONE;
+}
 
 bt_value bt_reshape(bt_program *p, bt_value v, bt_shape shape) {
     if (!bt_recording(p) || !v) return 0;
@@ -205,11 +216,17 @@ bt_value bt_reshape(bt_program *p, bt_value v, bt_shape shape) {
                         bt_shape_text(bt_info(p, v)->shape, from, sizeof from), bt_shape_text(shape, to, sizeof to));
         return 0;
     }
-    return append_value(p, (bt_value_info){.kind = BT_VALUE_VIEW, .dtype = bt_info(p, v)->dtype, .shape = shape, .base = bt_owner(p, v)});
+    return append_value(
+        p,
+        (bt_value_info){.kind = BT_VALUE_VIEW, .dtype = bt_info(p, v)->dtype, .shape = shape, .base = bt_owner(p, v)});
 }
 
-void bt_segment_begin(bt_program *p) { p->segment = ++p->segments; }
-void bt_segment_end(bt_program *p) { p->segment = 0; }
+void bt_segment_begin(bt_program *p) {
+    p->segment = ++p->segments;
+}
+void bt_segment_end(bt_program *p) {
+    p->segment = 0;
+}
 
 void *bt_emit(bt_program *p, bt_op op, const bt_value *operands) {
     const bt_op_info *info = bt_op_info_of(op);
@@ -222,7 +239,8 @@ void *bt_emit(bt_program *p, bt_op op, const bt_value *operands) {
     BT_ASSERT(in.args);
     bt_grow((void **)&p->instruction, p->instruction_count, &p->instruction_room, sizeof *p->instruction);
     for (int k = 0; k < info->operands; k++)
-        if (operands[k] && bt_role_writes(info->operand[k].role)) bt_info(p, operands[k])->producer = p->instruction_count;
+        if (operands[k] && bt_role_writes(info->operand[k].role))
+            bt_info(p, operands[k])->producer = p->instruction_count;
     p->instruction[p->instruction_count++] = in;
     return in.args;
 }

@@ -10,7 +10,11 @@ typedef enum bt_store_slot {
     BT_STORE_VALUE,    /**< what a product or kernel reads: the compute copy of a weight, f32 of a vector or buffer */
     BT_STORE_GRADIENT, /**< f32, of one trainable parameter */
     BT_STORE_AVERAGE,  /**< f32, the moving average of one buffer */
-    BT_STORE_ALL_MASTERS, BT_STORE_ALL_GRADIENTS, BT_STORE_ALL_M, BT_STORE_ALL_V, BT_STORE_ALL_AVERAGES, /**< the flat vectors, f32 */
+    BT_STORE_ALL_MASTERS,
+    BT_STORE_ALL_GRADIENTS,
+    BT_STORE_ALL_M,
+    BT_STORE_ALL_V,
+    BT_STORE_ALL_AVERAGES,    /**< the flat vectors, f32 */
     BT_STORE_GROUP_GRADIENTS, /**< the part of the gradient vector that belongs to the groups of `groups` */
     BT_STORE_ALL_COPIES,      /**< compute copies of the flat vector (bf16) */
     BT_STORE_SEGMENTS         /**< bt_adamw_segment[] of the groups of `groups`, as u8 */

@@ -61,10 +61,11 @@ bt_canvas *bt_columns_draw(const bt_columns *c, double width, double height) {
     }
     if (c->reference > 0) {
         double y = bottom - c->reference / c->most * (bottom - top);
-        bt_canvas_line(canvas, left, y, right, y, (bt_paint){.color = bt_palette[1], .width = 1.5, .opacity = 1, .dash = 5});
+        bt_canvas_line(canvas, left, y, right, y,
+                       (bt_paint){.color = bt_palette[1], .width = 1.5, .opacity = 1, .dash = 5});
     }
     int every = (int)ceil(34 / each);
-    for (int i = 0; i < c->count; i += every > 1 ? (every + 3) / 4 * 4 : 1) {
+    for (int i = 0; i<c->count; i += every> 1 ? (every + 3) / 4 * 4 : 1) {
         snprintf(text, sizeof text, "%d", i);
         bt_canvas_text(canvas, left + each * (i + 0.5), bottom + 17, BT_LABEL(BT_ANCHOR_MIDDLE), text);
     }

@@ -25,8 +25,7 @@ void bt_html_begin(bt_text *out, const char *title, const char *subtitle) {
     bt_text_append(out, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
                         "content=\"width=device-width,initial-scale=1\">\n");
     put_element(out, "<title>", title, "</title>");
-    bt_text_append(out, "<style>%s%s</style></head><body><main>\n<header>\n", bt_html_style,
-                   bt_html_style_narrow);
+    bt_text_append(out, "<style>%s%s</style></head><body><main>\n<header>\n", bt_html_style, bt_html_style_narrow);
     put_element(out, "<h1>", title, "</h1>");
     put_element(out, "<p class=\"sub\">", subtitle, "</p>");
     bt_text_append(out, "</header>\n<section>\n");

@@ -1,4 +1,5 @@
-/* What the parts of a run's report share: the files they read and the page they write; for run_report.c and page_*.c. */
+/* What the parts of a run's report share: the files they read and the page they write; for run_report.c and page_*.c.
+ */
 #ifndef BITTERN_REPORT_PAGE_H
 #define BITTERN_REPORT_PAGE_H
 
@@ -26,8 +27,8 @@ typedef struct bt_page {
     const char *run;
     const bt_report_pack *pack;
     bt_text html;
-    bt_json *evaluation;      /**< RUN/evaluation.json; NULL if it is not there */
-    const bt_json_value *e;   /**< its root */
+    bt_json *evaluation;                                           /**< RUN/evaluation.json; NULL if it is not there */
+    const bt_json_value *e;                                        /**< its root */
     bt_page_series series[BT_PAGE_SERIES], scores[BT_PAGE_SERIES]; /**< of metrics.jsonl: steps, scores */
     int series_count, score_count;
 } bt_page;
@@ -45,7 +46,8 @@ bt_status bt_page_number(const bt_json_value *object, const char *key, bool *pre
 bt_status bt_page_numbers(const bt_json_value *object, const char *key, int64_t *count, double **out) BT_MUST_CHECK;
 
 /** Opens a matrix of the run, an item a row. BT_ERR_FORMAT if it has another type or number of rows, or no columns. */
-bt_status bt_page_matrix(const bt_page *page, const char *name, bt_file_dtype dtype, int64_t rows, bt_npy *out) BT_MUST_CHECK;
+bt_status bt_page_matrix(const bt_page *page, const char *name, bt_file_dtype dtype, int64_t rows,
+                         bt_npy *out) BT_MUST_CHECK;
 
 /** What evaluation/ says of each query; opened and closed together. */
 typedef struct bt_page_queries {
@@ -57,15 +59,16 @@ typedef struct bt_page_queries {
 bt_status bt_page_open_queries(const bt_page *page, bt_page_queries *out) BT_MUST_CHECK;
 void bt_page_close_queries(bt_page_queries *queries);
 
-int32_t bt_page_label(const bt_page_queries *queries, int64_t query);    /**< at rank 0 */
-double bt_page_standard(const bt_page_queries *queries, int64_t query);  /**< standard AP@k */
+int32_t bt_page_label(const bt_page_queries *queries, int64_t query);   /**< at rank 0 */
+double bt_page_standard(const bt_page_queries *queries, int64_t query); /**< standard AP@k */
 bool bt_page_relevant(const bt_page_queries *queries, int64_t query, int64_t neighbour);
-int bt_page_shown(const bt_page_queries *queries);                       /**< neighbours that are counted: 10, or all */
-int bt_page_right(const bt_page_queries *queries, int64_t query);        /**< relevant ones of them */
+int bt_page_shown(const bt_page_queries *queries);                /**< neighbours that are counted: 10, or all */
+int bt_page_right(const bt_page_queries *queries, int64_t query); /**< relevant ones of them */
 
 /** Whether evaluation/ has what the parts about queries need; false also for one that an older program made. */
 bool bt_page_has_queries(const bt_page *page);
-#define BT_PAGE_NO_QUERIES "The folder evaluation/ is not there, or an older bittern made it; bittern eval RUN makes it."
+#define BT_PAGE_NO_QUERIES                                                                                             \
+    "The folder evaluation/ is not there, or an older bittern made it; bittern eval RUN makes it."
 
 /** A score as it is written everywhere in the report: three decimals. */
 #define BT_SCORE "%.3f"

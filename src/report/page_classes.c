@@ -79,8 +79,9 @@ static bt_status write_worst(bt_page *page, class_score *scores, int64_t classes
                           false);
     }
     bt_html_table_end(&page->html);
-    bt_html_note(&page->html, "Means over the queries of a class. Sorted by the share of right ones among the first ten neighbours, "
-                              "then by average precision.");
+    bt_html_note(&page->html,
+                 "Means over the queries of a class. Sorted by the share of right ones among the first ten neighbours, "
+                 "then by average precision.");
     return BT_OK;
 }
 
@@ -92,7 +93,8 @@ static bt_status read_matrix(const bt_json_value *rank, int64_t classes, double 
     if (!rows || rows->type == BT_JSON_NULL) return BT_OK;
     BT_TRY(bt_json_get(rank, "confusion", BT_JSON_ARRAY, &rows));
     if (rows->count != (size_t)classes || classes > LARGEST)
-        return bt_json_error(rows, "%zu rows for %lld classes (at most %d are shown)", rows->count, (long long)classes, LARGEST);
+        return bt_json_error(rows, "%zu rows for %lld classes (at most %d are shown)", rows->count, (long long)classes,
+                             LARGEST);
     double *share = bt_memory_alloc((size_t)(classes * classes), sizeof *share);
     if (!share) return BT_ERR_MEMORY;
     bt_status status = BT_OK;
@@ -116,7 +118,8 @@ static bt_status read_names(const bt_json_value *rank, int64_t *classes, const c
     BT_TRY(bt_json_get(rank, "names", BT_JSON_ARRAY, &list));
     const char **names = bt_memory_alloc(list->count, sizeof *names);
     bt_status status = names ? BT_OK : BT_ERR_MEMORY;
-    for (size_t i = 0; i < list->count && status == BT_OK; i++) status = bt_json_as_string(&list->as.member[i], &names[i]);
+    for (size_t i = 0; i < list->count && status == BT_OK; i++)
+        status = bt_json_as_string(&list->as.member[i], &names[i]);
     *classes = (int64_t)list->count;
     if (status == BT_OK)
         *out = names;
@@ -125,8 +128,8 @@ static bt_status read_names(const bt_json_value *rank, int64_t *classes, const c
     return status;
 }
 
-/** Classes in the order of the ranks above them, so that relatives stand together: `order` (classes). Ranks above are the
- * further columns of query_labels.npy; a class without a query stays behind. */
+/** Classes in the order of the ranks above them, so that relatives stand together: `order` (classes). Ranks above are
+ * the further columns of query_labels.npy; a class without a query stays behind. */
 static bt_status order_classes(bt_page *page, int64_t queries, int64_t classes, int64_t *order) {
     bt_npy labels;
     BT_TRY(bt_page_matrix(page, "evaluation/query_labels.npy", BT_FILE_I32, queries, &labels));
@@ -177,7 +180,8 @@ static bt_status reorder(bt_page *page, int64_t queries, int64_t classes, double
     return status;
 }
 
-static bt_status draw_matrix(bt_page *page, const char *rank, const double *share, int64_t classes, const char *const *names) {
+static bt_status draw_matrix(bt_page *page, const char *rank, const double *share, int64_t classes,
+                             const char *const *names) {
     char title[80], file[80];
     snprintf(title, sizeof title, "Confusion by %.40s", rank);
     snprintf(file, sizeof file, "confusion_%.40s", rank);
@@ -220,15 +224,17 @@ bt_status bt_page_classes(bt_page *page) {
     BT_TRY(bt_json_get(page->e, "ranks", BT_JSON_ARRAY, &ranks));
     bt_html_section(&page->html, "classes", "Classes");
     if (!bt_page_has_queries(page) || several) {
-        bt_html_paragraph(&page->html, several ? "Pictures have several labels each: there is no one class to be confused with."
-                                               : BT_PAGE_NO_QUERIES);
+        bt_html_paragraph(&page->html,
+                          several ? "Pictures have several labels each: there is no one class to be confused with."
+                                  : BT_PAGE_NO_QUERIES);
         return BT_OK;
     }
     if (ranks->count < 1) return BT_OK;
     BT_TRY(write_rank(page, &ranks->as.member[0], true, queries));
     bt_html_pair_begin(&page->html);
     bt_status status = BT_OK;
-    for (size_t r = 1; r < ranks->count && status == BT_OK; r++) status = write_rank(page, &ranks->as.member[r], false, queries);
+    for (size_t r = 1; r < ranks->count && status == BT_OK; r++)
+        status = write_rank(page, &ranks->as.member[r], false, queries);
     bt_html_pair_end(&page->html);
     return status;
 }

@@ -31,8 +31,10 @@ static bt_status write_numbers(bt_page *page, const bt_json_value *s, int64_t bi
         bt_html_table_row(&page->html, "lr", (const char *const[]){rows[i].label, text}, false);
     }
     bt_html_table_end(&page->html);
-    snprintf(text, sizeof text, "Of %lld codes of %lld bits. Whole codes can have at most %.2f bits of entropy here, the "
-             "logarithm of their number.", (long long)codes, (long long)bits, codes > 0 ? log2((double)codes) : 0);
+    snprintf(text, sizeof text,
+             "Of %lld codes of %lld bits. Whole codes can have at most %.2f bits of entropy here, the "
+             "logarithm of their number.",
+             (long long)codes, (long long)bits, codes > 0 ? log2((double)codes) : 0);
     bt_html_note(&page->html, text);
     return BT_OK;
 }
@@ -53,7 +55,8 @@ static bt_status draw_correlation(bt_page *page, int64_t bits) {
     if (status == BT_OK) {
         memcpy(values, file.data, (size_t)(bits * bits) * sizeof *values);
         for (int64_t i = 0; i < bits; i++) values[i * bits + i] = 0; /* that a bit is itself says nothing */
-        bt_matrix m = {.title = "Correlation of bits", .values = values, .rows = (int)bits, .cols = (int)bits, .is_signed = true};
+        bt_matrix m = {
+            .title = "Correlation of bits", .values = values, .rows = (int)bits, .cols = (int)bits, .is_signed = true};
         status = bt_page_plot(page, "bit_correlation", bt_matrix_draw(&m, 440),
                               "White is independent. A strong cell is a bit that repeats another one.");
     }

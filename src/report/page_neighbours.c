@@ -50,8 +50,8 @@ static bt_status read_lines(const bt_page *page, const char *name, int64_t count
     }
     out->count = count;
     if (found == count) return BT_OK;
-    return bt_error(BT_ERR_FORMAT, "%s: %lld lines for %lld pictures; bittern eval makes it again", path, (long long)found,
-                    (long long)count);
+    return bt_error(BT_ERR_FORMAT, "%s: %lld lines for %lld pictures; bittern eval makes it again", path,
+                    (long long)found, (long long)count);
 }
 
 static bt_status open_side(sheets *s, const char *name, int64_t count, side *out) {
@@ -77,14 +77,14 @@ static int32_t at_i32(const bt_npy *file, int64_t i, int64_t j) {
 
 static bt_status check_neighbours(const sheets *s) {
     if (s->neighbours.dim[1] != s->queries.relevant.dim[1])
-        return bt_error(BT_ERR_FORMAT, "%s: %lld columns, %lld in relevant.npy; bittern eval makes both again", s->neighbours.path,
-                        (long long)s->neighbours.dim[1], (long long)s->queries.relevant.dim[1]);
+        return bt_error(BT_ERR_FORMAT, "%s: %lld columns, %lld in relevant.npy; bittern eval makes both again",
+                        s->neighbours.path, (long long)s->neighbours.dim[1], (long long)s->queries.relevant.dim[1]);
     for (int64_t i = 0; i < s->queries.count; i++)
         for (int64_t r = 0; r < s->neighbours.dim[1]; r++) {
             int32_t item = at_i32(&s->neighbours, i, r);
             if (item < 0 || item >= s->database.count)
-                return bt_error(BT_ERR_FORMAT, "%s: row %lld: item %d of a database of %lld", s->neighbours.path, (long long)i,
-                                item, (long long)s->database.count);
+                return bt_error(BT_ERR_FORMAT, "%s: row %lld: item %d of a database of %lld", s->neighbours.path,
+                                (long long)i, item, (long long)s->database.count);
         }
     return BT_OK;
 }
@@ -170,7 +170,8 @@ static int choose(const sheets *s, int64_t from, int64_t step, const int64_t *be
 /* ---- pictures ---- */
 
 static const char *name_of(const sheets *s, int32_t label) {
-    if (label < 0 || (size_t)label >= s->names->count || s->names->as.member[label].type != BT_JSON_STRING) return "unlabelled";
+    if (label < 0 || (size_t)label >= s->names->count || s->names->as.member[label].type != BT_JSON_STRING)
+        return "unlabelled";
     return s->names->as.member[label].as.string;
 }
 
@@ -190,7 +191,8 @@ static bool make_thumbnail(const sheets *s, const side *of, int64_t i, bt_text *
     if (!s->packed) return bt_thumbnail(of->path[i], PIXELS, out, type) == BT_OK;
     memcpy(&row, of->rows.data + (size_t)(i * of->rows.dim[1]) * sizeof row, sizeof row);
     const bt_report_pack *pack = s->page->pack;
-    return pack->find(pack->context, row, of->path[i], &picture) && from_pack(&picture, of->path[i], out, type) == BT_OK;
+    return pack->find(pack->context, row, of->path[i], &picture) &&
+           from_pack(&picture, of->path[i], out, type) == BT_OK;
 }
 
 /** An unreadable picture is an empty frame: the data may have moved since. */
@@ -207,7 +209,8 @@ static void put_strip(sheets *s, int64_t query) {
     int shown = bt_page_shown(q);
     char title[240];
     snprintf(title, sizeof title, "%.100s: %d of the first %d right, average precision@%lld " BT_SCORE,
-             name_of(s, bt_page_label(q, query)), bt_page_right(q, query), shown, (long long)s->k, bt_page_standard(q, query));
+             name_of(s, bt_page_label(q, query)), bt_page_right(q, query), shown, (long long)s->k,
+             bt_page_standard(q, query));
     bt_html_strip_begin(&s->page->html, title);
     put_picture(s, &s->query, query, "query", 'q');
     for (int64_t r = 0; r < shown; r++) {
@@ -244,7 +247,8 @@ static bt_status find_pictures(sheets *s, bool *out) {
 static void explain(sheets *s, bool several) {
     char text[400];
     snprintf(text, sizeof text,
-             "A query and its first %d neighbours in the database, nearest first. Blue frame and tick: %s%.40s; broken orange frame "
+             "A query and its first %d neighbours in the database, nearest first. Blue frame and tick: %s%.40s; broken "
+             "orange frame "
              "and cross: %s. Different classes where there are enough.",
              bt_page_shown(&s->queries), several ? "a label in common" : "the same ", several ? "" : s->rank,
              several ? "none" : "another one");
@@ -256,10 +260,13 @@ static void explain_order(sheets *s, int kind) {
     char text[240] = "From the middle of that order.";
     if (kind == 0)
         snprintf(text, sizeof text,
-                 "Sorted by the number of right ones among the first %d, most first; equal ones by average precision@%lld with the "
+                 "Sorted by the number of right ones among the first %d, most first; equal ones by average "
+                 "precision@%lld with the "
                  "standard divisor, then by the query's number.",
                  bt_page_shown(&s->queries), (long long)s->k);
-    if (kind == 2) snprintf(text, sizeof text, "The same order from its end: the fewest right ones first, then the lowest average precision.");
+    if (kind == 2)
+        snprintf(text, sizeof text,
+                 "The same order from its end: the fewest right ones first, then the lowest average precision.");
     bt_html_note(&s->page->html, text);
 }
 

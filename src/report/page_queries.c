@@ -11,7 +11,8 @@ bt_status bt_page_matrix(const bt_page *page, const char *name, bt_file_dtype dt
     BT_TRY(bt_npy_open(path, &file));
     if (file.rank != 2 || file.dtype != dtype || file.dim[0] != rows || file.dim[1] < 1) {
         bt_npy_close(&file);
-        return bt_error(BT_ERR_FORMAT, "%s: does not fit evaluation.json: expected %s of %lld rows; bittern eval makes both again",
+        return bt_error(BT_ERR_FORMAT,
+                        "%s: does not fit evaluation.json: expected %s of %lld rows; bittern eval makes both again",
                         path, bt_file_dtype_name(dtype), (long long)rows);
     }
     *out = file;
@@ -31,8 +32,8 @@ static bt_status check_precision(const bt_page_queries *q) {
                         (long long)q->precision.dim[1]);
     for (int64_t i = 0; i < q->precision.count; i++)
         if (!(precision_at(q, i) >= 0 && precision_at(q, i) <= 1))
-            return bt_error(BT_ERR_FORMAT, "%s: row %lld: an average precision of %g; it is within 0 and 1", q->precision.path,
-                            (long long)(i / 2), precision_at(q, i));
+            return bt_error(BT_ERR_FORMAT, "%s: row %lld: an average precision of %g; it is within 0 and 1",
+                            q->precision.path, (long long)(i / 2), precision_at(q, i));
     return BT_OK;
 }
 
@@ -41,7 +42,8 @@ bt_status bt_page_open_queries(const bt_page *page, bt_page_queries *out) {
     BT_TRY(bt_json_get_integer(page->e, "queries", 1, INT32_MAX, &q.count));
     bt_status status = bt_page_matrix(page, "evaluation/query_labels.npy", BT_FILE_I32, q.count, &q.labels);
     if (status == BT_OK) status = bt_page_matrix(page, "evaluation/relevant.npy", BT_FILE_U8, q.count, &q.relevant);
-    if (status == BT_OK) status = bt_page_matrix(page, "evaluation/average_precision.npy", BT_FILE_F64, q.count, &q.precision);
+    if (status == BT_OK)
+        status = bt_page_matrix(page, "evaluation/average_precision.npy", BT_FILE_F64, q.count, &q.precision);
     if (status == BT_OK) status = check_precision(&q);
     if (status == BT_OK)
         *out = q;

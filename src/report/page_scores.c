@@ -9,9 +9,9 @@
 
 enum { WAYS = 6, FREE = 2, BINARY = 5 };
 static const char *const keys[WAYS] = {"random", "before", "training_free", "continuous", "symmetric", "binary"};
-static const char *const labels[WAYS] = {"Random weights", "Encoder before training", "Codes without training",
-                                         "Encoder after training", "Codes, Hamming distance",
-                                         "Codes, asymmetric distance"};
+static const char *const labels[WAYS] = {"Random weights",          "Encoder before training",
+                                         "Codes without training",  "Encoder after training",
+                                         "Codes, Hamming distance", "Codes, asymmetric distance"};
 
 /** Scores of one way at one rank and one cutoff. */
 typedef struct cell {
@@ -97,8 +97,10 @@ static void tile(bt_page *page, const char *label, const cell *c, bool is_free, 
     if (c->present) {
         snprintf(value, sizeof value, BT_SCORE, c->papers);
         note[0] = 0;
-        if (is_free) snprintf(note, sizeof note, "± " BT_SCORE " over rotations", c->papers_high - c->papers);
-        else if (c->interval) snprintf(note, sizeof note, "95 %%: " BT_SCORE " to " BT_SCORE, c->papers_low, c->papers_high);
+        if (is_free)
+            snprintf(note, sizeof note, "± " BT_SCORE " over rotations", c->papers_high - c->papers);
+        else if (c->interval)
+            snprintf(note, sizeof note, "95 %%: " BT_SCORE " to " BT_SCORE, c->papers_low, c->papers_high);
     }
     bt_html_tile(&page->html, label, value, note, strong);
 }
@@ -114,8 +116,9 @@ static void verdict(bt_page *page, const cell *binary, const cell *continuous, c
     if (hashed->present) {
         double gain = binary->papers - hashed->papers;
         bool clear = binary->interval && (hashed->papers < binary->papers_low || hashed->papers > binary->papers_high);
-        snprintf(text + at, sizeof text - at, "They are " BT_SCORE " %s codes of the same length that need no training%s",
-                 fabs(gain), gain >= 0 ? "above" : "below",
+        snprintf(text + at, sizeof text - at,
+                 "They are " BT_SCORE " %s codes of the same length that need no training%s", fabs(gain),
+                 gain >= 0 ? "above" : "below",
                  !binary->interval ? "."
                  : clear           ? "; the interval of the codes does not contain that control."
                                    : "; the interval of the codes contains that control, so these queries do not "
@@ -166,18 +169,23 @@ static bt_status draw_bars(bt_page *page, int64_t k) {
     snprintf(title, sizeof title, "mAP@%lld, papers' denominator", (long long)k);
     double step = bt_tick_step(0, most, 5);
     most = most > 0 ? fmin(1, ceil(most / step) * step) : 1;
-    return bt_page_plot(page, "scores", bt_bars_draw(title, bars, count, most, 560),
-                        "Blue: this run. Grey: what it must be compared with. Whiskers: 95 % intervals over queries; for codes "
-                        "without training the deviation over random rotations.");
+    return bt_page_plot(
+        page, "scores", bt_bars_draw(title, bars, count, most, 560),
+        "Blue: this run. Grey: what it must be compared with. Whiskers: 95 % intervals over queries; for codes "
+        "without training the deviation over random rotations.");
 }
 
 /** A score over its interval; a dash where there is nothing. */
 static void write_score(char *text, size_t bytes, bool present, bool interval, bool is_free, double value, double low,
                         double high) {
-    if (!present || !isfinite(value)) snprintf(text, bytes, "–");
-    else if (is_free) snprintf(text, bytes, BT_SCORE "\n± " BT_SCORE, value, high - value);
-    else if (interval) snprintf(text, bytes, BT_SCORE "\n" BT_SCORE " to " BT_SCORE, value, low, high);
-    else snprintf(text, bytes, BT_SCORE, value);
+    if (!present || !isfinite(value))
+        snprintf(text, bytes, "–");
+    else if (is_free)
+        snprintf(text, bytes, BT_SCORE "\n± " BT_SCORE, value, high - value);
+    else if (interval)
+        snprintf(text, bytes, BT_SCORE "\n" BT_SCORE " to " BT_SCORE, value, low, high);
+    else
+        snprintf(text, bytes, BT_SCORE, value);
 }
 
 static bt_status write_table(bt_page *page, int64_t k) {
@@ -196,19 +204,22 @@ static bt_status write_table(bt_page *page, int64_t k) {
         BT_TRY(read_cell(page, way, 0, 1, &all));
         if (!c.present) continue;
         write_score(text[0], sizeof text[0], true, c.interval, way == FREE, c.papers, c.papers_low, c.papers_high);
-        write_score(text[1], sizeof text[1], true, c.interval, way == FREE, c.standard, c.standard_low, c.standard_high);
+        write_score(text[1], sizeof text[1], true, c.interval, way == FREE, c.standard, c.standard_low,
+                    c.standard_high);
         write_score(text[2], sizeof text[2], all.present, all.interval, way == FREE, all.standard, all.standard_low,
                     all.standard_high);
         write_score(text[3], sizeof text[3], true, false, false, c.precision, 0, 0);
         write_score(text[4], sizeof text[4], true, false, false, c.hit_rate, 0, 0);
         bt_html_table_row(&page->html, "lrrrrr",
-                          (const char *const[]){labels[way], text[0], text[1], text[2], text[3], text[4]}, way == BINARY);
+                          (const char *const[]){labels[way], text[0], text[1], text[2], text[3], text[4]},
+                          way == BINARY);
     }
     bt_html_table_end(&page->html);
-    bt_html_note(&page->html,
-                 "mAP@k divides by the relevant pictures among the first k, as the papers on hashing do; the standard "
-                 "divisor is the smaller of k and all relevant pictures, and the two agree where the whole database is "
-                 "ranked. In small type: 95 % intervals by a bootstrap over queries; ± is the deviation over random rotations.");
+    bt_html_note(
+        &page->html,
+        "mAP@k divides by the relevant pictures among the first k, as the papers on hashing do; the standard "
+        "divisor is the smaller of k and all relevant pictures, and the two agree where the whole database is "
+        "ranked. In small type: 95 % intervals by a bootstrap over queries; ± is the deviation over random rotations.");
     return BT_OK;
 }
 
@@ -234,8 +245,9 @@ static bt_status write_ranks(bt_page *page, int64_t k) {
     char head[64];
     snprintf(head, sizeof head, "The same ranking at each rank of the taxonomy, mAP@%lld", (long long)k);
     bt_html_heading(&page->html, head);
-    bt_html_table_begin(&page->html, "lrrrrr",
-                        (const char *const[]){"counts as found", "groups", "random weights", "before", "embeddings", "codes"});
+    bt_html_table_begin(
+        &page->html, "lrrrrr",
+        (const char *const[]){"counts as found", "groups", "random weights", "before", "embeddings", "codes"});
     static const int shown[] = {0, 1, 3, BINARY};
     for (size_t r = 0; r < ranks->count; r++) {
         int64_t classes;
@@ -253,7 +265,8 @@ static bt_status write_ranks(bt_page *page, int64_t k) {
                           (const char *const[]){found, groups, text[0], text[1], text[2], text[3]}, false);
     }
     bt_html_table_end(&page->html);
-    bt_html_note(&page->html, "Groups: those that occur among queries and database. Ranks with the same groups stand in one row.");
+    bt_html_note(&page->html,
+                 "Groups: those that occur among queries and database. Ranks with the same groups stand in one row.");
     return BT_OK;
 }
 
@@ -280,8 +293,9 @@ static bt_status draw_curves(bt_page *page) {
     }
     bt_curves curves = {"Precision at recall", "recall", "precision", series, count, true};
     if (status == BT_OK)
-        status = bt_page_plot(page, "precision_recall", bt_curves_draw(&curves, 560, 260),
-                              "Interpolated precision, mean over queries. Ranks behind the largest cutoff count as not retrieved.");
+        status = bt_page_plot(
+            page, "precision_recall", bt_curves_draw(&curves, 560, 260),
+            "Interpolated precision, mean over queries. Ranks behind the largest cutoff count as not retrieved.");
     bt_memory_free(recall);
     for (int i = 0; i < 4; i++) bt_memory_free(precision[i]);
     return status;
@@ -320,8 +334,9 @@ static bt_status write_measures(bt_page *page) {
                           way == BINARY);
     }
     bt_html_table_end(&page->html);
-    bt_html_note(&page->html, "kNN and probe: accuracy on the queries. Effective rank: exponential of the entropy of the singular "
-                              "values, not centred; participation ratio of the variances, centred.");
+    bt_html_note(&page->html,
+                 "kNN and probe: accuracy on the queries. Effective rank: exponential of the entropy of the singular "
+                 "values, not centred; participation ratio of the variances, centred.");
     return BT_OK;
 }
 

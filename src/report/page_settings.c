@@ -79,7 +79,8 @@ static bt_status write_start(bt_page *page, const bt_json_value *root) {
     }
     BT_TRY(bt_json_get_integer(root, "step", 0, INT64_MAX, &at));
     snprintf(step, sizeof step, "%lld", (long long)at);
-    bt_html_table_row(&page->html, "lrllll", (const char *const[]){text[0], step, text[1], text[2], text[3], text[4]}, false);
+    bt_html_table_row(&page->html, "lrllll", (const char *const[]){text[0], step, text[1], text[2], text[3], text[4]},
+                      false);
     return BT_OK;
 }
 
@@ -90,10 +91,12 @@ static bt_status write_provenance(bt_page *page) {
     if (!bt_file_exists(path)) return BT_OK;
     BT_TRY(bt_file_read(path, MOST_BYTES, &content, &bytes));
     bt_html_heading(&page->html, "Starts");
-    bt_html_table_begin(&page->html, "lrllll", (const char *const[]){"time (UTC)", "from step", "commit", "device", "host", "system"});
+    bt_html_table_begin(&page->html, "lrllll",
+                        (const char *const[]){"time (UTC)", "from step", "commit", "device", "host", "system"});
     bt_status status = BT_OK;
     int count = 0;
-    for (char *line = content, *end; status == BT_OK && line < content + bytes && count < MOST_STARTS; line = end + 1, count++) {
+    for (char *line = content, *end; status == BT_OK && line < content + bytes && count < MOST_STARTS;
+         line = end + 1, count++) {
         end = memchr(line, '\n', (size_t)(content + bytes - line));
         if (!end) break;
         bt_json *json;

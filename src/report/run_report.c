@@ -45,7 +45,8 @@ bt_status bt_page_numbers(const bt_json_value *object, const char *key, int64_t 
         return bt_json_error(list, "%zu numbers where %lld are expected", list->count, (long long)*count);
     double *values = bt_memory_alloc(list->count, sizeof *values);
     bt_status status = values ? BT_OK : BT_ERR_MEMORY;
-    for (size_t i = 0; i < list->count && status == BT_OK; i++) status = bt_json_as_number(&list->as.member[i], &values[i]);
+    for (size_t i = 0; i < list->count && status == BT_OK; i++)
+        status = bt_json_as_number(&list->as.member[i], &values[i]);
     if (status != BT_OK) {
         bt_memory_free(values);
         return status;

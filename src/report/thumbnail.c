@@ -7,8 +7,8 @@
 #include <bittern/image.h>
 
 /** Mean of the pixels that target pixel (x, y) covers, of the square at (left, top) of rows of `width` pixels. */
-static void average(const uint8_t *pixels, int64_t width, int64_t left, int64_t top, int64_t side, int size, int x, int y,
-                    uint8_t *out) {
+static void average(const uint8_t *pixels, int64_t width, int64_t left, int64_t top, int64_t side, int size, int x,
+                    int y, uint8_t *out) {
     int64_t x0 = left + x * side / size, x1 = left + (x + 1) * side / size;
     int64_t y0 = top + y * side / size, y1 = top + (y + 1) * side / size;
     if (x1 == x0) x1 = x0 + 1;
@@ -21,7 +21,8 @@ static void average(const uint8_t *pixels, int64_t width, int64_t left, int64_t 
 }
 
 static void put_u32(bt_text *out, uint32_t value) {
-    const char bytes[4] = {(char)(value & 255), (char)(value >> 8 & 255), (char)(value >> 16 & 255), (char)(value >> 24)};
+    const char bytes[4] = {(char)(value & 255), (char)(value >> 8 & 255), (char)(value >> 16 & 255),
+                           (char)(value >> 24)};
     bt_text_append_bytes(out, bytes, 4);
 }
 

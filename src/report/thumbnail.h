@@ -15,7 +15,8 @@ bt_status bt_thumbnail(const char *path, int size, bt_text *out, const char **me
 bt_status bt_thumbnail_of(const uint8_t *pixels, int64_t height, int64_t width, int size, bt_text *out,
                           const char **media_type) BT_MUST_CHECK;
 
-/** Appends pixels (size, size, 3) as a BMP of 24 bits, which every browser shows: for builds without libjpeg and libpng. */
+/** Appends pixels (size, size, 3) as a BMP of 24 bits, which every browser shows: for builds without libjpeg and
+ * libpng. */
 void bt_bmp_encode(const uint8_t *pixels, int size, bt_text *out);
 
 #endif

@@ -25,8 +25,8 @@ typedef struct bt_bit_statistics {
  * BT_ERR_SHAPE for no codes, BT_ERR_MEMORY. */
 bt_status bt_bits_measure(const uint64_t *codes, int64_t n, int bits, double *p, bt_bit_statistics *out) BT_MUST_CHECK;
 
-/** Signed Pearson correlation of every pair of bits: out (bits, bits), 1 on the diagonal; a bit that never changes has 0
- * with all bits, itself included. Errors as above. */
+/** Signed Pearson correlation of every pair of bits: out (bits, bits), 1 on the diagonal; a bit that never changes has
+ * 0 with all bits, itself included. Errors as above. */
 bt_status bt_bits_correlate(const uint64_t *codes, int64_t n, int bits, double *out) BT_MUST_CHECK;
 
 typedef struct bt_effective_rank {

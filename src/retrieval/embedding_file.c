@@ -111,7 +111,9 @@ static bt_status read_labels(const bt_npy *file, bt_label_file *out) {
             file, "labels are class numbers (items) or rows of 0 and 1 (items, at most 1048576 labels), not empty");
     bool bytes = file->dtype == BT_FILE_U8 || file->dtype == BT_FILE_BOOL;
     out->count = file->dim[0];
-    if (file->rank == 1 || (file->dim[1] == 1 && !bytes)) { /* one column of numbers, as RUN/evaluation has them for one rank, or of 0 and 1 */
+    if (file->rank == 1 ||
+        (file->dim[1] == 1 &&
+         !bytes)) { /* one column of numbers, as RUN/evaluation has them for one rank, or of 0 and 1 */
         out->classes = bt_memory_alloc((size_t)out->count, sizeof *out->classes);
     } else {
         out->columns = file->dim[1];

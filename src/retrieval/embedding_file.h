@@ -1,4 +1,5 @@
-/* Embeddings and labels from files, as sides of a retrieval: .npy, or a data set of an HDF5 file as FILE:NAME (formats/hdf5.h). */
+/* Embeddings and labels from files, as sides of a retrieval: .npy, or a data set of an HDF5 file as FILE:NAME
+ * (formats/hdf5.h). */
 #ifndef BITTERN_RETRIEVAL_EMBEDDING_FILE_H
 #define BITTERN_RETRIEVAL_EMBEDDING_FILE_H
 

@@ -76,9 +76,9 @@ typedef struct bench {
     const bt_relevance *relevance;
     float *train_z, *query_u; /* (n, bits); train_z for itq only */
     float *database_u;        /* (database, bits) for components, else (BLOCK, bits) */
-    uint64_t *codes;                       /* (database, words) */
-    double *rows;                          /* (bits, width) */
-    double *found;                         /* (draws, SCORES) */
+    uint64_t *codes;          /* (database, words) */
+    double *rows;             /* (bits, width) */
+    double *found;            /* (draws, SCORES) */
 } bench;
 
 static bt_status map_of(const bench *b, const bt_items *q, const bt_items *db, bt_distance distance, bt_map *out) {

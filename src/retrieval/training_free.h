@@ -42,8 +42,8 @@ typedef struct bt_free_scores {
     int draws;
     bt_spread papers, standard;                     /**< mAP by the asymmetric distance */
     bt_spread symmetric_papers, symmetric_standard; /**< by the Hamming distance */
-    bt_spread neighbours;   /**< accuracy of the vote by the asymmetric distance; 0 if not asked for */
-    bt_map components;      /**< mAP by the cosine of V (x - mean): what the script calls continuous; 0 if not asked for */
+    bt_spread neighbours; /**< accuracy of the vote by the asymmetric distance; 0 if not asked for */
+    bt_map components; /**< mAP by the cosine of V (x - mean): what the script calls continuous; 0 if not asked for */
     bt_bit_statistics bits; /**< of the database's codes in draw 0 */
 } bt_free_scores;
 

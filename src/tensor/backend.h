@@ -1,9 +1,9 @@
 /* The contract between programs and the devices that run them.
  *
- * From the table ops.def come, for each operation: its typed argument struct bt_<name>_args, and the slot bt_<name>_kernel
- * that a backend fills with `prepare` (at plan time: checks dtypes, chooses an algorithm, states scratch) and `run`.
- * A backend exports one symbol, a bt_backend. It never falls back silently: what it cannot do, `prepare` refuses with
- * BT_ERR_UNSUPPORTED and a message naming operation, dtype and backend.
+ * From the table ops.def come, for each operation: its typed argument struct bt_<name>_args, and the slot
+ * bt_<name>_kernel that a backend fills with `prepare` (at plan time: checks dtypes, chooses an algorithm, states
+ * scratch) and `run`. A backend exports one symbol, a bt_backend. It never falls back silently: what it cannot do,
+ * `prepare` refuses with BT_ERR_UNSUPPORTED and a message naming operation, dtype and backend.
  */
 #ifndef BITTERN_TENSOR_BACKEND_H
 #define BITTERN_TENSOR_BACKEND_H
@@ -22,13 +22,13 @@ extern "C" {
 /** What changes from step to step; lives in device memory (device->step), written by bt_backend.set_step. */
 typedef struct bt_step {
     uint64_t seed;
-    int64_t step;              /**< counts optimizer steps; the random key of this step */
-    float lr[BT_GROUPS];       /**< learning rate */
-    float step_size[BT_GROUPS]; /**< lr / (1 - beta1^t), t the number of updates this group has had */
+    int64_t step;                /**< counts optimizer steps; the random key of this step */
+    float lr[BT_GROUPS];         /**< learning rate */
+    float step_size[BT_GROUPS];  /**< lr / (1 - beta1^t), t the number of updates this group has had */
     float bias2_sqrt[BT_GROUPS]; /**< sqrt(1 - beta2^t) */
-    float average_weight;      /**< 1 - decay of the moving average */
-    int32_t fault;             /**< 0, or 1 + bt_op of the kernel that found a fault; the first one stays */
-    int32_t fault_index;       /**< its index: pivot, row */
+    float average_weight;        /**< 1 - decay of the moving average */
+    int32_t fault;               /**< 0, or 1 + bt_op of the kernel that found a fault; the first one stays */
+    int32_t fault_index;         /**< its index: pivot, row */
 } bt_step;
 
 /** One range of the flat parameter vector. */
@@ -50,21 +50,21 @@ typedef struct bt_device {
  *   BT_VALUE_ALIGNMENT   inputs, values on the way, scratch, memory of bt_backend.alloc
  *   BT_PARAM_ALIGNMENT   a whole parameter, its gradient, the flat vectors of a store and their groups
  *   one element          a range of rows of a parameter (the keys of a fused qkv); bt_adamw_segment[]
- * A kernel is not told which it has: before it reads more than an element at once it looks at the address when it runs (at
- * plan time the memory of values is not known), or reads in a way that takes any. Rows are contiguous in programs; kernels
- * honour `ld` all the same. Operands of tests/ops that begin one element behind (@1) hold them to this. */
+ * A kernel is not told which it has: before it reads more than an element at once it looks at the address when it runs
+ * (at plan time the memory of values is not known), or reads in a way that takes any. Rows are contiguous in programs;
+ * kernels honour `ld` all the same. Operands of tests/ops that begin one element behind (@1) hold them to this. */
 #define BT_VALUE_ALIGNMENT 256
 #define BT_PARAM_ALIGNMENT 64
 
 /** What `prepare` leaves for `run`. Zeroed by the caller. */
 typedef struct bt_prepared {
-    size_t scratch_bytes;       /**< memory that `run` needs, at BT_VALUE_ALIGNMENT, alive during this instruction only */
-    void *state;                /**< primitives, packed weights: owned, given to `release` */
+    size_t scratch_bytes; /**< memory that `run` needs, at BT_VALUE_ALIGNMENT, alive during this instruction only */
+    void *state;          /**< primitives, packed weights: owned, given to `release` */
     void (*release)(void *state);
 } bt_prepared;
 
-/* Argument structs: the operands in the order of the table, then the attributes. The first bt_op_info.operands members are
- * bt_tensor, so generic code may treat the struct as an array of them. */
+/* Argument structs: the operands in the order of the table, then the attributes. The first bt_op_info.operands members
+ * are bt_tensor, so generic code may treat the struct as an array of them. */
 #define IN(name) bt_tensor name;
 #define OPT(name) bt_tensor name;
 #define OUT(name) bt_tensor name;
@@ -78,8 +78,9 @@ typedef struct bt_prepared {
         operands attributes                                                                                            \
     } bt_##name##_args;                                                                                                \
     typedef struct bt_##name##_kernel {                                                                                \
-        bt_status (*prepare)(bt_device *device, const bt_##name##_args *args, bt_prepared *out);                       \
-        bt_status (*run)(bt_device *device, const bt_##name##_args *args, const bt_prepared *prepared, void *scratch); \
+        bt_status (*prepare)(bt_device * device, const bt_##name##_args *args, bt_prepared *out);                      \
+        bt_status (*run)(bt_device * device, const bt_##name##_args *args, const bt_prepared *prepared,                \
+                         void *scratch);                                                                               \
     } bt_##name##_kernel;
 #include "tensor/ops.def"
 #undef BT_OP
@@ -107,8 +108,8 @@ typedef struct bt_kernels {
 #undef ATTR_ARRAY
 
 typedef struct bt_device_options {
-    int index;         /**< which device */
-    int threads;       /**< 0: as many as there are cores (CPU) */
+    int index;   /**< which device */
+    int threads; /**< 0: as many as there are cores (CPU) */
 } bt_device_options;
 
 /** A kind of device. All functions may be called from one thread at a time. */
@@ -131,11 +132,11 @@ struct bt_backend {
     void (*describe)(bt_device *device, char *text, size_t text_bytes);
     /** True if products in this dtype run at the device's own speed (false: right but slow). */
     bool (*fast_dtype)(bt_device *device, bt_dtype dtype);
-    /** For measuring: products prepared from now on take the library's candidate `index` in its own order of preference, 0 when
-     *  opened; `prepare` gives BT_ERR_UNSUPPORTED where there are fewer. NULL: there is one way. */
+    /** For measuring: products prepared from now on take the library's candidate `index` in its own order of
+     * preference, 0 when opened; `prepare` gives BT_ERR_UNSUPPORTED where there are fewer. NULL: there is one way. */
     void (*set_candidate)(bt_device *device, int index);
-    /** Host memory at BT_VALUE_ALIGNMENT that uploads read at the full speed of the bus (pinned), and its end; both may be called from any
-     *  thread. NULL: ordinary memory is as fast. */
+    /** Host memory at BT_VALUE_ALIGNMENT that uploads read at the full speed of the bus (pinned), and its end; both may
+     * be called from any thread. NULL: ordinary memory is as fast. */
     bt_status (*alloc_host)(bt_device *device, size_t bytes, void **out);
     void (*free_host)(bt_device *device, void *memory);
 };

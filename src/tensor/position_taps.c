@@ -1,5 +1,5 @@
-/* Weights of the resampling of position embeddings: each axis as a matrix in double, then cut to the band that is not zero. The
- * arithmetic is that of PyTorch's upsample_bicubic2d and its antialiased form. */
+/* Weights of the resampling of position embeddings: each axis as a matrix in double, then cut to the band that is not
+ * zero. The arithmetic is that of PyTorch's upsample_bicubic2d and its antialiased form. */
 #include "tensor/position_taps.h"
 
 #include "base/memory.h"
@@ -30,7 +30,8 @@ static void interpolate(double *m, int outputs, int inputs, double step) {
     }
 }
 
-/** m (outputs, inputs): the kernel as wide as the step where that is above 1; a filter that is cut off is scaled to the sum 1. */
+/** m (outputs, inputs): the kernel as wide as the step where that is above 1; a filter that is cut off is scaled to the
+ * sum 1. */
 static void antialias(double *m, int outputs, int inputs) {
     double step = (double)inputs / outputs, width = fmax(step, 1);
     for (int o = 0; o < outputs; o++, m += inputs) {
@@ -58,7 +59,9 @@ typedef struct lines {
     size_t line, item; /**< elements to the next output, to the next input */
 } lines;
 
-static double item(const lines *l, int output, int input) { return l->m[(size_t)output * l->line + (size_t)input * l->item]; }
+static double item(const lines *l, int output, int input) {
+    return l->m[(size_t)output * l->line + (size_t)input * l->item];
+}
 
 /** The band of an output that is not zero: [first, end), empty where there is none. */
 static void band(const lines *l, int output, int *first, int *end) {
@@ -92,7 +95,8 @@ static int32_t *store(bt_position_axis *out, const lines *l, int most, int32_t *
     return words + (size_t)l->outputs * (2 + (size_t)most);
 }
 
-bt_status bt_position_taps_make(bt_position_taps *out, bt_positions rule, const int from[2], const int to[2], bool transposed) {
+bt_status bt_position_taps_make(bt_position_taps *out, bt_positions rule, const int from[2], const int to[2],
+                                bool transposed) {
     bool same = from[0] == to[0] && from[1] == to[1];
     lines axis[2];
     int most[2];

@@ -20,11 +20,15 @@ typedef struct adoption {
 static bt_status adopt(const adoption *a, const char *path, const char *value, bool free) {
     int index = bt_options_find(a->options, path);
     BT_ASSERT(index >= 0);
-    if (strcmp(bt_options_origin(a->options, index), "default") == 0) return bt_options_set_text(a->options, path, value, a->file);
+    if (strcmp(bt_options_origin(a->options, index), "default") == 0)
+        return bt_options_set_text(a->options, path, value, a->file);
     bt_text set = {0};
     bt_options_write_value(a->options, index, &set);
     bool same = free || strcmp(bt_text_get(&set), value) == 0;
-    bt_status status = same ? BT_OK : bt_options_error(a->options, path, "%s, but %s has %s; leave it out, or take other weights", bt_text_get(&set), a->file, value);
+    bt_status status =
+        same ? BT_OK
+             : bt_options_error(a->options, path, "%s, but %s has %s; leave it out, or take other weights",
+                                bt_text_get(&set), a->file, value);
     bt_text_free(&set);
     return status;
 }
@@ -40,7 +44,9 @@ static bt_status adopt_float(const adoption *a, const char *path, float value) {
     return adopt(a, path, bt_number_write_double(bt_number_shortest(value), text), false);
 }
 
-static bt_status adopt_bool(const adoption *a, const char *path, bool value) { return adopt(a, path, value ? "true" : "false", false); }
+static bt_status adopt_bool(const adoption *a, const char *path, bool value) {
+    return adopt(a, path, value ? "true" : "false", false);
+}
 
 static bt_status adopt_tower(const adoption *a, const bt_vit_config *c) {
     char image[32];
@@ -111,7 +117,8 @@ static bt_status adopt_pictures(const adoption *a, const pictures *p, int image)
 }
 
 /** The tower of the description, and its pictures; *found false if the file has none. */
-static bt_status adopt_file(const adoption *a, const bt_run_config *c, const char *path, bt_vit_config *out, bool *found) {
+static bt_status adopt_file(const adoption *a, const bt_run_config *c, const char *path, bt_vit_config *out,
+                            bool *found) {
     char name[64];
     bt_safetensors *file;
     bt_json *json = NULL;
@@ -138,9 +145,13 @@ bt_status bt_run_config_adopt(bt_run_config *c, bt_options *o) {
     size_t length = strlen(c->model.weights);
     bt_vit_config vit = {.image = 0};
     bool found;
-    if (length < 13 || strcmp(c->model.weights + length - 12, ".safetensors") != 0 || strcmp(c->model.name, "custom") != 0) return BT_OK;
+    if (length < 13 || strcmp(c->model.weights + length - 12, ".safetensors") != 0 ||
+        strcmp(c->model.name, "custom") != 0)
+        return BT_OK;
     char file[1100];
-    if (snprintf(file, sizeof file, "%s", c->model.weights) >= (int)sizeof file) return bt_options_error(o, "model.weights", "a path of over %zu bytes", sizeof file - 1);
-    if (!bt_file_exists(file)) return BT_OK; /* plans and configurations need no weights; a run says later that they are missing */
+    if (snprintf(file, sizeof file, "%s", c->model.weights) >= (int)sizeof file)
+        return bt_options_error(o, "model.weights", "a path of over %zu bytes", sizeof file - 1);
+    if (!bt_file_exists(file))
+        return BT_OK; /* plans and configurations need no weights; a run says later that they are missing */
     return adopt_file(&(adoption){o, file}, c, file, &vit, &found);
 }

@@ -17,7 +17,9 @@
 
 enum { PATH_BYTES = 1200, FILE_BYTES = PATH_BYTES + 64, FORMAT_VERSION = 2 };
 
-static bool is_trained(const bt_param_spec *s) { return s->trainable || s->kind == BT_PARAM_BUFFER; }
+static bool is_trained(const bt_param_spec *s) {
+    return s->trainable || s->kind == BT_PARAM_BUFFER;
+}
 
 /* ---- writing ---- */
 
@@ -55,7 +57,8 @@ static void free_list(source_list *l) {
     bt_memory_free(l->name);
 }
 
-static void add_source(source_list *l, bt_params *store, int index, bt_param_slot slot, const char *prefix, const float *host) {
+static void add_source(source_list *l, bt_params *store, int index, bt_param_slot slot, const char *prefix,
+                       const float *host) {
     const bt_param_spec *spec = bt_params_spec(store, index);
     snprintf(l->name[l->count], sizeof l->name[0], "%s%s", prefix, spec->name);
     l->context[l->count] = (slot_source){store, index, slot};
@@ -82,7 +85,8 @@ static bt_status save_host(const char *run, const char *name, bt_params *store, 
     source_list l;
     bt_status status = make_list(&l, bt_params_count(store) + 1);
     for (int i = 0; status == BT_OK && i < bt_params_count(store); i++)
-        if (is_trained(bt_params_spec(store, i)) == others && bt_params_spec(store, i)->kind != BT_PARAM_CONSTANT) add_source(&l, store, i, BT_SLOT_VALUE, "", bt_params_host(store, i));
+        if (is_trained(bt_params_spec(store, i)) == others && bt_params_spec(store, i)->kind != BT_PARAM_CONSTANT)
+            add_source(&l, store, i, BT_SLOT_VALUE, "", bt_params_host(store, i));
     if (status == BT_OK && l.count) status = write_list(run, name, &l);
     free_list(&l);
     return status;
@@ -213,8 +217,10 @@ void bt_checkpoint_rotate(const char *run, int keep) {
     for (int i = count - 1; i >= 0; i--) {
         long long step;
         snprintf(path, sizeof path, "%s/%s", folder, names[i]->d_name);
-        if (strstr(names[i]->d_name, ".partial-")) remove_partial(path);
-        else if (checkpoint_step(names[i]->d_name, &step) && ++complete > keep && keep > 0 && step != best) remove_folder(path);
+        if (strstr(names[i]->d_name, ".partial-"))
+            remove_partial(path);
+        else if (checkpoint_step(names[i]->d_name, &step) && ++complete > keep && keep > 0 && step != best)
+            remove_folder(path);
         free(names[i]);
     }
     if (count >= 0) free(names);
@@ -229,13 +235,15 @@ static bt_status not_found(const char *run, const char *which) {
     int count = scandir(folder, &names, NULL, alphasort);
     for (int i = 0; i < count; i++) {
         long long step;
-        if (checkpoint_step(names[i]->d_name, &step)) bt_text_append(&list, "%s%lld", bt_text_get(&list)[0] ? ", " : "", step);
+        if (checkpoint_step(names[i]->d_name, &step))
+            bt_text_append(&list, "%s%lld", bt_text_get(&list)[0] ? ", " : "", step);
         free(names[i]);
     }
     if (count >= 0) free(names);
     const char *steps = bt_text_get(&list);
-    bt_status status = bt_error(BT_ERR_IO, "%s has no checkpoint \"%s\"; %s%s", run, which,
-                                *steps ? "there are last, best (once there are scores) and steps " : "there is none: train it first", steps);
+    bt_status status = bt_error(
+        BT_ERR_IO, "%s has no checkpoint \"%s\"; %s%s", run, which,
+        *steps ? "there are last, best (once there are scores) and steps " : "there is none: train it first", steps);
     bt_text_free(&list);
     return status;
 }
@@ -246,7 +254,9 @@ bt_status bt_checkpoint_find(const char *run, const char *which, char *path, siz
     long long step = strcmp(which, "best") == 0 ? step_of_link(run, "best") : strtoll(which, &end, 10);
     bool number = strcmp(which, "best") == 0 || (*which >= '0' && *which <= '9' && !*end);
     if (!number || step < 0 || !bt_checkpoint_exists(run, step)) return not_found(run, which);
-    return (size_t)snprintf(path, path_bytes, "%s/checkpoints/step_%08lld", run, step) < path_bytes ? BT_OK : not_found(run, which);
+    return (size_t)snprintf(path, path_bytes, "%s/checkpoints/step_%08lld", run, step) < path_bytes
+               ? BT_OK
+               : not_found(run, which);
 }
 
 bool bt_checkpoint_newest(const char *run, char *path, size_t path_bytes) {
@@ -260,13 +270,15 @@ bool bt_checkpoint_newest(const char *run, char *path, size_t path_bytes) {
     return best >= 0 && (size_t)snprintf(path, path_bytes, "%s/step_%08lld", folder, best) < path_bytes;
 }
 
-bt_status bt_checkpoint_save(const char *run, bt_params *store, const bt_train_state *state, const char *config, int keep) {
+bt_status bt_checkpoint_save(const char *run, bt_params *store, const bt_train_state *state, const char *config,
+                             int keep) {
     char final[PATH_BYTES], partial[PATH_BYTES + 32], parent[PATH_BYTES];
     snprintf(parent, sizeof parent, "%s/checkpoints", run);
     folder_of(run, state->step, final);
     snprintf(partial, sizeof partial, "%s.partial-%ld", final, (long)getpid());
     struct stat there;
-    if (stat(final, &there) == 0) return bt_checkpoint_point(run, "last", state->step); /* an interrupt right after a checkpoint */
+    if (stat(final, &there) == 0)
+        return bt_checkpoint_point(run, "last", state->step); /* an interrupt right after a checkpoint */
     bt_status status = bt_file_make_folders(partial);
     if (status == BT_OK) status = write_tensors(partial, store);
     if (status == BT_OK) status = write_state(partial, state, config);
@@ -276,7 +288,8 @@ bt_status bt_checkpoint_save(const char *run, bt_params *store, const bt_train_s
     if (status == BT_OK) status = bt_file_sync_folder(parent);
     if (status != BT_OK) {
         remove_folder(partial);
-        return bt_error_prefix(status, "step %lld: the checkpoint was not saved; earlier ones are intact", (long long)state->step);
+        return bt_error_prefix(status, "step %lld: the checkpoint was not saved; earlier ones are intact",
+                               (long long)state->step);
     }
     bt_checkpoint_rotate(run, keep);
     return BT_OK;
@@ -295,7 +308,8 @@ bt_status bt_checkpoint_state(const char *checkpoint, bt_train_state *state, cha
     bt_train_state s = {0};
     bt_status status = bt_json_get_integer(root, "version", 1, INT64_MAX, &version);
     if (status == BT_OK && version != FORMAT_VERSION)
-        status = bt_error(BT_ERR_FORMAT, "%s: checkpoint version %lld; this program reads %d", path, (long long)version, FORMAT_VERSION);
+        status = bt_error(BT_ERR_FORMAT, "%s: checkpoint version %lld; this program reads %d", path, (long long)version,
+                          FORMAT_VERSION);
     if (status == BT_OK) status = bt_json_get_integer(root, "step", 0, INT64_MAX, &s.step);
     if (status == BT_OK) status = bt_json_get_integer(root, "epoch", 0, INT64_MAX, &s.epoch);
     if (status == BT_OK) status = bt_json_get_integer(root, "batch", 0, INT64_MAX, &s.batch);
@@ -319,14 +333,16 @@ bt_status bt_checkpoint_state(const char *checkpoint, bt_train_state *state, cha
 }
 
 /** The entry `name` of a file with the parameter's shape. */
-static bt_status find_entry(const bt_safetensors *file, const char *path, const char *name, const bt_param_spec *spec, const bt_safetensors_entry **out) {
+static bt_status find_entry(const bt_safetensors *file, const char *path, const char *name, const bt_param_spec *spec,
+                            const bt_safetensors_entry **out) {
     const bt_safetensors_entry *e = bt_safetensors_find(file, name);
     char wanted[64], found[64];
     bt_shape_text(spec->shape, wanted, sizeof wanted);
     if (!e) return bt_error(BT_ERR_FORMAT, "%s: tensor \"%s\" %s is missing", path, name, wanted);
     bt_shape shape = bt_shape_of(e->rank <= BT_MAX_RANK ? e->rank : 0, e->dim);
     if (!bt_shape_equal(shape, spec->shape))
-        return bt_error(BT_ERR_FORMAT, "%s: tensor \"%s\" has shape %s, the model has %s", path, name, bt_shape_text(shape, found, sizeof found), wanted);
+        return bt_error(BT_ERR_FORMAT, "%s: tensor \"%s\" has shape %s, the model has %s", path, name,
+                        bt_shape_text(shape, found, sizeof found), wanted);
     *out = e;
     return BT_OK;
 }
@@ -353,13 +369,16 @@ bt_status bt_run_load(const char *run, const char *checkpoint, bool averages, bt
     int count;
     snprintf(file, sizeof file, "%s/base.safetensors", run);
     if (bt_file_exists(file)) BT_TRY(bt_weights_load(file, store, 1u, &count));
-    if (checkpoint) snprintf(file, sizeof file, "%s/%s.safetensors", checkpoint, averages ? "average" : "model");
-    else snprintf(file, sizeof file, "%s/start.safetensors", run);
+    if (checkpoint)
+        snprintf(file, sizeof file, "%s/%s.safetensors", checkpoint, averages ? "average" : "model");
+    else
+        snprintf(file, sizeof file, "%s/start.safetensors", run);
     return checkpoint || bt_file_exists(file) ? bt_weights_load(file, store, 2u, &count) : BT_OK;
 }
 
 /** After commit: one slot of one parameter from the file's tensor `name`. */
-static bt_status load_slot(const bt_safetensors *file, const char *path, const char *name, bt_params *store, int index, bt_param_slot slot) {
+static bt_status load_slot(const bt_safetensors *file, const char *path, const char *name, bt_params *store, int index,
+                           bt_param_slot slot) {
     const bt_param_spec *spec = bt_params_spec(store, index);
     const bt_safetensors_entry *e;
     BT_TRY(find_entry(file, path, name, spec, &e));
@@ -377,7 +396,8 @@ static bt_status load_averages(const char *checkpoint, bt_params *store) {
     BT_TRY(bt_safetensors_open(path, &file));
     bt_status status = BT_OK;
     for (int i = 0; status == BT_OK && i < bt_params_count(store); i++)
-        if (is_trained(bt_params_spec(store, i))) status = load_slot(file, path, bt_params_spec(store, i)->name, store, i, BT_SLOT_AVERAGE);
+        if (is_trained(bt_params_spec(store, i)))
+            status = load_slot(file, path, bt_params_spec(store, i)->name, store, i, BT_SLOT_AVERAGE);
     bt_safetensors_close(file);
     return status;
 }

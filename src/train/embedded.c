@@ -60,7 +60,8 @@ static bt_status run_stored(embedding *e, const bt_loader_options *o) {
     for (int64_t at = 0; at < o->count && status == BT_OK; at += o->batch) {
         int64_t n = o->count - at < o->batch ? o->count - at : o->batch;
         for (int64_t i = 0; i < n; i++)
-            memcpy(in + (size_t)i * width, stored->values + (size_t)(o->samples[at + i] * stored->views) * width, width * sizeof *in);
+            memcpy(in + (size_t)i * width, stored->values + (size_t)(o->samples[at + i] * stored->views) * width,
+                   width * sizeof *in);
         status = take_batch(e, &(bt_batch){.n_valid = n, .images = (const uint8_t *)in, .ids = o->samples + at});
     }
     bt_memory_free(in);
@@ -77,7 +78,8 @@ static bt_status run(embedding *e, const bt_loader_options *loader_options) {
         if (status != BT_OK || b.end) break;
         status = take_batch(e, &b);
         if (status == BT_OK && bt_interrupt_seen())
-            status = bt_error(BT_ERR_INTERRUPTED, "interrupted by signal %d while scores were made", bt_interrupt_seen());
+            status =
+                bt_error(BT_ERR_INTERRUPTED, "interrupted by signal %d while scores were made", bt_interrupt_seen());
     }
     bt_loader_free(loader);
     return status;
@@ -112,14 +114,15 @@ static bt_status embed(embedding *e, const int64_t *samples, int64_t count) {
     return status;
 }
 
-bt_status bt_embedded_make(bt_session *session, const bt_embedded_options *options, const int64_t *samples, int64_t count,
-                           bt_embedded *out) {
+bt_status bt_embedded_make(bt_session *session, const bt_embedded_options *options, const int64_t *samples,
+                           int64_t count, bt_embedded *out) {
     if (!session->plan[BT_PROGRAM_EMBED])
         return bt_error(BT_ERR_CONFIG, "eval.batch is 0: there is no program that embeds; set it to 64, for example");
     const bt_model *m = session->model;
     embedding e = {.session = session,
                    .options = options,
-                   .found = {.width = bt_vit_output(&m->vit.config), .outputs = m->method->codes ? m->config.bits : m->config.classes}};
+                   .found = {.width = bt_vit_output(&m->vit.config),
+                             .outputs = m->method->codes ? m->config.bits : m->config.classes}};
     e.words = (e.found.outputs + 63) / 64;
     bt_status status = embed(&e, samples, count);
     bt_memory_free(e.batch_embeddings);

@@ -31,11 +31,11 @@ typedef struct bt_embedded {
 
 /** Embeds samples (count). BT_ERR_CONFIG without an inference program (eval.batch 0), errors of the loader and of
  * files. */
-bt_status bt_embedded_make(bt_session *session, const bt_embedded_options *options, const int64_t *samples, int64_t count,
-                           bt_embedded *out) BT_MUST_CHECK;
+bt_status bt_embedded_make(bt_session *session, const bt_embedded_options *options, const int64_t *samples,
+                           int64_t count, bt_embedded *out) BT_MUST_CHECK;
 
-/** Share of the rows of logits (they must be there) whose largest is the label's; -1 for no rows. `labels` are those of the data set's samples:
- * outputs are numbered as its classes are. */
+/** Share of the rows of logits (they must be there) whose largest is the label's; -1 for no rows. `labels` are those of
+ * the data set's samples: outputs are numbered as its classes are. */
 double bt_embedded_accuracy(const bt_embedded *embedded, const int32_t *labels);
 
 void bt_embedded_free(bt_embedded *embedded);

@@ -31,7 +31,8 @@ static bt_status set_labels(side *s, const bt_dataset *set) {
 }
 
 /** mAP at k: relevant are items of the same label, or that share one. */
-static bt_status mean_precision(const side *q, const side *db, const bt_items *qi, const bt_items *di, int words, bt_distance distance, int64_t k, bt_map *out) {
+static bt_status mean_precision(const side *q, const side *db, const bt_items *qi, const bt_items *di, int words,
+                                bt_distance distance, int64_t k, bt_map *out) {
     if (!q->sets) return bt_mean_average_precision(qi, di, distance, k, out);
     bt_relevance relevance = {NULL, NULL, q->sets, db->sets, words};
     bt_score_options o = {.distance = distance, .k = &k, .k_count = 1};
@@ -43,18 +44,21 @@ static bt_status mean_precision(const side *q, const side *db, const bt_items *q
 
 static bt_status score(const side *q, const side *db, int words, int64_t k, bt_evaluation *out) {
     const bt_embedded *qm = &q->made, *dm = &db->made;
-    bt_items qe = {qm->count, qm->width, qm->embeddings, NULL, q->labels}, de = {dm->count, dm->width, dm->embeddings, NULL, db->labels};
+    bt_items qe = {qm->count, qm->width, qm->embeddings, NULL, q->labels},
+             de = {dm->count, dm->width, dm->embeddings, NULL, db->labels};
     BT_TRY(mean_precision(q, db, &qe, &de, words, BT_COSINE, k, &out->cosine));
     out->queries = qm->count;
     out->database = dm->count;
     out->k = k;
     if (!out->has_codes) return BT_OK;
-    bt_items qc = {qm->count, qm->outputs, qm->logits, NULL, q->labels}, dc = {dm->count, dm->outputs, NULL, dm->codes, db->labels};
+    bt_items qc = {qm->count, qm->outputs, qm->logits, NULL, q->labels},
+             dc = {dm->count, dm->outputs, NULL, dm->codes, db->labels};
     BT_TRY(mean_precision(q, db, &qc, &dc, words, BT_ASYMMETRIC, k, &out->asymmetric));
     return mean_precision(q, db, &qc, &dc, words, BT_SYMMETRIC, k, &out->symmetric);
 }
 
-static bt_status evaluate(bt_session *session, const bt_loader_options *loader, const bt_split *split, int64_t k, side *query, side *database, bt_evaluation *out) {
+static bt_status evaluate(bt_session *session, const bt_loader_options *loader, const bt_split *split, int64_t k,
+                          side *query, side *database, bt_evaluation *out) {
     bt_embedded_options o = {.loader = loader, .logits = true};
     BT_TRY(bt_embedded_make(session, &o, split->query, split->query_count, &query->made));
     BT_TRY(set_labels(query, loader->set));
@@ -66,7 +70,8 @@ static bt_status evaluate(bt_session *session, const bt_loader_options *loader, 
     return score(query, database, (int)((loader->set->class_count + 63) / 64), k, out);
 }
 
-bt_status bt_evaluate(bt_session *session, const bt_loader_options *loader, const bt_split *split, int64_t k, bt_evaluation *out) {
+bt_status bt_evaluate(bt_session *session, const bt_loader_options *loader, const bt_split *split, int64_t k,
+                      bt_evaluation *out) {
     double start = bt_clock_seconds();
     side query = {.labels = NULL}, database = {.labels = NULL};
     *out = (bt_evaluation){.has_codes = session->model->method->codes, .accuracy = -1};

@@ -7,15 +7,16 @@
 #include "train/session.h"
 
 typedef struct bt_evaluation {
-    bool has_codes;                      /**< the method makes codes */
+    bool has_codes;                       /**< the method makes codes */
     bt_map asymmetric, symmetric, cosine; /**< at k; cosine is on the encoder's embeddings */
-    double accuracy;                     /**< of queries, for methods with classes; negative otherwise */
+    double accuracy;                      /**< of queries, for methods with classes; negative otherwise */
     int64_t queries, database, k;
     double seconds;
 } bt_evaluation;
 
-/** Embeds queries and database of `split` with the session's inference program and scores them. `loader` gives size, resize,
- *  threads, damaged policy; its sample list is replaced. */
-bt_status bt_evaluate(bt_session *session, const bt_loader_options *loader, const bt_split *split, int64_t k, bt_evaluation *out) BT_MUST_CHECK;
+/** Embeds queries and database of `split` with the session's inference program and scores them. `loader` gives size,
+ * resize, threads, damaged policy; its sample list is replaced. */
+bt_status bt_evaluate(bt_session *session, const bt_loader_options *loader, const bt_split *split, int64_t k,
+                      bt_evaluation *out) BT_MUST_CHECK;
 
 #endif

@@ -35,7 +35,9 @@ static void read_line(bt_history *h, const bt_json_value *line) {
     if (strcmp(kind, "step") == 0 && bt_json_get_number(line, "loss", &score) == BT_OK) h->loss = score;
     if (strcmp(kind, "scores") != 0) return;
     if (bt_json_get_string(line, "when", &when) != BT_OK || strcmp(when, "before") == 0) return;
-    if (bt_json_get_integer(line, "step", 0, INT64_MAX, &step) != BT_OK || bt_json_get_number(line, h->key, &score) != BT_OK) return;
+    if (bt_json_get_integer(line, "step", 0, INT64_MAX, &step) != BT_OK ||
+        bt_json_get_number(line, h->key, &score) != BT_OK)
+        return;
     bt_history_add(h, step, score);
 }
 

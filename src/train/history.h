@@ -1,5 +1,6 @@
-/* Scores of a run so far, read from its metrics.jsonl: which checkpoint is best, and how long ago. So nothing has to be saved beside the
- * lines themselves, and a run that is resumed, or judged by another score, comes to the same answer. */
+/* Scores of a run so far, read from its metrics.jsonl: which checkpoint is best, and how long ago. So nothing has to be
+ * saved beside the lines themselves, and a run that is resumed, or judged by another score, comes to the same answer.
+ */
 #ifndef BITTERN_TRAIN_HISTORY_H
 #define BITTERN_TRAIN_HISTORY_H
 
@@ -12,9 +13,9 @@ typedef enum bt_best { BT_BEST_AUTO, BT_BEST_BINARY, BT_BEST_CONTINUOUS, BT_BEST
 const char *bt_best_key(bt_best best, const bt_method *method);
 
 typedef struct bt_history {
-    const char *key;    /**< of the score */
-    int64_t last_step;  /**< of the newest scores, -1: none */
-    int64_t best_step;  /**< -1: none */
+    const char *key;   /**< of the score */
+    int64_t last_step; /**< of the newest scores, -1: none */
+    int64_t best_step; /**< -1: none */
     double best;
     int64_t since_best; /**< scores since the best ones */
     double loss;        /**< of the newest step that has a line; NaN: none */

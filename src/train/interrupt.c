@@ -23,4 +23,6 @@ void bt_interrupt_watch(void) {
     sigaction(SIGTERM, &action, 0);
 }
 
-int bt_interrupt_seen(void) { return seen; }
+int bt_interrupt_seen(void) {
+    return seen;
+}

@@ -1,5 +1,5 @@
-/* SIGINT and SIGTERM only set a flag, which the training loop reads between steps: it saves and ends with exit code 11. A
- * second signal ends the process at once. */
+/* SIGINT and SIGTERM only set a flag, which the training loop reads between steps: it saves and ends with exit code 11.
+ * A second signal ends the process at once. */
 #ifndef BITTERN_TRAIN_INTERRUPT_H
 #define BITTERN_TRAIN_INTERRUPT_H
 

@@ -24,7 +24,8 @@ static bt_status drop_later(const char *path, int64_t step) {
         int64_t at = 0;
         bool keep = bt_json_parse(line, (size_t)(end - line), path, (size_t)(line - content), &json) == BT_OK;
         if (keep) {
-            keep = bt_json_get_integer(bt_json_root(json), "step", 0, INT64_MAX, &at) == BT_OK && at <= step && step > 0;
+            keep =
+                bt_json_get_integer(bt_json_root(json), "step", 0, INT64_MAX, &at) == BT_OK && at <= step && step > 0;
             bt_json_free(json);
         }
         if (keep) bt_text_append_bytes(&kept, line, (size_t)(end - line) + 1);
@@ -68,7 +69,8 @@ static void write_rates(bt_json_writer *w, const bt_step_notes *n) {
         if (n->lr_group[g] != n->lr) bt_json_member_number(w, keys[g], n->lr_group[g]);
 }
 
-bt_status bt_metrics_step(bt_metrics *metrics, const bt_train_state *state, const bt_step_result *r, const bt_step_notes *n) {
+bt_status bt_metrics_step(bt_metrics *metrics, const bt_train_state *state, const bt_step_result *r,
+                          const bt_step_notes *n) {
     bt_text line = {0};
     bt_json_writer w = bt_json_write_to(&line, false);
     bt_json_begin_object(&w);
@@ -83,7 +85,10 @@ bt_status bt_metrics_step(bt_metrics *metrics, const bt_train_state *state, cons
     bt_json_member_number(&w, "waiting", n->waiting);
     if (*n->guilty) bt_json_member_string(&w, "slowest_stage", n->guilty);
     BT_TRY(append(metrics, &w));
-    bt_event_scalar scalars[BT_MAX_TERMS + 4] = {{"train/loss", r->loss}, {"train/lr", n->lr}, {"speed/views_per_s", n->views_per_s}, {"speed/waiting", n->waiting}};
+    bt_event_scalar scalars[BT_MAX_TERMS + 4] = {{"train/loss", r->loss},
+                                                 {"train/lr", n->lr},
+                                                 {"speed/views_per_s", n->views_per_s},
+                                                 {"speed/waiting", n->waiting}};
     char tags[BT_MAX_TERMS][48];
     for (int i = 0; i < r->terms; i++) {
         snprintf(tags[i], sizeof tags[i], "train/%s", r->name[i]);
@@ -109,7 +114,8 @@ static void write_scores(bt_json_writer *w, const bt_evaluation *e) {
     bt_json_member_integer(w, "database", e->database);
 }
 
-bt_status bt_metrics_scores(bt_metrics *metrics, const bt_train_state *state, const bt_evaluation *e, const char *when, double loss) {
+bt_status bt_metrics_scores(bt_metrics *metrics, const bt_train_state *state, const bt_evaluation *e, const char *when,
+                            double loss) {
     bt_text line = {0};
     bt_json_writer w = bt_json_write_to(&line, false);
     bt_json_begin_object(&w);
@@ -135,7 +141,9 @@ double bt_evaluation_score(const bt_evaluation *e, const char *key) {
 static void describe(const bt_evaluation *e, char *text, size_t bytes) {
     snprintf(text, bytes, "mAP@%lld continuous %.4f", (long long)e->k, e->cosine.papers);
     size_t at = strlen(text);
-    if (e->has_codes) snprintf(text + at, bytes - at, ", binary %.4f (symmetric Hamming %.4f)", e->asymmetric.papers, e->symmetric.papers);
+    if (e->has_codes)
+        snprintf(text + at, bytes - at, ", binary %.4f (symmetric Hamming %.4f)", e->asymmetric.papers,
+                 e->symmetric.papers);
     at = strlen(text);
     if (e->accuracy >= 0) snprintf(text + at, bytes - at, ", accuracy %.4f", e->accuracy);
 }
@@ -143,15 +151,24 @@ static void describe(const bt_evaluation *e, char *text, size_t bytes) {
 void bt_evaluation_log(const bt_evaluation *e, const char *when) {
     char text[256];
     describe(e, text, sizeof text);
-    bt_log_info("scores %s: %s; %lld queries, %lld items, %.1f s", when, text, (long long)e->queries, (long long)e->database, e->seconds);
+    bt_log_info("scores %s: %s; %lld queries, %lld items, %.1f s", when, text, (long long)e->queries,
+                (long long)e->database, e->seconds);
 }
 
 /* ---- configurations ---- */
 
 /** Settings that do not change the numbers of a run, or not those of a run that has begun. */
 static bool may_change(const char *key) {
-    static const char *const free_keys[] = {"run.dir", "run.log_every", "run.checkpoint_every", "run.keep", "data.loader_threads", "data.ahead",
-                                            "data.cache_mb", "run.best", "run.start", "model.weights",
+    static const char *const free_keys[] = {"run.dir",
+                                            "run.log_every",
+                                            "run.checkpoint_every",
+                                            "run.keep",
+                                            "data.loader_threads",
+                                            "data.ahead",
+                                            "data.cache_mb",
+                                            "run.best",
+                                            "run.start",
+                                            "model.weights",
                                             "train.patience"};
     if (strncmp(key, "eval.", 5) == 0) return true;
     for (size_t i = 0; i < sizeof free_keys / sizeof free_keys[0]; i++)
@@ -160,11 +177,17 @@ static bool may_change(const char *key) {
 }
 
 static void value_text(const bt_json_value *v, char *text, size_t bytes) {
-    if (!v) snprintf(text, bytes, "nothing");
-    else if (v->type == BT_JSON_STRING) snprintf(text, bytes, "\"%s\"", v->as.string);
-    else if (v->type == BT_JSON_INTEGER) snprintf(text, bytes, "%lld", (long long)v->as.integer);
-    else if (v->type == BT_JSON_NUMBER) snprintf(text, bytes, "%.9g", v->as.number);
-    else snprintf(text, bytes, "%s", v->type == BT_JSON_BOOL ? (v->as.boolean ? "true" : "false") : bt_json_type_name(v->type));
+    if (!v)
+        snprintf(text, bytes, "nothing");
+    else if (v->type == BT_JSON_STRING)
+        snprintf(text, bytes, "\"%s\"", v->as.string);
+    else if (v->type == BT_JSON_INTEGER)
+        snprintf(text, bytes, "%lld", (long long)v->as.integer);
+    else if (v->type == BT_JSON_NUMBER)
+        snprintf(text, bytes, "%.9g", v->as.number);
+    else
+        snprintf(text, bytes, "%s",
+                 v->type == BT_JSON_BOOL ? (v->as.boolean ? "true" : "false") : bt_json_type_name(v->type));
 }
 
 bt_status bt_config_compare(const char *where, const char *saved, const char *now) {
@@ -177,7 +200,10 @@ bt_status bt_config_compare(const char *where, const char *saved, const char *no
         value_text(bt_json_find(bt_json_root(a), v->key), was, sizeof was);
         value_text(v, is, sizeof is);
         if (strcmp(was, is) != 0 && !may_change(v->key))
-            status = bt_error(BT_ERR_CONFIG, "resume: %s was %s in %s and is %s now; restore it, or start a new run in another run.dir", v->key, was, where, is);
+            status =
+                bt_error(BT_ERR_CONFIG,
+                         "resume: %s was %s in %s and is %s now; restore it, or start a new run in another run.dir",
+                         v->key, was, where, is);
     }
     bt_json_free(a);
     bt_json_free(b);

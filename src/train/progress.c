@@ -26,8 +26,10 @@ void bt_duration_text(double seconds, char *text, size_t bytes) {
         return;
     }
     long long s = (long long)(seconds + 0.5);
-    if (s < 3600) snprintf(text, bytes, "%lld:%02lld", s / 60, s % 60);
-    else snprintf(text, bytes, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
+    if (s < 3600)
+        snprintf(text, bytes, "%lld:%02lld", s / 60, s % 60);
+    else
+        snprintf(text, bytes, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
 }
 
 void bt_progress_start(bt_progress *p, const bt_loader_times *times) {
@@ -43,7 +45,8 @@ typedef struct piece {
 static void join(const piece *list, int count, int least_told, char *text, size_t bytes) {
     text[0] = 0;
     for (int i = 0; i < count; i++)
-        if (list[i].rank <= least_told && list[i].text[0]) snprintf(text + strlen(text), bytes - strlen(text), "%s%s", text[0] ? "  " : "", list[i].text);
+        if (list[i].rank <= least_told && list[i].text[0])
+            snprintf(text + strlen(text), bytes - strlen(text), "%s%s", text[0] ? "  " : "", list[i].text);
 }
 
 void bt_progress_text(const bt_progress *p, const bt_progress_view *v, int width, char *text, size_t bytes) {
@@ -51,12 +54,16 @@ void bt_progress_text(const bt_progress *p, const bt_progress_view *v, int width
     bt_duration_text(p->steps ? (double)(v->total - v->step) * p->step_seconds : NAN, left, sizeof left);
     piece list[] = {{0, ""}, {5, ""}, {4, ""}, {1, ""}, {3, ""}, {p->wait_share >= 0.05 ? 2 : 6, ""}, {1, ""}};
     snprintf(list[0].text, sizeof list[0].text, "step %lld/%lld", (long long)v->step, (long long)v->total);
-    snprintf(list[1].text, sizeof list[1].text, "%.0f %%", floor(100 * (double)v->step / (double)(v->total ? v->total : 1)));
+    snprintf(list[1].text, sizeof list[1].text, "%.0f %%",
+             floor(100 * (double)v->step / (double)(v->total ? v->total : 1)));
     snprintf(list[2].text, sizeof list[2].text, "epoch %lld/%lld", (long long)v->epoch, (long long)v->epochs);
     snprintf(list[3].text, sizeof list[3].text, "loss %.4f", v->loss);
-    if (p->steps && p->step_seconds > 0) snprintf(list[4].text, sizeof list[4].text, "%.*f views/s", (double)v->views / p->step_seconds < 10, (double)v->views / p->step_seconds);
+    if (p->steps && p->step_seconds > 0)
+        snprintf(list[4].text, sizeof list[4].text, "%.*f views/s", (double)v->views / p->step_seconds < 10,
+                 (double)v->views / p->step_seconds);
     bool blame = p->wait_share >= 0.005 && *p->guilty;
-    snprintf(list[5].text, sizeof list[5].text, "waiting %.0f %%%s%s%s", 100 * p->wait_share, blame ? " (" : "", blame ? p->guilty : "", blame ? ")" : "");
+    snprintf(list[5].text, sizeof list[5].text, "waiting %.0f %%%s%s%s", 100 * p->wait_share, blame ? " (" : "",
+             blame ? p->guilty : "", blame ? ")" : "");
     snprintf(list[6].text, sizeof list[6].text, "%s left", left);
     int told = 6;
     do join(list, 7, told, text, bytes);

@@ -1,4 +1,5 @@
-/* What a run shows while it trains: on a terminal one line that is redrawn in place, elsewhere nothing (the log has a line an interval).
+/* What a run shows while it trains: on a terminal one line that is redrawn in place, elsewhere nothing (the log has a
+ * line an interval).
  *
  *   step 120/480  25 %  epoch 2/5  loss 0.4312  812 views/s  waiting 12 % (decode)  1:23 left
  *
@@ -10,11 +11,11 @@
 
 /** Rates over a stretch of steps; the newest steps count most. */
 typedef struct bt_progress {
-    double last, drawn;             /**< moments of the last step and of the last drawing */
+    double last, drawn;              /**< moments of the last step and of the last drawing */
     double step_seconds, wait_share; /**< smoothed */
-    int64_t steps;                  /**< since the start or resume */
-    bt_loader_times times;          /**< at the last step */
-    const char *guilty;             /**< the stage that took longest lately */
+    int64_t steps;                   /**< since the start or resume */
+    bt_loader_times times;           /**< at the last step */
+    const char *guilty;              /**< the stage that took longest lately */
 } bt_progress;
 
 /** What the line tells. */

@@ -1,5 +1,5 @@
-/* The configuration of a run: what the YAML file and the command line set. The option tables in run_config.c are the reference
- * for names, bounds, defaults and meaning (docs/options.md is generated from them). */
+/* The configuration of a run: what the YAML file and the command line set. The option tables in run_config.c are the
+ * reference for names, bounds, defaults and meaning (docs/options.md is generated from them). */
 #ifndef BITTERN_TRAIN_RUN_CONFIG_H
 #define BITTERN_TRAIN_RUN_CONFIG_H
 
@@ -69,8 +69,8 @@ typedef struct bt_train_section {
 } bt_train_section;
 
 typedef struct bt_optim_section {
-    double lr, lr_min, lr_head, lr_adapter, lr_tower;                     /**< of a group: 0 for lr */
-    double weight_decay, decay_head, decay_adapter, decay_tower;          /**< of a group: -1 for weight_decay */
+    double lr, lr_min, lr_head, lr_adapter, lr_tower;            /**< of a group: 0 for lr */
+    double weight_decay, decay_head, decay_adapter, decay_tower; /**< of a group: -1 for weight_decay */
     double beta1, beta2, eps, clip;
     int warmup;
 } bt_optim_section;
@@ -103,8 +103,9 @@ bool bt_run_config_stored(const bt_run_config *config);
 /** Whether steps are on embeddings: stored ones, or those of train.cached_views. */
 bool bt_run_config_cached(const bt_run_config *config);
 
-/** Where model.weights is a file that describes its tower (bittern import, bittern export), takes from it what the configuration leaves
- *  at its defaults: the tower, the pictures' preprocessing. BT_ERR_CONFIG where the two contradict each other; model.image may differ. */
+/** Where model.weights is a file that describes its tower (bittern import, bittern export), takes from it what the
+ * configuration leaves at its defaults: the tower, the pictures' preprocessing. BT_ERR_CONFIG where the two contradict
+ * each other; model.image may differ. */
 bt_status bt_run_config_adopt(bt_run_config *config, bt_options *options) BT_MUST_CHECK;
 
 /** Checks that span options; messages name the option and where it was set. */

@@ -4,7 +4,8 @@
 
 #include <bittern/status.h>
 
-/** Writes RUN/report.html and RUN/plots (bt_report_write, with its errors). Pictures of a pack are read from the pack. */
+/** Writes RUN/report.html and RUN/plots (bt_report_write, with its errors). Pictures of a pack are read from the pack.
+ */
 bt_status bt_run_report(const char *run) BT_MUST_CHECK;
 
 #endif

@@ -26,9 +26,9 @@ typedef struct evaluation {
     const bt_run_evaluate_options *options;
     bt_setup setup;
     bt_run_scores s;
-    bt_model model;                       /* the one at work */
+    bt_model model; /* the one at work */
     bt_session session;
-    bt_embedded query, database, train;   /* of it */
+    bt_embedded query, database, train;     /* of it */
     uint64_t *query_codes, *database_codes; /* of the trained encoder */
     int64_t *fit_samples;
     int64_t fit_count;
@@ -214,7 +214,8 @@ static void clear_partial(const char *run) {
     char path[FILE_BYTES + 256];
     DIR *d = opendir(run);
     for (struct dirent *entry; d && (entry = readdir(d));) {
-        if (strncmp(entry->d_name, "evaluation.partial-", 19) != 0 && strncmp(entry->d_name, "evaluation.old-", 15) != 0)
+        if (strncmp(entry->d_name, "evaluation.partial-", 19) != 0 &&
+            strncmp(entry->d_name, "evaluation.old-", 15) != 0)
             continue;
         snprintf(path, sizeof path, "%s/%s", run, entry->d_name);
         if (bt_file_remove_folder(path) != BT_OK) bt_log_warn("%s", bt_error_message());
@@ -250,8 +251,7 @@ static bt_status write_files(evaluation *e) {
     char path[PATH_BYTES];
     bt_text json = {0};
     BT_TRY(drop_embeddings(e));
-    bt_status status =
-        bt_run_scores_files(&e->s, &e->setup.data, e->query_codes, e->database_codes, e->folder);
+    bt_status status = bt_run_scores_files(&e->s, &e->setup.data, e->query_codes, e->database_codes, e->folder);
     if (status == BT_OK) status = bt_run_scores_json(&e->s, &json);
     if (status == BT_OK) status = publish(e);
     snprintf(path, sizeof path, "%s/evaluation.json", e->config->run.dir);
@@ -265,7 +265,8 @@ bt_status bt_run_evaluate(const bt_run_config *config, const bt_run_evaluate_opt
     double start = bt_clock_seconds();
     if (!options->untrained)
         BT_TRY(bt_checkpoint_find(config->run.dir, options->checkpoint, e.checkpoint, sizeof e.checkpoint));
-    if (snprintf(e.folder, sizeof e.folder, "%s/evaluation.partial-%ld", config->run.dir, (long)getpid()) >= PATH_BYTES - 40)
+    if (snprintf(e.folder, sizeof e.folder, "%s/evaluation.partial-%ld", config->run.dir, (long)getpid()) >=
+        PATH_BYTES - 40)
         return bt_error(BT_ERR_CONFIG, "run.dir: a path of more than %d bytes", PATH_BYTES - 80);
     clear_partial(config->run.dir);
     bt_status status = bt_file_make_folders(e.folder);
@@ -294,9 +295,9 @@ void bt_run_scores_free(bt_run_scores *s) {
         bt_memory_free(s->way[way].curve);
     }
     for (int r = 0; r < BT_TRUTH_RANKS; r++) bt_memory_free(s->confusion[r].share);
-    void *const owned[] = {s->run, s->checkpoint, s->pack, s->query_samples, s->database_samples, s->query_labels,
-                           s->database_labels, s->query_sets, s->database_sets, s->ones, s->correlation,
-                           s->neighbours, s->distances};
+    void *const owned[] = {s->run,          s->checkpoint,      s->pack,       s->query_samples, s->database_samples,
+                           s->query_labels, s->database_labels, s->query_sets, s->database_sets, s->ones,
+                           s->correlation,  s->neighbours,      s->distances};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) bt_memory_free(owned[i]);
     bt_truth_free(&s->truth);
     *s = (bt_run_scores){.queries = 0};

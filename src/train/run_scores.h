@@ -7,10 +7,10 @@
 #ifndef BITTERN_TRAIN_RUN_SCORES_H
 #define BITTERN_TRAIN_RUN_SCORES_H
 
+#include "method/method.h"
 #include "retrieval/bits.h"
 #include "retrieval/scores.h"
 #include "retrieval/training_free.h"
-#include "method/method.h"
 #include "train/run_config.h"
 #include "train/truth.h"
 
@@ -18,7 +18,7 @@
 #include "formats/json.h"
 
 enum {
-    BT_CURVE_POINTS = 21,   /* precision at recall 0, 0.05 .. 1 */
+    BT_CURVE_POINTS = 21,     /* precision at recall 0, 0.05 .. 1 */
     BT_SHEET_NEIGHBOURS = 20, /* of each query, in neighbours.npy */
     BT_CONFUSED_NEIGHBOURS = 10,
     BT_CONFUSED_CLASSES = 100, /* ranks with more have no confusion matrix */
@@ -58,8 +58,8 @@ typedef struct bt_run_scores {
     char *pack;             /**< the pack that holds the pictures; NULL: they are files, or there are none */
     const bt_method *method;
     int64_t step;
-    int bits, width; /**< bits: 0 without codes */
-    bool full, untrained, frozen; /**< frozen: only a head is trained, the encoder is the one before */
+    int bits, width;                  /**< bits: 0 without codes */
+    bool full, untrained, frozen;     /**< frozen: only a head is trained, the encoder is the one before */
     int64_t queries, database, train; /**< train: images that components and probe are fitted to; 0: nothing was */
     int64_t cutoff[BT_MOST_CUTOFFS];  /**< k, and the database */
     int cutoffs;
@@ -69,17 +69,17 @@ typedef struct bt_run_scores {
     bt_truth truth;
     int64_t *query_samples, *database_samples; /**< of the data set */
     int32_t *query_labels, *database_labels;   /**< (ranks, queries), (ranks, database) */
-    uint64_t *query_sets, *database_sets;     /**< (queries, truth.words), (database, truth.words), or NULL */
+    uint64_t *query_sets, *database_sets;      /**< (queries, truth.words), (database, truth.words), or NULL */
     /* Scores. */
     bt_scored way[BT_WAYS];
     double accuracy; /**< of a classifier's queries; negative: none */
     bool has_free;
-    const char *free_of;                   /**< "before" or "after": the encoder whose embeddings were hashed */
-    char free_reason[200];                 /**< why there are no training-free codes */
-    bt_free_scores free[BT_MOST_CUTOFFS];  /**< rotation */
-    bt_free_scores free_itq;               /**< at the first cutoff; draws 0: not measured */
-    bt_bit_statistics bit_statistics;      /**< of the database's codes */
-    double *ones, *correlation;            /**< (bits), (bits, bits) */
+    const char *free_of;                  /**< "before" or "after": the encoder whose embeddings were hashed */
+    char free_reason[200];                /**< why there are no training-free codes */
+    bt_free_scores free[BT_MOST_CUTOFFS]; /**< rotation */
+    bt_free_scores free_itq;              /**< at the first cutoff; draws 0: not measured */
+    bt_bit_statistics bit_statistics;     /**< of the database's codes */
+    double *ones, *correlation;           /**< (bits), (bits, bits) */
     int neighbour_count;
     int32_t *neighbours; /**< (queries, neighbour_count): by codes, or by embeddings where there are none */
     float *distances;
@@ -101,7 +101,8 @@ void bt_run_scores_free(bt_run_scores *scores);
 /** The scores as JSON, documented in docs/evaluation.md. */
 bt_status bt_run_scores_json(const bt_run_scores *scores, bt_text *out) BT_MUST_CHECK;
 
-/** Their headlines, members of an open object: map_binary, map_binary_standard, ... and accuracy; null for what was not measured. */
+/** Their headlines, members of an open object: map_binary, map_binary_standard, ... and accuracy; null for what was not
+ * measured. */
 void bt_run_scores_put_headlines(bt_json_writer *writer, const bt_run_scores *scores);
 
 /** The scores for people, a table. */

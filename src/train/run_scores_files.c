@@ -45,8 +45,8 @@ static bt_status write_labels(const char *folder, const char *name, const int32_
 }
 
 /** A line each; a name with a line break in it gives a question mark there, so that lines and items agree. */
-static bt_status write_paths(const char *folder, const char *name, const bt_dataset *images,
-                             const int64_t *samples, int64_t n) {
+static bt_status write_paths(const char *folder, const char *name, const bt_dataset *images, const int64_t *samples,
+                             int64_t n) {
     char path[PATH_MAX];
     bt_file_writer writer;
     snprintf(path, sizeof path, "%s/%s", folder, name);

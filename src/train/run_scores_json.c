@@ -255,7 +255,8 @@ bt_status bt_run_scores_json(const bt_run_scores *s, bt_text *out) {
 /* ---- for people ---- */
 
 void bt_run_scores_headline(const bt_run_scores *s, bt_text *out) {
-    bt_text_append(out, "mAP@%lld continuous %.4f", (long long)s->cutoff[0], s->way[BT_WAY_CONTINUOUS].scores[0].map.papers);
+    bt_text_append(out, "mAP@%lld continuous %.4f", (long long)s->cutoff[0],
+                   s->way[BT_WAY_CONTINUOUS].scores[0].map.papers);
     if (s->bits)
         bt_text_append(out, ", binary %.4f (symmetric Hamming %.4f)", s->way[BT_WAY_BINARY].scores[0].map.papers,
                        s->way[BT_WAY_SYMMETRIC].scores[0].map.papers);
@@ -329,8 +330,7 @@ void bt_run_scores_table(const bt_run_scores *s, bt_text *out) {
                        (long long)s->bit_statistics.distinct);
     for (int way = 0; way < BT_WAYS; way++) {
         const bt_scored *scored = &s->way[way];
-        if (scored->vote >= 0)
-            bt_text_append(out, "%-12s kNN %.4f", bt_way_names[way], scored->vote);
+        if (scored->vote >= 0) bt_text_append(out, "%-12s kNN %.4f", bt_way_names[way], scored->vote);
         if (scored->probe >= 0) bt_text_append(out, ", linear probe %.4f", scored->probe);
         if (scored->has_effective_rank)
             bt_text_append(out, ", effective rank %.1f (entropy), %.1f (participation, centred)", scored->raw.entropy,

@@ -48,16 +48,15 @@ static bool same_samples(const bt_embedded *e, const int64_t *samples, int64_t c
 
 bt_status bt_sides_open(bt_run_scores *s, const bt_embedded *query, const bt_embedded *database, bt_sides *out) {
     if (!s->query_samples) BT_TRY(keep_labels(s, query, database));
-    if (!same_samples(query, s->query_samples, s->queries) ||
-        !same_samples(database, s->database_samples, s->database))
+    if (!same_samples(query, s->query_samples, s->queries) || !same_samples(database, s->database_samples, s->database))
         return bt_error(BT_ERR_SHAPE, "pictures became readable or unreadable during the evaluation; start it again");
     *out = (bt_sides){.query = query, .database = database, .ranks = s->truth.rank_count};
     for (int r = 0; r < out->ranks; r++)
         out->relevance[r] = (bt_relevance){.query_labels = s->query_labels + r * s->queries,
                                            .database_labels = s->database_labels + r * s->database};
     if (s->query_sets)
-        out->relevance[0] = (bt_relevance){
-            .query_sets = s->query_sets, .database_sets = s->database_sets, .words = s->truth.words};
+        out->relevance[0] =
+            (bt_relevance){.query_sets = s->query_sets, .database_sets = s->database_sets, .words = s->truth.words};
     return BT_OK;
 }
 
@@ -154,8 +153,8 @@ bt_status bt_sides_describe(const bt_sides *sides, bt_run_scores *s) {
 
 /* ---- learned on the training images ---- */
 
-static bt_status score_rotations(const bt_items *q, const bt_items *db, const bt_sides *sides,
-                                 const bt_embedded *train, const bt_pca *pca, bt_run_scores *s) {
+static bt_status score_rotations(const bt_items *q, const bt_items *db, const bt_sides *sides, const bt_embedded *train,
+                                 const bt_pca *pca, bt_run_scores *s) {
     bt_free_options o = {.method = BT_FREE_ROTATION,
                          .bits = (int)pca->count,
                          .draws = s->options.rotations,

@@ -12,9 +12,9 @@ typedef struct bt_sides {
     int ranks;
 } bt_sides;
 
-/** Fits the ranks to the sides' samples (bt_truth_narrow) and gathers their labels: query_labels (ranks, queries), database_labels (ranks, database), and sets
- * where the data have them, in the scores' memory; done once, for the first encoder. BT_ERR_SHAPE if a later encoder
- * met other damaged pictures. */
+/** Fits the ranks to the sides' samples (bt_truth_narrow) and gathers their labels: query_labels (ranks, queries),
+ * database_labels (ranks, database), and sets where the data have them, in the scores' memory; done once, for the first
+ * encoder. BT_ERR_SHAPE if a later encoder met other damaged pictures. */
 bt_status bt_sides_open(bt_run_scores *s, const bt_embedded *query, const bt_embedded *database,
                         bt_sides *out) BT_MUST_CHECK;
 

@@ -12,10 +12,18 @@
 
 typedef bt_program *record_function(const bt_model *, const bt_step_options *);
 
-static bt_status plan_one(bt_session *s, bt_session_program which, record_function *record, int batch, uint32_t groups) {
+static bt_status plan_one(bt_session *s, bt_session_program which, record_function *record, int batch,
+                          uint32_t groups) {
     const bt_session_options *o = &s->options;
-    bt_step_options step = {.compute = o->compute, .recompute = o->recompute, .batch = batch, .float_images = o->float_images,
-                            .pictures = o->pictures, .groups = groups, .adamw = o->adamw, .average = o->average_decay > 0, .gradients_only = o->gradients_only};
+    bt_step_options step = {.compute = o->compute,
+                            .recompute = o->recompute,
+                            .batch = batch,
+                            .float_images = o->float_images,
+                            .pictures = o->pictures,
+                            .groups = groups,
+                            .adamw = o->adamw,
+                            .average = o->average_decay > 0,
+                            .gradients_only = o->gradients_only};
     s->program[which] = record(s->model, &step);
     return bt_plan_new(s->program[which], s->device, &s->plan[which]);
 }
@@ -85,8 +93,9 @@ void bt_session_close(bt_session *s) {
 
 /* ---- a step ---- */
 
-/** 1 - decay of the moving average after `updates` earlier ones. The decay begins low, so that short runs do not average what the
- *  weights were before training: min(decay, (1 + t) / (10 + t)), as in TensorFlow's ExponentialMovingAverage. */
+/** 1 - decay of the moving average after `updates` earlier ones. The decay begins low, so that short runs do not
+ * average what the weights were before training: min(decay, (1 + t) / (10 + t)), as in TensorFlow's
+ * ExponentialMovingAverage. */
 static float average_weight(double decay, int64_t updates) {
     double early = (1 + (double)updates) / (10 + (double)updates);
     return (float)(1 - (early < decay ? early : decay));
@@ -94,7 +103,8 @@ static float average_weight(double decay, int64_t updates) {
 
 static bt_status set_rates(bt_session *s, const bt_step_rates *r) {
     bt_step step = {.seed = r->seed, .step = r->step};
-    if (s->options.average_decay > 0) step.average_weight = average_weight(s->options.average_decay, s->updates[BT_GROUP_HEAD]);
+    if (s->options.average_decay > 0)
+        step.average_weight = average_weight(s->options.average_decay, s->updates[BT_GROUP_HEAD]);
     bool trained[BT_GROUPS] = {[BT_GROUP_HEAD] = true, [BT_GROUP_TOWER] = s->options.train_tower && !r->head_only};
     for (int g = 0; g < BT_GROUPS; g++) {
         if (!trained[g]) continue;
@@ -108,7 +118,8 @@ static bt_status set_rates(bt_session *s, const bt_step_rates *r) {
 }
 
 /** Sets an input if the program has it, from rows [first, first + rows) of each of `views` runs of `all` rows. */
-static bt_status set_rows(bt_plan *plan, const char *name, const void *host, size_t row_bytes, int views, int all, int first, int rows) {
+static bt_status set_rows(bt_plan *plan, const char *name, const void *host, size_t row_bytes, int views, int all,
+                          int first, int rows) {
     bt_dtype dtype;
     bt_shape shape;
     if (!bt_plan_find(plan, name, &dtype, &shape)) return BT_OK;
@@ -118,7 +129,8 @@ static bt_status set_rows(bt_plan *plan, const char *name, const void *host, siz
     char *gathered = bt_memory_alloc((size_t)views, part);
     if (!gathered) return BT_ERR_MEMORY;
     for (int v = 0; v < views; v++)
-        memcpy(gathered + part * (size_t)v, (const char *)host + row_bytes * ((size_t)v * (size_t)all + (size_t)first), part);
+        memcpy(gathered + part * (size_t)v, (const char *)host + row_bytes * ((size_t)v * (size_t)all + (size_t)first),
+               part);
     bt_status status = bt_plan_set(plan, name, gathered, part * (size_t)views);
     bt_memory_free(gathered);
     return status;
@@ -149,15 +161,18 @@ static bt_status set_records(bt_session *s, bt_plan *plan, const bt_view_record 
 }
 
 static bt_status set_pictures(bt_session *s, bt_plan *plan, const bt_step_batch *b, int first, int rows) {
-    BT_TRY(set_rows(plan, "pictures", b->images, image_bytes(s) * (size_t)s->model->config.views, 1, s->options.batch, first, rows));
+    BT_TRY(set_rows(plan, "pictures", b->images, image_bytes(s) * (size_t)s->model->config.views, 1, s->options.batch,
+                    first, rows));
     return set_records(s, plan, b->records, first, rows);
 }
 
 static bt_status set_images(bt_session *s, bt_plan *plan, const bt_step_batch *b, int first, int rows) {
     int views = s->model->config.views, all = s->options.batch;
     double start = bt_clock_seconds();
-    if (s->options.pictures) BT_TRY(set_pictures(s, plan, b, first, rows));
-    else BT_TRY(set_rows(plan, "images", b->images, image_bytes(s), views, all, first, rows));
+    if (s->options.pictures)
+        BT_TRY(set_pictures(s, plan, b, first, rows));
+    else
+        BT_TRY(set_rows(plan, "images", b->images, image_bytes(s), views, all, first, rows));
     s->copy_seconds += bt_clock_seconds() - start;
     return set_rows(plan, "ids", b->ids, sizeof(int64_t), views, all, first, rows);
 }
@@ -195,7 +210,8 @@ static bt_status encode_chunks(bt_session *s, bt_plan *encode, const bt_step_bat
         if (status == BT_OK) status = bt_plan_run(encode);
         if (status == BT_OK) status = bt_plan_get(encode, "e", gathered, part * (size_t)views);
         for (int v = 0; v < views && status == BT_OK; v++)
-            memcpy((char *)s->embeddings + row * ((size_t)v * (size_t)batch + (size_t)at), gathered + part * (size_t)v, part);
+            memcpy((char *)s->embeddings + row * ((size_t)v * (size_t)batch + (size_t)at), gathered + part * (size_t)v,
+                   part);
     }
     bt_memory_free(gathered);
     return status;
@@ -228,7 +244,8 @@ static bt_status read_terms(bt_session *s, bt_plan *plan, bt_step_result *out) {
 /** encode, head, backward, update; a head step has no backward behind the head. */
 static bt_status step_in_chunks(bt_session *s, const bt_step_batch *b, bool head_only, bt_step_result *out) {
     bt_plan *encode = s->plan[head_only ? BT_PROGRAM_HEAD_ENCODE : BT_PROGRAM_ENCODE], *head = s->plan[BT_PROGRAM_HEAD];
-    size_t bytes = (size_t)s->model->config.views * (size_t)s->options.batch * (size_t)bt_vit_output(&s->model->vit.config) * sizeof(float);
+    size_t bytes = (size_t)s->model->config.views * (size_t)s->options.batch *
+                   (size_t)bt_vit_output(&s->model->vit.config) * sizeof(float);
     BT_ASSERT(encode);
     BT_TRY(encode_chunks(s, encode, b));
     BT_TRY(bt_plan_set(head, "e", s->embeddings, bytes));
@@ -248,8 +265,11 @@ bt_status bt_session_step(bt_session *s, const bt_step_batch *batch, const bt_st
     if (s->options.chunk) return step_in_chunks(s, batch, rates->head_only || !s->options.train_tower, out);
     bt_plan *plan = s->plan[rates->head_only ? BT_PROGRAM_HEAD_STEP : BT_PROGRAM_STEP];
     BT_ASSERT(plan);
-    if (s->options.cached) BT_TRY(set_rows(plan, "e", batch->embeddings, (size_t)bt_vit_output(&s->model->vit.config) * sizeof(float), s->model->config.views, s->options.batch, 0, s->options.batch));
-    else BT_TRY(set_images(s, plan, batch, 0, s->options.batch));
+    if (s->options.cached)
+        BT_TRY(set_rows(plan, "e", batch->embeddings, (size_t)bt_vit_output(&s->model->vit.config) * sizeof(float),
+                        s->model->config.views, s->options.batch, 0, s->options.batch));
+    else
+        BT_TRY(set_images(s, plan, batch, 0, s->options.batch));
     BT_TRY(set_targets(s, plan, batch));
     BT_TRY(bt_plan_run(plan));
     return read_terms(s, plan, out);
@@ -272,7 +292,8 @@ bt_status bt_session_embed(bt_session *s, const void *images, float *embedding, 
         if (!wanted[k].host) continue;
         if (!bt_plan_find(plan, wanted[k].name, &dtype, &shape))
             return bt_error(BT_ERR_SHAPE, "method %s has no output \"%s\"", s->model->method->name, wanted[k].name);
-        BT_TRY(bt_plan_get(plan, wanted[k].name, wanted[k].host, bt_row_bytes(dtype, bt_shape_cols(shape)) * (size_t)bt_shape_rows(shape)));
+        BT_TRY(bt_plan_get(plan, wanted[k].name, wanted[k].host,
+                           bt_row_bytes(dtype, bt_shape_cols(shape)) * (size_t)bt_shape_rows(shape)));
     }
     return BT_OK;
 }

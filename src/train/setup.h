@@ -12,13 +12,13 @@ typedef struct bt_setup {
     bt_dataset data;
     bt_split split;
     bt_device *device;
-    bt_model model;          /**< not committed yet */
-    bt_view_cache stored;    /**< embeddings of data.root; values NULL: images */
+    bt_model model;           /**< not committed yet */
+    bt_view_cache stored;     /**< embeddings of data.root; values NULL: images */
     bt_loader_options loader; /**< evaluation and training share it; the sample list is set by its user */
 } bt_setup;
 
-/** Declares the model of a configuration with its initial values, for data with `classes` classes. `out` owns memory on success
- *  (bt_model_release). */
+/** Declares the model of a configuration with its initial values, for data with `classes` classes. `out` owns memory on
+ * success (bt_model_release). */
 bt_status bt_setup_model(bt_model *out, const bt_run_config *config, int classes) BT_MUST_CHECK;
 
 /** Opens the data of a configuration. */
@@ -28,10 +28,12 @@ bt_status bt_setup_data(bt_dataset *out, const bt_run_config *config) BT_MUST_CH
 bt_status bt_setup_open(bt_setup *out, const bt_run_config *config) BT_MUST_CHECK;
 void bt_setup_close(bt_setup *setup);
 
-/** Fills a store that is not committed yet with the tower of `path`: a .safetensors file, or a run's newest checkpoint. */
+/** Fills a store that is not committed yet with the tower of `path`: a .safetensors file, or a run's newest checkpoint.
+ */
 bt_status bt_setup_weights(const char *path, bt_params *store) BT_MUST_CHECK;
 
-/** Fills a store that is not committed yet: the frozen weights of a run and, unless `checkpoint` (a folder) is NULL, the trained ones. */
+/** Fills a store that is not committed yet: the frozen weights of a run and, unless `checkpoint` (a folder) is NULL,
+ * the trained ones. */
 bt_status bt_setup_load_run(const char *run, const char *checkpoint, bt_params *store) BT_MUST_CHECK;
 
 /** Session options from a configuration. */

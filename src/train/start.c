@@ -18,7 +18,8 @@ static part part_of(const bt_param_spec *spec) {
     return spec->group == BT_GROUP_HEAD ? HEAD : strstr(spec->name, ".lora_") ? ADAPTERS : TOWER;
 }
 
-/** The files that hold a run's weights: trained ones first, so that a tower that was trained is not taken from where it began. */
+/** The files that hold a run's weights: trained ones first, so that a tower that was trained is not taken from where it
+ * began. */
 typedef struct sources {
     const char *key; /* of the configuration */
     char path[2][1300];
@@ -47,8 +48,8 @@ static bt_status find_run(const char *key, const char *given, bool files, char c
     }
     snprintf(run, 1100, "%s", given);
     if (bt_checkpoint_newest(given, checkpoint, 1024)) return BT_OK;
-    return bt_error(BT_ERR_IO, "%s: %s is neither %sa run with a checkpoint (train it first)%s", key, given, files ? "a .safetensors file nor " : "",
-                    files ? "" : " nor a checkpoint's folder");
+    return bt_error(BT_ERR_IO, "%s: %s is neither %sa run with a checkpoint (train it first)%s", key, given,
+                    files ? "a .safetensors file nor " : "", files ? "" : " nor a checkpoint's folder");
 }
 
 static bt_status open_sources(const char *key, const char *given, bool files, sources *s) {
@@ -71,11 +72,14 @@ static bt_status open_sources(const char *key, const char *given, bool files, so
 
 static bt_status refuse_shape(const sources *s, const char *path, const bt_param_spec *spec, bt_shape found) {
     char is[64], wanted[64];
-    return bt_error(BT_ERR_FORMAT, "%s: %s: tensor \"%s\" has shape %s, the model has %s; %s", s->key, path, spec->name,
-                    bt_shape_text(found, is, sizeof is), bt_shape_text(spec->shape, wanted, sizeof wanted),
-                    part_of(spec) == ADAPTERS ? "adapter.targets and adapter.rank must be those of that run, or take its tower alone (model.weights)"
-                    : part_of(spec) == HEAD   ? "the head must have that run's size (method.bits, method.head), or take its tower alone (model.weights)"
-                                              : "model.image, model.patch and the sizes of the tower must be the same");
+    return bt_error(
+        BT_ERR_FORMAT, "%s: %s: tensor \"%s\" has shape %s, the model has %s; %s", s->key, path, spec->name,
+        bt_shape_text(found, is, sizeof is), bt_shape_text(spec->shape, wanted, sizeof wanted),
+        part_of(spec) == ADAPTERS
+            ? "adapter.targets and adapter.rank must be those of that run, or take its tower alone (model.weights)"
+        : part_of(spec) == HEAD
+            ? "the head must have that run's size (method.bits, method.head), or take its tower alone (model.weights)"
+            : "model.image, model.patch and the sizes of the tower must be the same");
 }
 
 /** Fills one parameter; *found tells whether the files have it. */
@@ -105,13 +109,18 @@ static void log_left(const sources *s, const bt_params *store) {
         for (int64_t k = 0; k < bt_safetensors_count(s->file[i]); k++) {
             const char *name = bt_safetensors_at(s->file[i], k)->name;
             if (bt_params_find(store, name) >= 0) continue;
-            if (strstr(name, ".lora_")) list_name(&adapters, &adapter_count, name);
-            else list_name(&left, &left_count, name);
+            if (strstr(name, ".lora_"))
+                list_name(&adapters, &adapter_count, name);
+            else
+                list_name(&left, &left_count, name);
         }
-    if (left_count) bt_log_info("%s: not part of this model and left: %d tensors (%s%s)", s->key, left_count, bt_text_get(&left), left_count > 3 ? ", ..." : "");
+    if (left_count)
+        bt_log_info("%s: not part of this model and left: %d tensors (%s%s)", s->key, left_count, bt_text_get(&left),
+                    left_count > 3 ? ", ..." : "");
     if (adapter_count)
-        bt_log_warn("%s: %d adapters of that run are not part of this model (%s%s): its tower is taken without what they learnt", s->key, adapter_count,
-                    bt_text_get(&adapters), adapter_count > 3 ? ", ..." : "");
+        bt_log_warn("%s: %d adapters of that run are not part of this model (%s%s): its tower is taken without what "
+                    "they learnt",
+                    s->key, adapter_count, bt_text_get(&adapters), adapter_count > 3 ? ", ..." : "");
     bt_text_free(&left);
     bt_text_free(&adapters);
 }
@@ -123,11 +132,12 @@ typedef struct tally {
 } tally;
 
 static void log_tally(const sources *s, const tally *t) {
-    bt_log_info("%s: %d tensors of the tower, %d of the adapters, %d of the head from %s%s%s", s->key, t->taken[TOWER], t->taken[ADAPTERS], t->taken[HEAD],
-                s->path[0], s->count > 1 ? " and " : "", s->count > 1 ? s->path[1] : "");
+    bt_log_info("%s: %d tensors of the tower, %d of the adapters, %d of the head from %s%s%s", s->key, t->taken[TOWER],
+                t->taken[ADAPTERS], t->taken[HEAD], s->path[0], s->count > 1 ? " and " : "",
+                s->count > 1 ? s->path[1] : "");
     if (t->named)
-        bt_log_info("%s: initial values stay for %d tensors of the adapters, %d of the head (%s%s)", s->key, t->kept[ADAPTERS], t->kept[HEAD],
-                    bt_text_get(&t->names), t->named > 3 ? ", ..." : "");
+        bt_log_info("%s: initial values stay for %d tensors of the adapters, %d of the head (%s%s)", s->key,
+                    t->kept[ADAPTERS], t->kept[HEAD], bt_text_get(&t->names), t->named > 3 ? ", ..." : "");
 }
 
 static bt_status take_all(const sources *s, bt_params *store, bool tower_only, tally *t, bool *trained) {
@@ -139,8 +149,8 @@ static bt_status take_all(const sources *s, bt_params *store, bool tower_only, t
         BT_TRY(take_one(s, store, i, &found));
         if (!found && p == TOWER) {
             char shape[64];
-            return bt_error(BT_ERR_FORMAT, "%s: %s: tensor \"%s\" %s is missing; there must be a whole %s", s->key, s->path[0], spec->name,
-                            bt_shape_text(spec->shape, shape, sizeof shape), part_name[p]);
+            return bt_error(BT_ERR_FORMAT, "%s: %s: tensor \"%s\" %s is missing; there must be a whole %s", s->key,
+                            s->path[0], spec->name, bt_shape_text(spec->shape, shape, sizeof shape), part_name[p]);
         }
         (found ? t->taken : t->kept)[p]++;
         if (!found) list_name(&t->names, &t->named, spec->name);

@@ -5,8 +5,8 @@
 #include "data/dataset.h"
 #include "train/run_config.h"
 
-/** Reads data.label and data.split for `items` stored embeddings, or for as many as there are labels where that is below 0. BT_ERR_SHAPE for
- *  another number, BT_ERR_FORMAT for values that are no labels or splits. */
+/** Reads data.label and data.split for `items` stored embeddings, or for as many as there are labels where that is
+ * below 0. BT_ERR_SHAPE for another number, BT_ERR_FORMAT for values that are no labels or splits. */
 bt_status bt_stored_data(const bt_run_config *config, int64_t items, bt_dataset *out) BT_MUST_CHECK;
 
 #endif

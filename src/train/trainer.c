@@ -29,8 +29,8 @@ typedef struct trainer {
     bt_setup setup;
     bt_session session;
     bt_train_state state;
-    bt_loader *loader;         /* or, for steps on embeddings: */
-    bt_view_cache encoded;     /* of pictures; stored ones are in `setup` */
+    bt_loader *loader;     /* or, for steps on embeddings: */
+    bt_view_cache encoded; /* of pictures; stored ones are in `setup` */
     bt_cached_batches cached;
     bt_metrics metrics;
     int64_t batches, total; /* of an epoch, of the run */
@@ -78,8 +78,10 @@ static bt_status open_history(trainer *t) {
     BT_TRY(bt_history_read(run, bt_best_key((bt_best)t->config->run.best, t->setup.model.method), &t->history));
     t->loss = t->history.loss;
     int64_t best = t->history.best_step;
-    if (best >= 0 && bt_checkpoint_exists(run, best)) BT_TRY(bt_checkpoint_point(run, "best", best));
-    else if (best >= 0) bt_log_warn("resume: the best checkpoint, of step %lld, is not there any more", (long long)best);
+    if (best >= 0 && bt_checkpoint_exists(run, best))
+        BT_TRY(bt_checkpoint_point(run, "best", best));
+    else if (best >= 0)
+        bt_log_warn("resume: the best checkpoint, of step %lld, is not there any more", (long long)best);
     if (t->state.step > 0) BT_TRY(bt_checkpoint_point(run, "last", t->state.step));
     if (t->history.last_step != t->state.step) return BT_OK;
     t->state.loss_sum = 0; /* the scores of this step were made after it was saved */
@@ -92,7 +94,8 @@ static bt_status prepare_run(trainer *t) {
     char checkpoint[1024] = "", path[1100];
     snprintf(path, sizeof path, "%s/checkpoints", run);
     if (!t->options->resume && bt_checkpoint_newest(run, checkpoint, sizeof checkpoint))
-        return bt_error(BT_ERR_CONFIG, "run.dir: %s already holds a run; continue it with --resume, or choose another folder", run);
+        return bt_error(BT_ERR_CONFIG,
+                        "run.dir: %s already holds a run; continue it with --resume, or choose another folder", run);
     BT_TRY(bt_file_make_folders(path));
     bt_checkpoint_rotate(run, t->config->run.keep);
     *checkpoint = 0;
@@ -110,8 +113,9 @@ static bt_status prepare_run(trainer *t) {
 
 static bt_status check_batches(trainer *t, int64_t images) {
     if (t->batches < 1)
-        return bt_error(BT_ERR_CONFIG, "train.batch is %d, but there are %lld training images; lower train.batch or raise data.train", t->config->train.batch,
-                        (long long)images);
+        return bt_error(BT_ERR_CONFIG,
+                        "train.batch is %d, but there are %lld training images; lower train.batch or raise data.train",
+                        t->config->train.batch, (long long)images);
     t->total = t->batches * t->config->train.epochs;
     return BT_OK;
 }
@@ -138,8 +142,9 @@ static bt_status start_cache(trainer *t) {
     o.samples = split->train;
     o.count = split->train_count;
     if (!stored) BT_TRY(bt_view_cache_encode(&t->session, &o, t->config->train.cached_views, &t->encoded));
-    BT_TRY(bt_cached_batches_new(stored ? &t->setup.stored : &t->encoded, &t->setup.data, split->train, split->train_count, t->config->train.batch,
-                                 t->config->method.views, (uint64_t)t->config->run.seed, &t->cached));
+    BT_TRY(bt_cached_batches_new(stored ? &t->setup.stored : &t->encoded, &t->setup.data, split->train,
+                                 split->train_count, t->config->train.batch, t->config->method.views,
+                                 (uint64_t)t->config->run.seed, &t->cached));
     t->batches = t->cached.count / t->config->train.batch; /* damaged pictures may be missing */
     return check_batches(t, t->cached.count);
 }
@@ -149,12 +154,15 @@ static void announce(trainer *t) {
     t->setup.device->backend->describe(t->setup.device, device, sizeof device);
     bt_log_info("device: %s", device);
     if (!t->setup.device->backend->fast_dtype(t->setup.device, t->session.options.compute))
-        bt_log_warn("run.dtype %s is emulated on this device: right, but slower than f32", bt_dtype_name(t->session.options.compute));
-    bt_log_info("memory: parameters %.1f MB, optimizer %.1f MB, activations %.1f MB", (double)bt_params_bytes(t->setup.model.store) / 1e6,
+        bt_log_warn("run.dtype %s is emulated on this device: right, but slower than f32",
+                    bt_dtype_name(t->session.options.compute));
+    bt_log_info("memory: parameters %.1f MB, optimizer %.1f MB, activations %.1f MB",
+                (double)bt_params_bytes(t->setup.model.store) / 1e6,
                 (double)bt_params_optimizer_bytes(t->setup.model.store) / 1e6, (double)t->session.block_bytes / 1e6);
-    bt_log_info("data: %lld classes, %lld training, %lld query, %lld database images; %lld steps in %d epochs", (long long)t->setup.data.class_count,
-                (long long)t->setup.split.train_count, (long long)t->setup.split.query_count, (long long)t->setup.split.database_count,
-                (long long)t->total, t->config->train.epochs);
+    bt_log_info("data: %lld classes, %lld training, %lld query, %lld database images; %lld steps in %d epochs",
+                (long long)t->setup.data.class_count, (long long)t->setup.split.train_count,
+                (long long)t->setup.split.query_count, (long long)t->setup.split.database_count, (long long)t->total,
+                t->config->train.epochs);
 }
 
 /* ---- saving and telling ---- */
@@ -162,10 +170,13 @@ static void announce(trainer *t) {
 static bt_status save(trainer *t) {
     memcpy(t->state.updates, t->session.updates, sizeof t->state.updates);
     t->state.seconds = t->seconds_before + bt_clock_seconds() - t->started;
-    return bt_checkpoint_save(t->config->run.dir, t->setup.model.store, &t->state, t->options->config, t->config->run.keep);
+    return bt_checkpoint_save(t->config->run.dir, t->setup.model.store, &t->state, t->options->config,
+                              t->config->run.keep);
 }
 
-static bt_loader_times times_of(const trainer *t) { return t->loader ? bt_loader_read_times(t->loader) : (bt_loader_times){.wait_seconds = 0}; }
+static bt_loader_times times_of(const trainer *t) {
+    return t->loader ? bt_loader_read_times(t->loader) : (bt_loader_times){.wait_seconds = 0};
+}
 
 /** Rate of a group at this step: the same cosine from its own start, down to the same end. */
 static double group_rate(const trainer *t, double own) {
@@ -177,18 +188,24 @@ static double group_rate(const trainer *t, double own) {
 static bt_status log_step(trainer *t, const bt_step_result *r, const bt_step_rates *rates) {
     bt_loader_times times = times_of(t);
     double now = bt_clock_seconds(), passed = now - t->interval_start;
-    bt_step_notes n = {.lr = bt_cosine_rate(t->config->optim.lr, t->config->optim.lr_min, rates->step, t->total, t->config->optim.warmup),
-                       .lr_group = {rates->lr[0], rates->lr[1]}, .views_per_s = (double)t->interval_images / passed,
-                       .waiting = bt_waited(&t->interval_times, &times) / passed, .guilty = bt_guilty_stage(&t->interval_times, &times)};
-    double left = (double)(t->total - t->state.step) * passed / ((double)t->interval_images / t->config->train.batch / t->config->method.views);
+    bt_step_notes n = {.lr = bt_cosine_rate(t->config->optim.lr, t->config->optim.lr_min, rates->step, t->total,
+                                            t->config->optim.warmup),
+                       .lr_group = {rates->lr[0], rates->lr[1]},
+                       .views_per_s = (double)t->interval_images / passed,
+                       .waiting = bt_waited(&t->interval_times, &times) / passed,
+                       .guilty = bt_guilty_stage(&t->interval_times, &times)};
+    double left = (double)(t->total - t->state.step) * passed /
+                  ((double)t->interval_images / t->config->train.batch / t->config->method.views);
     char terms[128] = "";
     for (int i = 0; i < r->terms && r->terms > 1; i++)
         snprintf(terms + strlen(terms), sizeof terms - strlen(terms), " %s %.4f", r->name[i], (double)r->value[i]);
     bool blame = n.waiting >= 0.005 && *n.guilty;
     if (!bt_log_status_width())
-        bt_log_info("step %lld/%lld epoch %lld/%d%s loss %.4f%s lr %.2e  %.1f views/s, waiting %.0f %%%s%s%s, %.0f s left", (long long)t->state.step,
-                    (long long)t->total, (long long)((t->state.step - 1) / t->batches) + 1, t->config->train.epochs, rates->head_only ? " (head)" : "", r->loss,
-                    terms, n.lr, n.views_per_s, n.waiting * 100, blame ? " (" : "", blame ? n.guilty : "", blame ? ")" : "", left);
+        bt_log_info(
+            "step %lld/%lld epoch %lld/%d%s loss %.4f%s lr %.2e  %.1f views/s, waiting %.0f %%%s%s%s, %.0f s left",
+            (long long)t->state.step, (long long)t->total, (long long)((t->state.step - 1) / t->batches) + 1,
+            t->config->train.epochs, rates->head_only ? " (head)" : "", r->loss, terms, n.lr, n.views_per_s,
+            n.waiting * 100, blame ? " (" : "", blame ? n.guilty : "", blame ? ")" : "", left);
     t->interval_start = now;
     t->interval_images = 0;
     t->interval_times = times;
@@ -196,8 +213,9 @@ static bt_status log_step(trainer *t, const bt_step_result *r, const bt_step_rat
 }
 
 static void show_progress(trainer *t, const bt_step_result *r) {
-    bt_progress_view view = {t->state.step, t->total, (t->state.step - 1) / t->batches + 1, t->config->train.epochs, r->loss,
-                             (int64_t)t->config->train.batch * t->config->method.views};
+    bt_progress_view view = {
+        t->state.step,           t->total, (t->state.step - 1) / t->batches + 1,
+        t->config->train.epochs, r->loss,  (int64_t)t->config->train.batch * t->config->method.views};
     bt_loader_times times = times_of(t);
     bt_progress_step(&t->progress, &view, &times);
 }
@@ -205,8 +223,10 @@ static void show_progress(trainer *t, const bt_step_result *r) {
 static bt_status check_finite(const trainer *t, const bt_step_result *r) {
     if (isfinite(r->loss)) return BT_OK;
     char terms[128] = "";
-    for (int i = 0; i < r->terms; i++) snprintf(terms + strlen(terms), sizeof terms - strlen(terms), ", %s %g", r->name[i], (double)r->value[i]);
-    return bt_error(BT_ERR_NUMERIC, "step %lld: the loss is %g%s; lower optim.lr, or set optim.clip. The last checkpoint is intact",
+    for (int i = 0; i < r->terms; i++)
+        snprintf(terms + strlen(terms), sizeof terms - strlen(terms), ", %s %g", r->name[i], (double)r->value[i]);
+    return bt_error(BT_ERR_NUMERIC,
+                    "step %lld: the loss is %g%s; lower optim.lr, or set optim.clip. The last checkpoint is intact",
                     (long long)t->state.step + 1, r->loss, terms);
 }
 
@@ -220,7 +240,9 @@ static bt_status evaluate(trainer *t, bt_evaluation *e) {
     bt_status status = bt_evaluate(&t->session, &t->setup.loader, &t->setup.split, t->config->eval.k, e);
     if (averages) BT_TRY(bt_params_exchange_average(t->setup.model.store));
     bt_log_status(NULL);
-    if (status == BT_ERR_INTERRUPTED) return bt_error_prefix(status, "step %lld of %lld is saved, continue with --resume", (long long)t->state.step, (long long)t->total);
+    if (status == BT_ERR_INTERRUPTED)
+        return bt_error_prefix(status, "step %lld of %lld is saved, continue with --resume", (long long)t->state.step,
+                               (long long)t->total);
     return status;
 }
 
@@ -231,8 +253,8 @@ static bool due(const trainer *t) {
     return t->state.step == t->total || (every && t->state.batch == 0 && t->state.epoch % every == 0);
 }
 
-/** Scores at a step whose checkpoint is saved: an interruption in between makes them again. They go to metrics.jsonl first, from where
- *  a resumed run learns which checkpoint is best. */
+/** Scores at a step whose checkpoint is saved: an interruption in between makes them again. They go to metrics.jsonl
+ * first, from where a resumed run learns which checkpoint is best. */
 static bt_status judge(trainer *t) {
     bt_evaluation e;
     BT_TRY(evaluate(t, &e));
@@ -250,8 +272,9 @@ static bt_status judge(trainer *t) {
     if (best) BT_TRY(bt_checkpoint_point(t->config->run.dir, "best", t->state.step));
     bt_checkpoint_rotate(t->config->run.dir, t->config->run.keep);
     if (t->stopped && !last)
-        bt_log_info("stopped at step %lld of %lld: %s is best (%.4f) at step %lld, %lld scores ago (train.patience)", (long long)t->state.step, (long long)t->total,
-                    t->history.key, t->history.best, (long long)t->history.best_step, (long long)t->history.since_best);
+        bt_log_info("stopped at step %lld of %lld: %s is best (%.4f) at step %lld, %lld scores ago (train.patience)",
+                    (long long)t->state.step, (long long)t->total, t->history.key, t->history.best,
+                    (long long)t->history.best_step, (long long)t->history.since_best);
     return BT_OK;
 }
 
@@ -276,7 +299,8 @@ static bt_status next_batch(trainer *t, bt_step_batch *batch, int64_t *epoch, in
     bt_batch b;
     BT_TRY(bt_loader_next(t->loader, &b));
     BT_ASSERT(!b.end && b.epoch == *epoch && b.index == *index);
-    *batch = (bt_step_batch){.images = b.images, .records = b.records, .ids = b.ids, .classes = b.labels, .multi_hot = b.multi_hot};
+    *batch = (bt_step_batch){
+        .images = b.images, .records = b.records, .ids = b.ids, .classes = b.labels, .multi_hot = b.multi_hot};
     return BT_OK;
 }
 
@@ -285,9 +309,12 @@ static bt_status one_step(trainer *t) {
     bt_step_batch batch;
     int64_t epoch, index;
     BT_TRY(next_batch(t, &batch, &epoch, &index));
-    bt_step_rates rates = {.seed = (uint64_t)c->run.seed, .step = t->state.step,
-                           .lr = {[BT_GROUP_HEAD] = group_rate(t, c->optim.lr_head), [BT_GROUP_TOWER] = group_rate(t, c->model.train_all ? c->optim.lr_tower : c->optim.lr_adapter)},
-                           .head_only = t->session.options.head_first && epoch < c->train.head_epochs};
+    bt_step_rates rates = {
+        .seed = (uint64_t)c->run.seed,
+        .step = t->state.step,
+        .lr = {[BT_GROUP_HEAD] = group_rate(t, c->optim.lr_head),
+               [BT_GROUP_TOWER] = group_rate(t, c->model.train_all ? c->optim.lr_tower : c->optim.lr_adapter)},
+        .head_only = t->session.options.head_first && epoch < c->train.head_epochs};
     bt_step_result result;
     double copied = t->session.copy_seconds;
     bt_status status = bt_session_step(&t->session, &batch, &rates, &result);
@@ -317,15 +344,17 @@ static void start_clocks(trainer *t) {
 
 static bt_status loop(trainer *t) {
     start_clocks(t);
-    t->stopped = t->config->train.patience && t->history.since_best >= t->config->train.patience && t->history.last_step == t->state.step;
+    t->stopped = t->config->train.patience && t->history.since_best >= t->config->train.patience &&
+                 t->history.last_step == t->state.step;
     if (due(t)) BT_TRY(judge(t));
     while (t->state.step < t->total && !t->stopped) {
         BT_TRY(one_step(t));
         if (due(t)) BT_TRY(judge(t));
         if (!bt_interrupt_seen() || t->state.step == t->total) continue;
         BT_TRY(save(t));
-        return bt_error(BT_ERR_INTERRUPTED, "interrupted by signal %d; saved at step %lld of %lld, continue with --resume", bt_interrupt_seen(),
-                        (long long)t->state.step, (long long)t->total);
+        return bt_error(BT_ERR_INTERRUPTED,
+                        "interrupted by signal %d; saved at step %lld of %lld, continue with --resume",
+                        bt_interrupt_seen(), (long long)t->state.step, (long long)t->total);
     }
     return BT_OK;
 }

@@ -82,8 +82,9 @@ static bt_status walk(tree *t, const bt_json_value *object, int above) {
         }
     }
     if (!found)
-        return bt_json_error(object, "none of \"orders\", \"families\", \"genera\", \"species\" is here; a taxonomy lists "
-                                     "species within them");
+        return bt_json_error(object,
+                             "none of \"orders\", \"families\", \"genera\", \"species\" is here; a taxonomy lists "
+                             "species within them");
     return BT_OK;
 }
 

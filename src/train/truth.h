@@ -37,9 +37,9 @@ typedef struct bt_truth {
  *
  * The file is JSON as `bittern fen` writes it (docs/evaluation.md): lists "orders", "families", "genera", "species"
  * within each other, any of the upper ones left out; entries have a "name", species also the "folder" of their
- * pictures: the name of their class. Rank 0 is then called species and has their names. Unknown members are passed over. BT_ERR_FORMAT with the
- * byte for a folder that is named twice or a class that has no entry. Ranks are the data's, narrowest first, until
- * bt_truth_narrow. */
+ * pictures: the name of their class. Rank 0 is then called species and has their names. Unknown members are passed
+ * over. BT_ERR_FORMAT with the byte for a folder that is named twice or a class that has no entry. Ranks are the
+ * data's, narrowest first, until bt_truth_narrow. */
 bt_status bt_truth_open(const bt_dataset *data, const char *taxonomy, bt_truth *out) BT_MUST_CHECK;
 
 /** Fits the ranks to the samples that are evaluated (positions, queries and database):

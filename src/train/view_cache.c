@@ -3,9 +3,9 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "formats/hdf5.h"
 #include "base/thread.h"
 #include "data/draw.h"
+#include "formats/hdf5.h"
 #include "train/interrupt.h"
 
 #include <math.h>
@@ -15,11 +15,15 @@
 /* ---- files ---- */
 
 static bt_status check_shape(const bt_npy *f, const char *path) {
-    bool good = (f->rank == 2 || f->rank == 3) && f->count > 0 && f->dim[f->rank - 1] <= 1 << 20 && (f->rank == 2 || f->dim[1] <= 1 << 16);
+    bool good = (f->rank == 2 || f->rank == 3) && f->count > 0 && f->dim[f->rank - 1] <= 1 << 20 &&
+                (f->rank == 2 || f->dim[1] <= 1 << 16);
     if (good) return BT_OK;
     char shape[128] = "";
-    for (int i = 0; i < f->rank && i < 5; i++) snprintf(shape + strlen(shape), sizeof shape - strlen(shape), "%s%lld", i ? ", " : "", (long long)f->dim[i]);
-    return bt_error(BT_ERR_SHAPE, "%s: the shape is (%s); stored embeddings are (items, width) or (items, views, width)", path, shape);
+    for (int i = 0; i < f->rank && i < 5; i++)
+        snprintf(shape + strlen(shape), sizeof shape - strlen(shape), "%s%lld", i ? ", " : "", (long long)f->dim[i]);
+    return bt_error(BT_ERR_SHAPE,
+                    "%s: the shape is (%s); stored embeddings are (items, width) or (items, views, width)", path,
+                    shape);
 }
 
 bt_status bt_view_cache_width(const char *path, int *out) {
@@ -35,8 +39,8 @@ static bt_status check_finite(const bt_view_cache *c, const char *path) {
     int64_t row = (int64_t)c->views * c->width, total = c->count * row;
     for (int64_t i = 0; i < total; i++)
         if (!isfinite(c->values[i]))
-            return bt_error(BT_ERR_NUMERIC, "%s: item %lld, view %lld, column %lld is not a finite number", path, (long long)(i / row),
-                            (long long)(i % row / c->width), (long long)(i % c->width));
+            return bt_error(BT_ERR_NUMERIC, "%s: item %lld, view %lld, column %lld is not a finite number", path,
+                            (long long)(i / row), (long long)(i % row / c->width), (long long)(i % c->width));
     return BT_OK;
 }
 
@@ -51,8 +55,10 @@ bt_status bt_view_cache_open(const char *path, bt_view_cache *out) {
         c.values = bt_npy_f32_in_place(&c.file);
         if (!c.values) {
             c.values = c.owned = bt_memory_alloc((size_t)c.file.count, sizeof(float));
-            if (c.owned) bt_npy_to_f32(&c.file, c.owned);
-            else status = BT_ERR_MEMORY;
+            if (c.owned)
+                bt_npy_to_f32(&c.file, c.owned);
+            else
+                status = BT_ERR_MEMORY;
         }
     }
     if (status == BT_OK) status = check_finite(&c, path);
@@ -76,8 +82,8 @@ void bt_view_cache_close(bt_view_cache *c) {
 typedef struct encoding {
     bt_session *session;
     bt_view_cache *cache;
-    bool *filled;       /* (count) */
-    float *room;        /* (batch, width) of the inference program */
+    bool *filled; /* (count) */
+    float *room;  /* (batch, width) of the inference program */
     int64_t batch;
 } encoding;
 
@@ -86,8 +92,10 @@ static int64_t position(const int64_t *list, int64_t count, int64_t sample) {
     int64_t low = 0, high = count - 1;
     while (low < high) {
         int64_t middle = (low + high) / 2;
-        if (list[middle] < sample) low = middle + 1;
-        else high = middle;
+        if (list[middle] < sample)
+            low = middle + 1;
+        else
+            high = middle;
     }
     BT_ASSERT(list[low] == sample);
     return low;
@@ -96,7 +104,8 @@ static int64_t position(const int64_t *list, int64_t count, int64_t sample) {
 /** One batch: the loader's rows are view after view, each as many as the inference program takes. */
 static bt_status encode_batch(encoding *e, const bt_batch *b) {
     bt_view_cache *c = e->cache;
-    size_t side = (size_t)e->session->model->vit.config.image, view_bytes = side * side * 3 * (size_t)e->batch, row = (size_t)c->width * sizeof(float);
+    size_t side = (size_t)e->session->model->vit.config.image, view_bytes = side * side * 3 * (size_t)e->batch,
+           row = (size_t)c->width * sizeof(float);
     for (int v = 0; v < c->views; v++) {
         BT_TRY(bt_session_embed(e->session, b->images + view_bytes * (size_t)v, e->room, NULL, NULL));
         for (int64_t n = 0; n < b->n_valid; n++) {
@@ -120,10 +129,14 @@ static bt_status encode_all(encoding *e, const bt_loader_options *options) {
         if (status != BT_OK || b.end) break;
         status = encode_batch(e, &b);
         done += b.n_valid;
-        snprintf(text, sizeof text, "encoding %d views of each image: %lld of %lld", e->cache->views, (long long)done, (long long)options->count);
+        snprintf(text, sizeof text, "encoding %d views of each image: %lld of %lld", e->cache->views, (long long)done,
+                 (long long)options->count);
         bt_log_status(text);
         if (status == BT_OK && bt_interrupt_seen())
-            status = bt_error(BT_ERR_INTERRUPTED, "interrupted by signal %d while views were encoded; nothing was trained since the last checkpoint, continue with --resume", bt_interrupt_seen());
+            status = bt_error(BT_ERR_INTERRUPTED,
+                              "interrupted by signal %d while views were encoded; nothing was trained since the last "
+                              "checkpoint, continue with --resume",
+                              bt_interrupt_seen());
     }
     bt_log_status(NULL);
     bt_loader_free(loader);
@@ -167,7 +180,8 @@ bt_status bt_view_cache_encode(bt_session *session, const bt_loader_options *loa
         bt_view_cache_close(&c);
         return status;
     }
-    bt_log_info("cached: %d views of %lld images, %.1f MB, in %.1f s", views, (long long)c.count, (double)c.count * views * c.width * 4e-6, bt_clock_seconds() - start);
+    bt_log_info("cached: %d views of %lld images, %.1f MB, in %.1f s", views, (long long)c.count,
+                (double)c.count * views * c.width * 4e-6, bt_clock_seconds() - start);
     *out = c;
     return BT_OK;
 }
@@ -189,17 +203,26 @@ static bt_status choose_items(const bt_view_cache *cache, const int64_t *samples
     return BT_OK;
 }
 
-bt_status bt_cached_batches_new(const bt_view_cache *cache, const bt_dataset *set, const int64_t *samples, int64_t count, int64_t batch, int views,
-                                uint64_t seed, bt_cached_batches *out) {
+bt_status bt_cached_batches_new(const bt_view_cache *cache, const bt_dataset *set, const int64_t *samples,
+                                int64_t count, int64_t batch, int views, uint64_t seed, bt_cached_batches *out) {
     if (cache->views > 1 && cache->views < views)
-        return bt_error(BT_ERR_CONFIG, "method.views is %d, but only %d views of each item are stored; lower it, or store more", views, cache->views);
-    bt_cached_batches b = {.cache = cache, .set = set, .batch = batch, .views = views, .seed = seed, .sets = !bt_dataset_single(set), .order_epoch = -1};
+        return bt_error(BT_ERR_CONFIG,
+                        "method.views is %d, but only %d views of each item are stored; lower it, or store more", views,
+                        cache->views);
+    bt_cached_batches b = {.cache = cache,
+                           .set = set,
+                           .batch = batch,
+                           .views = views,
+                           .seed = seed,
+                           .sets = !bt_dataset_single(set),
+                           .order_epoch = -1};
     bt_status status = choose_items(cache, samples, count, &b);
     b.order = bt_memory_alloc((size_t)count, sizeof *b.order);
     b.embeddings = bt_memory_alloc((size_t)views * (size_t)batch, (size_t)cache->width * sizeof(float));
     b.classes = bt_memory_alloc((size_t)batch, sizeof *b.classes);
     if (b.sets) b.multi_hot = bt_memory_alloc((size_t)batch, (size_t)set->class_count);
-    if (status == BT_OK && (!b.order || !b.embeddings || !b.classes || (b.sets && !b.multi_hot))) status = BT_ERR_MEMORY;
+    if (status == BT_OK && (!b.order || !b.embeddings || !b.classes || (b.sets && !b.multi_hot)))
+        status = BT_ERR_MEMORY;
     if (status != BT_OK) {
         bt_cached_batches_free(&b);
         return status;
@@ -253,7 +276,8 @@ void bt_cached_batch(bt_cached_batches *b, int64_t epoch, int64_t index, bt_step
         int chosen[16] = {0};
         if (c->views > 1) draw_views(b->seed, epoch, c->samples ? c->samples[item] : item, c->views, b->views, chosen);
         for (int v = 0; v < b->views; v++)
-            memcpy(b->embeddings + (v * b->batch + n) * c->width, c->values + (item * c->views + chosen[v]) * c->width, (size_t)c->width * sizeof(float));
+            memcpy(b->embeddings + (v * b->batch + n) * c->width, c->values + (item * c->views + chosen[v]) * c->width,
+                   (size_t)c->width * sizeof(float));
         set_labels(b, n, item);
     }
     *out = (bt_step_batch){.embeddings = b->embeddings, .classes = b->classes, .multi_hot = b->multi_hot};

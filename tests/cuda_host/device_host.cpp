@@ -168,8 +168,8 @@ void host_set_candidate(bt_device *device, int index) {
 #define BT_HOST_BACKEND                                                                                                \
     {                                                                                                                  \
         "cuda_host", &kernels, host_open, host_close, host_alloc, host_free, host_upload, host_download,               \
-            host_set_step, host_synchronize, host_describe, host_fast_dtype, host_set_candidate,                       \
-            host_alloc_host, host_free_host                                                                            \
+            host_set_step, host_synchronize, host_describe, host_fast_dtype, host_set_candidate, host_alloc_host,      \
+            host_free_host                                                                                             \
     }
 const bt_backend bt_cuda_host_backend = BT_HOST_BACKEND;
 /* In a build with CUDA the library's table of backends names this one. Programs of the host build have no device.cu. */

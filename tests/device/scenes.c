@@ -129,9 +129,13 @@ bt_status scene_step(scene_run *run, int64_t step, bt_step_result *out) {
     for (int i = 0; i < SCENE_BATCH; i++) classes[i] = (int32_t)(draw(step, LABEL, i) % CLASSES);
     for (int i = 0; i < rows; i++) ids[i] = (step * SCENE_BATCH + i % SCENE_BATCH) | (int64_t)(i / SCENE_BATCH) << 32;
     if (run->scene->pictures) draw_records(step, c->views, records);
-    bt_step_batch batch = {
-        .images = images, .records = records, .ids = ids, .classes = classes, .targets = c->given_targets ? targets : NULL};
-    bt_step_rates rates = {.seed = 5, .step = step, .lr = {0x1p-10, 0x1p-10}, .head_only = step < run->scene->head_steps};
+    bt_step_batch batch = {.images = images,
+                           .records = records,
+                           .ids = ids,
+                           .classes = classes,
+                           .targets = c->given_targets ? targets : NULL};
+    bt_step_rates rates = {
+        .seed = 5, .step = step, .lr = {0x1p-10, 0x1p-10}, .head_only = step < run->scene->head_steps};
     bt_status status = bt_session_step(&run->session, &batch, &rates, out);
     free(images);
     free(targets);

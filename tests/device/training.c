@@ -122,13 +122,12 @@ static void compare_losses(const char *where, const bt_step_result *a, const bt_
 
 static void same_bits(const char *where, const scene_run *a, const scene_run *b) {
     static const bt_param_slot slots[] = {BT_SLOT_VALUE, BT_SLOT_AVERAGE, BT_SLOT_ADAM_M, BT_SLOT_ADAM_V};
-    static const char *const what[] = {"parameters have the same bits", "averages have the same bits", "Adam moments have the same bits",
-                                       "Adam moments have the same bits"};
+    static const char *const what[] = {"parameters have the same bits", "averages have the same bits",
+                                       "Adam moments have the same bits", "Adam moments have the same bits"};
     for (int k = 0; k < 4; k++) {
         if (slots[k] == BT_SLOT_AVERAGE && !bt_params_has_average(a->model.store)) continue;
         numbers x = read_slot(a, slots[k]), y = read_slot(b, slots[k]);
-        report(where, what[k],
-               memcmp(x.value, y.value, (size_t)x.count * sizeof *x.value) == 0 ? 0 : 1, 0);
+        report(where, what[k], memcmp(x.value, y.value, (size_t)x.count * sizeof *x.value) == 0 ? 0 : 1, 0);
         free(x.value);
         free(y.value);
     }

@@ -24,7 +24,9 @@ static const char *in_folder(const char *name) {
     return path;
 }
 
-static void write_text(const char *path, const char *text, size_t bytes) { assert_int_equal(bt_file_write(path, text, bytes), BT_OK); }
+static void write_text(const char *path, const char *text, size_t bytes) {
+    assert_int_equal(bt_file_write(path, text, bytes), BT_OK);
+}
 
 /* FIPS 180-4's examples, as NIST publishes them: one block, two blocks, a million letters, nothing. */
 static void sums(void **unused) {
@@ -43,7 +45,8 @@ static void sums(void **unused) {
         const char *sum;
     } rows[] = {{"", 0, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
                 {"abc", 3, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
-                {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 56, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
+                {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 56,
+                 "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
                 {million, 1000000, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"}};
     for (int i = 0; i < 4; i++) {
         write_text(path, rows[i].text, rows[i].bytes);
@@ -73,7 +76,9 @@ static void table(void **unused) {
     for (int i = 0; i < count; i++) {
         const bt_fetch_model *m = &models[i];
         assert_true(m->file_count > 0 && m->what[0] && m->licence[0]);
-        assert_true(strspn(m->name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == strlen(m->name) && m->name[0] != '.');
+        assert_true(strspn(m->name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+                        strlen(m->name) &&
+                    m->name[0] != '.');
         for (int k = 0; k < i; k++) assert_string_not_equal(m->name, models[k].name);
         assert_true(m->base || m->note);
         assert_int_equal(bt_fetch_find(m->name, &found), BT_OK);
@@ -108,7 +113,8 @@ static void states(void **unused) {
     assert_string_equal(out.sha256, in.sha256);
     assert_true(out.from_etag);
     assert_true(out.total == in.total);
-    const char *nonsense[] = {"", "etag", "bytes -5\n", "bytes 99999999999999999999\nsha256 zz\n", "\n\n etag\nsha256-from-etag no"};
+    const char *nonsense[] = {"", "etag", "bytes -5\n", "bytes 99999999999999999999\nsha256 zz\n",
+                              "\n\n etag\nsha256-from-etag no"};
     for (int i = 0; i < 5; i++) {
         write_text(path, nonsense[i], strlen(nonsense[i]));
         bt_partial_read(path, &out);
@@ -183,7 +189,13 @@ static void headers(void **unused) {
     bt_headers_begin(&a);
     take(&a, "Content-Range: bytes 10-99/100\r\n", true);
     assert_true(a.first == 10 && a.last == 99 && a.total == 100);
-    const char *ranges[] = {"bytes */100", "bytes 10-/100", "bytes -5-9/10", "bytes 1-2", "items 1-2/3", "bytes 10/20-30", "bytes 99999999999999999999-1/2"};
+    const char *ranges[] = {"bytes */100",
+                            "bytes 10-/100",
+                            "bytes -5-9/10",
+                            "bytes 1-2",
+                            "items 1-2/3",
+                            "bytes 10/20-30",
+                            "bytes 99999999999999999999-1/2"};
     for (int i = 0; i < 7; i++) {
         char line[96];
         snprintf(line, sizeof line, "content-range: %s\r\n", ranges[i]);
@@ -222,11 +234,24 @@ static void headers(void **unused) {
 
 static void addresses(void **unused) {
     (void)unused;
-    static const char *const good[] = {"https://a.example/b", "http://127.0.0.1:80/x", "http://127.255.3.4/", "http://[::1]:8080/", "http://localhost/", "HTTPS://A.example"};
-    static const char *const bad[] = {"http://a.example/", "http://127.0.0.1.a.example/", "http://localhost.a.example/", "ftp://127.0.0.1/", "file:///etc/passwd", "nonsense",
-                                      "https://me@a.example/", "https://me:pw@a.example/", "https://a.example/?q", "https://a.example/#f", "", "http://[::2]/", "http://128.0.0.1/"};
+    static const char *const good[] = {"https://a.example/b", "http://127.0.0.1:80/x", "http://127.255.3.4/",
+                                       "http://[::1]:8080/",  "http://localhost/",     "HTTPS://A.example"};
+    static const char *const bad[] = {"http://a.example/",
+                                      "http://127.0.0.1.a.example/",
+                                      "http://localhost.a.example/",
+                                      "ftp://127.0.0.1/",
+                                      "file:///etc/passwd",
+                                      "nonsense",
+                                      "https://me@a.example/",
+                                      "https://me:pw@a.example/",
+                                      "https://a.example/?q",
+                                      "https://a.example/#f",
+                                      "",
+                                      "http://[::2]/",
+                                      "http://128.0.0.1/"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) assert_int_equal(bt_transfer_check_base(good[i]), BT_OK);
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_int_equal(bt_transfer_check_base(bad[i]), BT_ERR_USAGE);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(bt_transfer_check_base(bad[i]), BT_ERR_USAGE);
     bt_address from, to;
     assert_int_equal(bt_address_open("https://a.example/b/c?secret=1#x", NULL, &from), BT_OK);
     assert_string_equal(from.shown, "https://a.example/b/c");
@@ -240,7 +265,8 @@ static void addresses(void **unused) {
         assert_false(bt_address_same_host(&from, &to));
         bt_address_close(&to);
     }
-    assert_int_equal(bt_address_open("http://127.0.0.1/", &from, &to), BT_ERR_IO); /* from elsewhere into this machine */
+    assert_int_equal(bt_address_open("http://127.0.0.1/", &from, &to),
+                     BT_ERR_IO); /* from elsewhere into this machine */
     assert_int_equal(bt_address_open("http://a.example/", &from, &to), BT_ERR_IO);
     bt_address_close(&from);
 }

@@ -10,13 +10,15 @@
 static inline void fuzz_check_set(const bt_dataset *set) {
     FUZZ_CHECK(set->count > 0 && set->class_count > 0 && set->label_first[0] == 0);
     int64_t none = 0, several = 0;
-    for (int64_t c = 0; c < set->class_count; c++) FUZZ_CHECK(c == 0 || strcmp(set->class_names[c - 1], set->class_names[c]) < 0);
+    for (int64_t c = 0; c < set->class_count; c++)
+        FUZZ_CHECK(c == 0 || strcmp(set->class_names[c - 1], set->class_names[c]) < 0);
     for (int64_t i = 0; i < set->count; i++) {
         char path[70000];
         int64_t from = set->label_first[i], to = set->label_first[i + 1];
         FUZZ_CHECK(from <= to && set->labels[i] == (to > from ? set->label_items[from] : -1));
         for (int64_t k = from; k < to; k++)
-            FUZZ_CHECK(set->label_items[k] >= 0 && set->label_items[k] < set->class_count && (k == from || set->label_items[k] > set->label_items[k - 1]));
+            FUZZ_CHECK(set->label_items[k] >= 0 && set->label_items[k] < set->class_count &&
+                       (k == from || set->label_items[k] > set->label_items[k - 1]));
         none += to == from;
         several += to > from + 1;
         FUZZ_CHECK(bt_dataset_path(set, i, path, sizeof path) && strlen(path) > 0);
@@ -32,7 +34,8 @@ static inline void fuzz_dataset(const char *path, bt_data_format format, void (*
     static const char *const choices[] = {"", "0"};
     for (int k = 0; k < 2; k++) {
         bt_dataset set = {.count = -1};
-        bt_status status = bt_dataset_open(&(bt_dataset_options){.root = path, .format = format, .classes = choices[k]}, &set);
+        bt_status status =
+            bt_dataset_open(&(bt_dataset_options){.root = path, .format = format, .classes = choices[k]}, &set);
         if (status != BT_OK) {
             FUZZ_CHECK_REFUSED(status);
             FUZZ_CHECK(set.count == -1);
@@ -42,8 +45,10 @@ static inline void fuzz_dataset(const char *path, bt_data_format format, void (*
         if (look) look(&set);
         bt_split split;
         status = bt_split_make(&set, &(bt_split_options){.seed = 1, .train = 1, .query = 1, .database = -1}, &split);
-        if (status == BT_OK) bt_split_free(&split);
-        else FUZZ_CHECK_REFUSED(status);
+        if (status == BT_OK)
+            bt_split_free(&split);
+        else
+            FUZZ_CHECK_REFUSED(status);
         bt_dataset_close(&set);
     }
 }

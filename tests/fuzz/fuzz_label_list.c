@@ -1,4 +1,5 @@
-/* DeepHash's lists: an accepted one is a data set that holds together. The input also stands for two lists of one folder, cut in the middle. */
+/* DeepHash's lists: an accepted one is a data set that holds together. The input also stands for two lists of one
+ * folder, cut in the middle. */
 #include "dataset.h"
 
 #include <sys/stat.h>

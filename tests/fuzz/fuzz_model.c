@@ -1,5 +1,5 @@
-/* Descriptions of exported models: what is accepted is written and read as the same; and a file that carries one, with a few numbers of
- * tensors, is opened or refused without asking for memory that its size does not bear out. */
+/* Descriptions of exported models: what is accepted is written and read as the same; and a file that carries one, with
+ * a few numbers of tensors, is opened or refused without asking for memory that its size does not bear out. */
 #include "fuzz.h"
 
 #include "encoder/model_open.h"
@@ -7,15 +7,18 @@
 #include <bittern/safetensors.h>
 
 static void check_same(const bt_model_info *a, const bt_model_info *b) {
-    FUZZ_CHECK(memcmp(&a->vit, &b->vit, sizeof a->vit) == 0 && a->method == b->method && a->resize == b->resize && a->step == b->step);
-    FUZZ_CHECK(a->config.bits == b->config.bits && a->config.head == b->config.head && a->config.classes == b->config.classes);
+    FUZZ_CHECK(memcmp(&a->vit, &b->vit, sizeof a->vit) == 0 && a->method == b->method && a->resize == b->resize &&
+               a->step == b->step);
+    FUZZ_CHECK(a->config.bits == b->config.bits && a->config.head == b->config.head &&
+               a->config.classes == b->config.classes);
     FUZZ_CHECK(a->lora.targets == b->lora.targets && a->lora.rank == b->lora.rank && a->lora.alpha == b->lora.alpha);
     FUZZ_CHECK(strcmp(a->tower, b->tower) == 0 && strcmp(a->targets, b->targets) == 0 && a->tower_crc == b->tower_crc);
 }
 
 static void open_file(const char *json) {
     static const float values[512];
-    const bt_safetensors_source tensor = {.name = "cls_token", .dtype = BT_FILE_F32, .rank = 1, .dim = {512}, .data = values};
+    const bt_safetensors_source tensor = {
+        .name = "cls_token", .dtype = BT_FILE_F32, .rank = 1, .dim = {512}, .data = values};
     const bt_safetensors_pair pair = {BT_MODEL_INFO_KEY, json};
     const char *path = fuzz_path("model.safetensors");
     bt_model_info info;

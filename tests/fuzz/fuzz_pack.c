@@ -1,4 +1,5 @@
-/* HDF5: packs, whose images are all read and decoded where they are accepted; and the same bytes as a file of arrays. */
+/* HDF5: packs, whose images are all read and decoded where they are accepted; and the same bytes as a file of arrays.
+ */
 #include "dataset.h"
 
 #include "formats/hdf5.h"

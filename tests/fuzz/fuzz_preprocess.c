@@ -12,8 +12,11 @@ static void make_view(const bt_preprocess *p, int64_t height, int64_t width) {
         return;
     }
     FUZZ_CHECK(bt_view_valid(&placed.view, height, width));
-    FUZZ_CHECK(placed.top >= 0 && placed.left >= 0 && placed.top + placed.view.window.height <= p->height && placed.left + placed.view.window.width <= p->width);
-    if (height > 40 || width > 40 || p->height > 64 || p->width > 64 || placed.view.full_height > 4096 || placed.view.full_width > 4096) return;
+    FUZZ_CHECK(placed.top >= 0 && placed.left >= 0 && placed.top + placed.view.window.height <= p->height &&
+               placed.left + placed.view.window.width <= p->width);
+    if (height > 40 || width > 40 || p->height > 64 || p->width > 64 || placed.view.full_height > 4096 ||
+        placed.view.full_width > 4096)
+        return;
     bt_resampler resampler = {.weights = NULL};
     uint8_t *out = malloc((size_t)p->height * (size_t)p->width * 3);
     FUZZ_CHECK(out && bt_preprocess_run(p, &resampler, pixels, height, width, out) == BT_OK);

@@ -17,8 +17,8 @@ const char *__lsan_default_suppressions(void) {
 }
 
 #ifdef BITTERN_WITH_CAIRO
-/* Painting the plots as PNG takes nine tenths of a report's time: the linker (--wrap) sends them here, and one input in 16
- * has them painted. */
+/* Painting the plots as PNG takes nine tenths of a report's time: the linker (--wrap) sends them here, and one input in
+ * 16 has them painted. */
 struct bt_canvas;
 bt_status __real_bt_canvas_png(const struct bt_canvas *canvas, double scale, const char *path);
 bt_status __wrap_bt_canvas_png(const struct bt_canvas *canvas, double scale, const char *path);
@@ -51,10 +51,10 @@ static bool find(void *context, int64_t row, const char *path, bt_report_picture
 }
 
 /** Files that the input may give; those behind the fourth lie in evaluation/. */
-static const char *const names[] = {"config.yaml", "evaluation.json", "metrics.jsonl", "provenance.jsonl", "neighbours.npy",
-                                    "query_labels.npy", "database_labels.npy", "relevant.npy", "average_precision.npy",
-                                    "bit_correlation.npy", "query_rows.npy", "database_rows.npy", "query_paths.txt",
-                                    "database_paths.txt"};
+static const char *const names[] = {
+    "config.yaml",      "evaluation.json",     "metrics.jsonl",   "provenance.jsonl",      "neighbours.npy",
+    "query_labels.npy", "database_labels.npy", "relevant.npy",    "average_precision.npy", "bit_correlation.npy",
+    "query_rows.npy",   "database_rows.npy",   "query_paths.txt", "database_paths.txt"};
 enum { NAMES = sizeof names / sizeof names[0], OUTSIDE = 4 };
 
 static void path_of(int name, char *path, size_t bytes) {
@@ -66,7 +66,8 @@ static int heading(const uint8_t *data, size_t bytes, size_t at, size_t *body) {
     if (at >= bytes || data[at] != '@' || (at > 0 && data[at - 1] != '\n')) return -1;
     for (int i = 0; i < NAMES; i++) {
         size_t length = strlen(names[i]);
-        if (bytes - at < length + 2 || memcmp(data + at + 1, names[i], length) != 0 || data[at + 1 + length] != '\n') continue;
+        if (bytes - at < length + 2 || memcmp(data + at + 1, names[i], length) != 0 || data[at + 1 + length] != '\n')
+            continue;
         *body = at + length + 2;
         return i;
     }
@@ -85,7 +86,8 @@ static size_t put_files(const uint8_t *data, size_t bytes, bool *replaced) {
         size_t end = body, unused;
         while (end < bytes && heading(data, bytes, end, &unused) < 0) end++;
         path_of(name, path, sizeof path);
-        fuzz_file(path, data + body, end > body && end < bytes ? end - body - 1 : end - body); /* without the line break before "@" */
+        fuzz_file(path, data + body,
+                  end > body && end < bytes ? end - body - 1 : end - body); /* without the line break before "@" */
         replaced[name] = true;
         next = end;
     }
@@ -112,7 +114,9 @@ static void make_good(void) {
 
 /** Whether a drawing has a place that is no number. */
 static bool is_lost(const char *page) {
-    static const char *const before[] = {" d=\"M", " x=\"", " y=\"", " cx=\"", " cy=\""}, *const numbers[] = {"nan", "-nan", "inf", "-inf"};
+    static const char *const before[] = {" d=\"M", " x=\"", " y=\"", " cx=\"", " cy=\""}, *const numbers[] = {
+                                                                                              "nan", "-nan", "inf",
+                                                                                              "-inf"};
     char text[24];
     for (int i = 0; i < 5; i++)
         for (int k = 0; k < 4; k++) {
@@ -140,8 +144,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
 #endif
     pack p = {data, put_files(data, bytes, replaced)};
     bt_status status = bt_report_write(fuzz_path("run"), &(bt_report_pack){&p, open_pack, find});
-    if (status == BT_OK) check_page();
-    else FUZZ_CHECK_REFUSED(status);
+    if (status == BT_OK)
+        check_page();
+    else
+        FUZZ_CHECK_REFUSED(status);
     for (int i = 0; i < NAMES; i++)
         if (replaced[i]) {
             path_of(i, path, sizeof path);

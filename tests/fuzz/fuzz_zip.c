@@ -10,9 +10,12 @@ static void unpack(const bt_zip *zip, const bt_zip_member *m) {
     bt_status status = bt_inflate_check("input", m->bytes, m->unpacked_bytes);
     uint8_t *out = malloc((size_t)m->unpacked_bytes + 1);
     FUZZ_CHECK(out);
-    if (status == BT_OK) status = bt_inflate("input", zip->data + m->offset, (size_t)m->bytes, out, (size_t)m->unpacked_bytes, m->crc);
-    if (status == BT_OK) fuzz_touch(out, (size_t)m->unpacked_bytes);
-    else FUZZ_CHECK_REFUSED(status);
+    if (status == BT_OK)
+        status = bt_inflate("input", zip->data + m->offset, (size_t)m->bytes, out, (size_t)m->unpacked_bytes, m->crc);
+    if (status == BT_OK)
+        fuzz_touch(out, (size_t)m->unpacked_bytes);
+    else
+        FUZZ_CHECK_REFUSED(status);
     free(out);
 }
 

@@ -21,7 +21,8 @@ static void run(const char *folder, const char *kind, int orient, const char *na
         bool right = status == BT_ERR_FORMAT && strstr(bt_error_message(), name);
         t->refused += right;
         t->wrong += !right;
-        if (!right) printf("FAIL %s should be refused: status %d, %s\n", name, (int)status, status ? bt_error_message() : "");
+        if (!right)
+            printf("FAIL %s should be refused: status %d, %s\n", name, (int)status, status ? bt_error_message() : "");
     } else if (strcmp(kind, "either") == 0) {
         t->either++;
     } else if (status != BT_OK) {
@@ -49,9 +50,12 @@ int main(int argc, char **argv) {
         printf("skipped: no %s\n", list);
         return 77;
     }
-    while (fscanf(file, "%15s %d %511s %511s", kind, &orient, name, pixels) == 4) run(argv[1], kind, orient, name, pixels, &t);
+    while (fscanf(file, "%15s %d %511s %511s", kind, &orient, name, pixels) == 4)
+        run(argv[1], kind, orient, name, pixels, &t);
     fclose(file);
-    printf("%d decoded as PIL does, %d refused as documented, %d that PIL refuses, %d of formats that this build lacks, %d wrong\n", t.same, t.refused, t.either, t.absent, t.wrong);
+    printf("%d decoded as PIL does, %d refused as documented, %d that PIL refuses, %d of formats that this build "
+           "lacks, %d wrong\n",
+           t.same, t.refused, t.either, t.absent, t.wrong);
     if (t.same == 0 && t.wrong == 0) return 77; /* no library of any format */
     return t.wrong || t.same + t.absent < 200;
 }

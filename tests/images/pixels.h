@@ -40,9 +40,11 @@ static inline uint8_t *read_pixels(const char *folder, const char *name, int64_t
     return (uint8_t *)content;
 }
 
-static inline bool same_pixels(const char *name, const uint8_t *got, int64_t height, int64_t width, const uint8_t *want, const int64_t size[2]) {
+static inline bool same_pixels(const char *name, const uint8_t *got, int64_t height, int64_t width, const uint8_t *want,
+                               const int64_t size[2]) {
     if (height != size[0] || width != size[1]) {
-        printf("FAIL %s: %lld x %lld, wanted are %lld x %lld (width x height)\n", name, (long long)width, (long long)height, (long long)size[1], (long long)size[0]);
+        printf("FAIL %s: %lld x %lld, wanted are %lld x %lld (width x height)\n", name, (long long)width,
+               (long long)height, (long long)size[1], (long long)size[0]);
         return false;
     }
     long long differ = 0, first = -1;
@@ -50,7 +52,9 @@ static inline bool same_pixels(const char *name, const uint8_t *got, int64_t hei
         if (got[i] == want[i]) continue;
         if (differ++ == 0) first = i;
     }
-    if (differ > 0) printf("FAIL %s: %lld bytes differ, first %lld: %d, wanted is %d\n", name, differ, first, got[first], want[first]);
+    if (differ > 0)
+        printf("FAIL %s: %lld bytes differ, first %lld: %d, wanted is %d\n", name, differ, first, got[first],
+               want[first]);
     return differ == 0;
 }
 

@@ -19,20 +19,25 @@ static bool parse(const char *folder, const char *library, const char *config, b
     size_t bytes;
     bt_preprocess guessed;
     char *text = read_whole(folder, config, &bytes);
-    parser *by_name = strcmp(library, "timm") == 0 ? bt_preprocess_parse_timm : strcmp(library, "open_clip") == 0 ? bt_preprocess_parse_open_clip : bt_preprocess_parse_transformers;
+    parser *by_name = strcmp(library, "timm") == 0        ? bt_preprocess_parse_timm
+                      : strcmp(library, "open_clip") == 0 ? bt_preprocess_parse_open_clip
+                                                          : bt_preprocess_parse_transformers;
     memset(out, 0, sizeof *out);
     memset(&guessed, 0, sizeof guessed);
-    bool good = by_name(text, bytes, config, out) == BT_OK && bt_preprocess_parse(text, bytes, config, &guessed) == BT_OK;
+    bool good =
+        by_name(text, bytes, config, out) == BT_OK && bt_preprocess_parse(text, bytes, config, &guessed) == BT_OK;
     if (!good) printf("FAIL %s\n", bt_error_message());
     free(text);
-    if (good && (strcmp(guessed.source, library) != 0 || guessed.mode != out->mode || guessed.height != out->height || guessed.mean[0] != out->mean[0])) {
+    if (good && (strcmp(guessed.source, library) != 0 || guessed.mode != out->mode || guessed.height != out->height ||
+                 guessed.mean[0] != out->mean[0])) {
         printf("FAIL %s is taken for %s\n", config, guessed.source);
         return false;
     }
     return good;
 }
 
-static bool compare_view(const char *folder, const bt_preprocess *p, const bt_image *image, const char *kind, const char *name, const char *pixels) {
+static bool compare_view(const char *folder, const bt_preprocess *p, const bt_image *image, const char *kind,
+                         const char *name, const char *pixels) {
     bt_resampler resampler = {.weights = NULL};
     bt_status status;
     uint8_t *view = malloc((size_t)p->height * (size_t)p->width * 3);
@@ -55,17 +60,23 @@ static bool compare_view(const char *folder, const bt_preprocess *p, const bt_im
     return right;
 }
 
-static void run(const char *folder, const char *kind, const char *library, const char *config, const char *name, const char *pixels, tally *t) {
+static void run(const char *folder, const char *kind, const char *library, const char *config, const char *name,
+                const char *pixels, tally *t) {
     char path[4096];
     bt_preprocess p;
     bt_image image = {.pixels = NULL};
     snprintf(path, sizeof path, "%s/%s", folder, name);
     bt_status status = bt_image_load(path, NULL, &image);
-    bool right = status == BT_OK && parse(folder, library, config, &p) && compare_view(folder, &p, &image, kind, name, pixels);
-    if (status == BT_ERR_UNSUPPORTED) t->absent++;
-    else if (!right) t->wrong++;
-    else if (strcmp(kind, "same") == 0) t->same++;
-    else t->refused++;
+    bool right =
+        status == BT_OK && parse(folder, library, config, &p) && compare_view(folder, &p, &image, kind, name, pixels);
+    if (status == BT_ERR_UNSUPPORTED)
+        t->absent++;
+    else if (!right)
+        t->wrong++;
+    else if (strcmp(kind, "same") == 0)
+        t->same++;
+    else
+        t->refused++;
     if (status != BT_OK && status != BT_ERR_UNSUPPORTED) printf("FAIL %s\n", bt_error_message());
     bt_image_free(&image);
 }
@@ -80,9 +91,11 @@ int main(int argc, char **argv) {
         printf("skipped: no %s\n", list);
         return 77;
     }
-    while (fscanf(file, "%15s %31s %63s %511s %511s", kind, library, config, name, pixels) == 5) run(argv[1], kind, library, config, name, pixels, &t);
+    while (fscanf(file, "%15s %31s %63s %511s %511s", kind, library, config, name, pixels) == 5)
+        run(argv[1], kind, library, config, name, pixels, &t);
     fclose(file);
-    printf("%d views as the libraries make them, %d refused as there, %d of formats that this build lacks, %d wrong\n", t.same, t.refused, t.absent, t.wrong);
+    printf("%d views as the libraries make them, %d refused as there, %d of formats that this build lacks, %d wrong\n",
+           t.same, t.refused, t.absent, t.wrong);
     if (t.same == 0 && t.wrong == 0) return 77;
     return t.wrong || t.same + t.absent < 1000;
 }

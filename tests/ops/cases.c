@@ -21,7 +21,8 @@
 #define IMAGENET .mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}
 
 /* Positions of one grid for another, and the gradient. */
-#define RESAMPLING(p, gh, gw, h, w, name) .rule = BT_POSITIONS_##name, .prefix = (p), .from = {(gh), (gw)}, .to = {(h), (w)}
+#define RESAMPLING(p, gh, gw, h, w, name)                                                                              \
+    .rule = BT_POSITIONS_##name, .prefix = (p), .from = {(gh), (gw)}, .to = {(h), (w)}
 #define RESAMPLED(flags, p, gh, gw, h, w, name, pos, y)                                                                \
     ROW_WITH(resample_positions, flags, "pos" pos " y" y, RESAMPLING(p, gh, gw, h, w, name)),                          \
         ROW_WITH(resample_positions_dw, flags, "dy" y " dpos" pos, RESAMPLING(p, gh, gw, h, w, name))
@@ -123,19 +124,19 @@ const ops_row ops_rows[] = {
     ROW_WITH(rope, 0, "x[2,9,32] table[4,8] y[2,9,32]", .heads = 2, .parts = 2, .rotated = 1, .prefix = 5),
     ROW_WITH(rope, 0, "x[1,6,72] table[6,12] y[1,6,72]", .heads = 2, .parts = 3, .rotated = 3),
     ROW_WITH(rope, 0, "x[2,33,192] table[32,32] y[2,33,192]", .heads = 2, .parts = 3, .rotated = 2, .prefix = 1),
-    ROW_WITH(rope, OPS_LARGE, "x[2,201,1152] table[196,64] y[2,201,1152]",
-             .heads = 6, .parts = 3, .rotated = 2, .prefix = 5),
-    ROW_WITH(rope, OPS_LARGE, "x[2,201,768] table[196,64] y[2,201,768]",
-             .heads = 6, .parts = 2, .rotated = 1, .prefix = 5),
+    ROW_WITH(rope, OPS_LARGE, "x[2,201,1152] table[196,64] y[2,201,1152]", .heads = 6, .parts = 3, .rotated = 2,
+             .prefix = 5),
+    ROW_WITH(rope, OPS_LARGE, "x[2,201,768] table[196,64] y[2,201,768]", .heads = 6, .parts = 2, .rotated = 1,
+             .prefix = 5),
     ROW_WITH(rope_dx, 0, "dy[1,1,2] table[1,2] dx[1,1,2]", .heads = 1, .parts = 1, .rotated = 1),
     ROW_WITH(rope_dx, 0, "dy[2,7,36+3] table[5,6+1] dx[2,7,36+2]", .heads = 2, .parts = 3, .rotated = 2, .prefix = 2),
     ROW_WITH(rope_dx, 0, "dy[2,9,32] table[4,8] dx[2,9,32]", .heads = 2, .parts = 2, .rotated = 1, .prefix = 5),
     ROW_WITH(rope_dx, 0, "dy[1,6,72] table[6,12] dx[1,6,72]", .heads = 2, .parts = 3, .rotated = 3),
     ROW_WITH(rope_dx, 0, "dy[2,33,192] table[32,32] dx[2,33,192]", .heads = 2, .parts = 3, .rotated = 2, .prefix = 1),
-    ROW_WITH(rope_dx, OPS_LARGE, "dy[2,201,1152] table[196,64] dx[2,201,1152]",
-             .heads = 6, .parts = 3, .rotated = 2, .prefix = 5),
-    ROW_WITH(rope_dx, OPS_LARGE, "dy[2,201,768] table[196,64] dx[2,201,768]",
-             .heads = 6, .parts = 2, .rotated = 1, .prefix = 5),
+    ROW_WITH(rope_dx, OPS_LARGE, "dy[2,201,1152] table[196,64] dx[2,201,1152]", .heads = 6, .parts = 3, .rotated = 2,
+             .prefix = 5),
+    ROW_WITH(rope_dx, OPS_LARGE, "dy[2,201,768] table[196,64] dx[2,201,768]", .heads = 6, .parts = 2, .rotated = 1,
+             .prefix = 5),
 
     ROW_WITH(layer_norm, 0, "x[1,1] w[1] b[1] y[1,1] stats[1,2]", .eps = 1e-6f),
     ROW_WITH(layer_norm, 0, "x[5,7] y[5,7] stats[5,2]", .eps = 1e-5f),
@@ -336,7 +337,8 @@ const ops_row ops_rows[] = {
     ROW_WITH(attention, OPS_EACH_PLACE, "qkv[2,5,32] q[2,3,16] o[2,3,16] lse[2,2,3]", .heads = 2, .scale = 0.35f),
     ROW_WITH(attention_dx, OPS_EACH_PLACE, "do_[2,5,16] o[2,5,16] lse[2,2,5] qkv[2,5,48] dqkv[2,5,48]", .heads = 2,
              .scale = 0.35f),
-    ROW_WITH(rope, OPS_EACH_PLACE, "x[2,5,96] table[3,16] y[2,5,96]", .heads = 2, .parts = 3, .rotated = 2, .prefix = 2),
+    ROW_WITH(rope, OPS_EACH_PLACE, "x[2,5,96] table[3,16] y[2,5,96]", .heads = 2, .parts = 3, .rotated = 2,
+             .prefix = 2),
     ROW_WITH(rope_dx, OPS_EACH_PLACE, "dy[2,5,96] table[3,16] dx[2,5,96]", .heads = 2, .parts = 3, .rotated = 2,
              .prefix = 2),
     ROW(layer_norm, OPS_EACH_PLACE, "x[5,16] w[16] b[16] y[5,16] stats[5,2]"),

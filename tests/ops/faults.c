@@ -69,7 +69,8 @@ static void refusals(const ops_target *target, const ops_options *options, ops_c
             }
     }
     const ops_row one_row = {BT_OP_batch_norm, 0, "z[2,3] w[3] b[3] running_mean[3] running_var[3] y[2,3] stats[2,2,3]",
-                             &(const bt_batch_norm_args){.groups = 2, .eps = 1e-5f, .momentum = 0.1f, .update = 1}, NULL};
+                             &(const bt_batch_norm_args){.groups = 2, .eps = 1e-5f, .momentum = 0.1f, .update = 1},
+                             NULL};
     if (wanted(target, options, BT_OP_batch_norm))
         refuse_row(target, &one_row, (const char *const[]){"batch_norm", "row", NULL}, "one row per group",
                    options->quiet, counts);
@@ -199,7 +200,8 @@ static void make_views_records(const ops_target *target, bool quiet, ops_counts 
                {offsetof(bt_view_record, view.full_width), 4},
                {offsetof(bt_view_record, colour.count), BT_COLOUR_STEPS + 1},
                {offsetof(bt_view_record, colour.count), -1}};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) make_views_record(target, bad[i].at, bad[i].value, quiet, counts);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        make_views_record(target, bad[i].at, bad[i].value, quiet, counts);
 }
 
 void ops_run_faults(const ops_target *target, const ops_options *options, ops_counts *counts) {

@@ -116,12 +116,18 @@ CHANGES_ARGUMENTS(rope_prefix, rope, a.prefix += a.prefix > 0)
 CHANGES_ARGUMENTS(rope_back_prefix, rope_dx, a.prefix += a.prefix > 0)
 AROUND_RUN(rope_forward_again, rope_dx, ,
            base->kernels->rope->run(device,
-                                    &(bt_rope_args){.x = a->dy, .table = a->table, .y = a->dx, .heads = a->heads,
-                                                    .parts = a->parts, .rotated = a->rotated, .prefix = a->prefix},
+                                    &(bt_rope_args){.x = a->dy,
+                                                    .table = a->table,
+                                                    .y = a->dx,
+                                                    .heads = a->heads,
+                                                    .parts = a->parts,
+                                                    .rotated = a->rotated,
+                                                    .prefix = a->prefix},
                                     prepared, scratch))
 CHANGES_ARGUMENTS(positions_rule, resample_positions,
                   a.rule = a.rule == BT_POSITIONS_BICUBIC ? BT_POSITIONS_ANTIALIAS : BT_POSITIONS_BICUBIC)
-CHANGES_ARGUMENTS(positions_step, resample_positions_dw, a.rule = a.rule == BT_POSITIONS_HUB ? BT_POSITIONS_BICUBIC : a.rule)
+CHANGES_ARGUMENTS(positions_step, resample_positions_dw,
+                  a.rule = a.rule == BT_POSITIONS_HUB ? BT_POSITIONS_BICUBIC : a.rule)
 CHANGES_ARGUMENTS(positions_add_mode, resample_positions_dw, a.accumulate = 0)
 CHANGES_ARGUMENTS(layer_norm_eps, layer_norm, a.eps = 0)
 AROUND_RUN(layer_norm_factor, layer_norm_dx, , scale(device, &a->dx, 1.01f))

@@ -105,7 +105,8 @@ double primal_attention_dx(void *ref) {
 }
 
 /* y = x cos + rot(x) sin over whole heads, the angles of a half tiled twice. */
-static void turn(const ref_tensor *x, const ref_tensor *table, ref_tensor *y, int heads, int parts, int rotated, int prefix) {
+static void turn(const ref_tensor *x, const ref_tensor *table, ref_tensor *y, int heads, int parts, int rotated,
+                 int prefix) {
     int64_t tokens = x->shape.dim[1], d = x->cols / parts / heads;
     for (int64_t row = 0; row < x->rows; row++)
         for (int64_t e = 0; e < x->cols; e++) {
@@ -113,7 +114,8 @@ static void turn(const ref_tensor *x, const ref_tensor *table, ref_tensor *y, in
             const double *head = x->v + row * x->cols + (e - within), *angle = table->v + (token - prefix) * d;
             double kept = head[within], other = within < d / 2 ? -head[within + d / 2] : head[within - d / 2];
             bool turned = part < rotated && token >= prefix;
-            y->v[row * x->cols + e] = turned ? kept * angle[within % (d / 2)] + other * angle[d / 2 + within % (d / 2)] : kept;
+            y->v[row * x->cols + e] =
+                turned ? kept * angle[within % (d / 2)] + other * angle[d / 2 + within % (d / 2)] : kept;
         }
 }
 
@@ -126,7 +128,8 @@ void reference_rope(ref_rope *a) {
 void reference_rope_dx(ref_rope_dx *a) {
     const bt_rope_dx_args *t = a->attr;
     ref_tensor back = ref_like(&a->table);
-    for (int64_t i = 0; i < ref_count(&back); i++) back.v[i] = i % back.cols < back.cols / 2 ? a->table.v[i] : -a->table.v[i];
+    for (int64_t i = 0; i < ref_count(&back); i++)
+        back.v[i] = i % back.cols < back.cols / 2 ? a->table.v[i] : -a->table.v[i];
     turn(&a->dy, &back, &a->dx, t->heads, t->parts, t->rotated, t->prefix);
     free(back.v);
 }

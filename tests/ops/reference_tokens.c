@@ -32,7 +32,7 @@ void reference_tokens(ref_tokens *a) {
             for (int64_t e = 0; e < d; e++) {
                 int64_t s = t - 1 - registers; /* patch */
                 bool is_register = t > 0 && s < 0;
-                double v = t == 0       ? a->cls.v[e]
+                double v = t == 0        ? a->cls.v[e]
                            : is_register ? a->reg.v[(t - 1) * d + e]
                                          : a->patches.v[(n * (tokens - 1 - registers) + s) * d + e];
                 if (a->pos.v && !is_register) v += a->pos.v[(t == 0 ? 0 : 1 + s) * d + e];
@@ -94,8 +94,8 @@ double primal_tokens_dw(void *ref) {
     ref_tokens_dw *a = ref;
     int64_t registers = a->dreg.v ? a->dreg.rows : 0, patches = a->dx.shape.dim[1] - 1 - registers, d = a->dx.cols;
     ref_tensor rest = zeros2(a->dx.shape.dim[0] * patches, d);
-    double sum = contract_tokens(&a->dx, rest, a->point.dcls, a->dvalue.v ? a->point.dvalue : a->point.dpos,
-                                 a->point.dreg);
+    double sum =
+        contract_tokens(&a->dx, rest, a->point.dcls, a->dvalue.v ? a->point.dvalue : a->point.dpos, a->point.dreg);
     free(rest.v);
     return sum;
 }

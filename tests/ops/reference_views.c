@@ -29,7 +29,9 @@ void derive_make_views(void *ref) {
     ref_make_views *a = ref;
     int64_t rows = a->views.rows, size = a->y.shape.dim[1], share = ref_count(&a->pixels) / rows;
     for (int64_t m = 0; m < rows; m++) {
-        int64_t pixels = share / 3, height = m % 3 == 0 ? (int64_t)sqrt((double)pixels) : m % 3 == 1 ? 1 + m % 4 : pixels / 2;
+        int64_t pixels = share / 3, height = m % 3 == 0   ? (int64_t)sqrt((double)pixels)
+                                             : m % 3 == 1 ? 1 + m % 4
+                                                          : pixels / 2;
         if (height < 1) height = 1;
         bt_view_record r;
         memset(&r, 0, sizeof r);
@@ -37,7 +39,8 @@ void derive_make_views(void *ref) {
         r.height = height;
         r.width = pixels / height;
         r.view.crop = (bt_box){0, 0, r.height, r.width};
-        if (m % 4 == 1) r.view.crop = (bt_box){height / 4, r.width / 3, height - height / 4, r.width - r.width / 3 - r.width / 4};
+        if (m % 4 == 1)
+            r.view.crop = (bt_box){height / 4, r.width / 3, height - height / 4, r.width - r.width / 3 - r.width / 4};
         int64_t more = m % 3 == 2 ? 3 : 0;
         r.view.full_height = size + more;
         r.view.full_width = size + 2 * more;
@@ -47,7 +50,8 @@ void derive_make_views(void *ref) {
         r.colour.count = (int32_t)(m % 9);
         static const int32_t values[BT_COLOUR_KINDS] = {9000, 29000, 21000, 77, 0, 1, 128};
         for (int32_t i = 0; i < r.colour.count; i++) {
-            int32_t kind = (int32_t)((m + 2 * i) % BT_COLOUR_KINDS), value = values[kind] + (kind < BT_COLOUR_GREY ? i : 0);
+            int32_t kind = (int32_t)((m + 2 * i) % BT_COLOUR_KINDS),
+                    value = values[kind] + (kind < BT_COLOUR_GREY ? i : 0);
             r.colour.step[i] = (bt_colour_step){kind, value, 3000000, 3888607};
         }
         put_record(a, m, &r);
@@ -76,7 +80,8 @@ static span weigh(bt_filter filter, int64_t in, int64_t full, int64_t i, double 
         weight[j] = curve(filter, ((double)j - center + 0.5) * (1 / stretch));
         sum += weight[j];
     }
-    for (int64_t j = s.first; j < s.end; j++) weight[j] = trunc(weight[j] / sum * 0x1p22 + (weight[j] < 0 ? -0.5 : 0.5));
+    for (int64_t j = s.first; j < s.end; j++)
+        weight[j] = trunc(weight[j] / sum * 0x1p22 + (weight[j] < 0 ? -0.5 : 0.5));
     return s;
 }
 
@@ -126,7 +131,9 @@ static void turn(double *p, int32_t by) {
     if (high == low) return;
     float range = (float)(high - low), h;
     float r = (float)(high - p[0]) / range, g = (float)(high - p[1]) / range, b = (float)(high - p[2]) / range;
-    h = p[0] == high ? b - g : p[1] == high ? (float)(2.0 + (double)r - (double)b) : (float)(4.0 + (double)g - (double)r);
+    h = p[0] == high   ? b - g
+        : p[1] == high ? (float)(2.0 + (double)r - (double)b)
+                       : (float)(4.0 + (double)g - (double)r);
     float circle = (float)fmod((double)h / 6.0 + 1.0, 1.0);
     double saturation = floor((double)(range / (float)high) * 255.0);
     double hue = fmod(floor((double)circle * 255.0) + by, 256) * 2 / 85, sixth = floor(hue + 1e-9), rest = hue - sixth;

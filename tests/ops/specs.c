@@ -88,8 +88,8 @@ static const ops_spec specs[BT_OP_COUNT] = {
          GRADIENTS("dcls dpos dreg dvalue", tokens_dw), ACCUMULATES(tokens_dw)),
     SPEC(resample_positions, .dtypes = "ff",
          TOLERANCES(4e-7, 0, 0, "f32 sums of up to 22 taps an axis, weights rounded once")),
-    SPEC(resample_positions_dw, .dtypes = "ff", TOLERANCES(4e-7, 0, 0, "as above"), GRADIENTS("dpos", resample_positions_dw),
-         ACCUMULATES(resample_positions_dw)),
+    SPEC(resample_positions_dw, .dtypes = "ff", TOLERANCES(4e-7, 0, 0, "as above"),
+         GRADIENTS("dpos", resample_positions_dw), ACCUMULATES(resample_positions_dw)),
     SPEC(class_row, .dtypes = "cc", TOLERANCES(0, 0, 0, "a copy, exact")),
     SPEC(class_row_dx, .dtypes = "ccc", TOLERANCES(2e-7, ROUND, 0, "one addition"), GRADIENTS("dx", class_row_dx)),
 

@@ -13,11 +13,13 @@ typedef struct fixture {
     int batch;
 } fixture;
 
-/** Opens a fixture and declares the model that its metadata describes, with weights from tensors "<prefix><name>" for those present. */
+/** Opens a fixture and declares the model that its metadata describes, with weights from tensors "<prefix><name>" for
+ * those present. */
 bt_status fixture_open(fixture *f, const char *path, bt_device *device, bt_dtype compute, bool given_targets);
 void fixture_close(fixture *f);
 
-/** Fills parameters from "<prefix><name>"; returns how many were found. Before commit the host values, after it the slot. */
+/** Fills parameters from "<prefix><name>"; returns how many were found. Before commit the host values, after it the
+ * slot. */
 int fixture_load(fixture *f, const char *prefix, bt_param_slot slot, bool committed);
 
 const char *fixture_text(const fixture *f, const char *key);

@@ -2,14 +2,15 @@
  *
  *   test_parity FOLDER [f32|bf16]
  *
- * step 0      outputs within 1e-5 and every gradient within 1e-4, relative in the 2-norm. Zero in algebra, and compared with
- *             1e-6 of their layer's weight gradient: the bias before batch norm, and (full training) the key part of qkv's bias.
- * restarts    fifty steps, each from PyTorch's weights and Adam state: loss within 1e-5, the update within 5e-5, both moments within 8e-6
- *             (1 - beta2 taken from a float would leave the second one 1.3e-5 off).
- * free run    fifty steps of our own with PyTorch's target bits: weights' total movement within 1e-3, losses within 1e-3.
- * In bf16 the losses are held to 5e-2 and gradients to 0.3: every activation is rounded to eight bits (2^-9), a few dozen times in a row,
- * and batch norm over 7 or 8 rows divides by small deviations, which amplifies it (largest seen 0.21). A wrong sign gives 2, a factor of
- * 1.5 gives 0.5, a dropped term of that order is seen; the exact comparison is the one in f32, the operations' own is in tests/ops.
+ * step 0      outputs within 1e-5 and every gradient within 1e-4, relative in the 2-norm. Zero in algebra, and compared
+ * with 1e-6 of their layer's weight gradient: the bias before batch norm, and (full training) the key part of qkv's
+ * bias. restarts    fifty steps, each from PyTorch's weights and Adam state: loss within 1e-5, the update within 5e-5,
+ * both moments within 8e-6 (1 - beta2 taken from a float would leave the second one 1.3e-5 off). free run    fifty
+ * steps of our own with PyTorch's target bits: weights' total movement within 1e-3, losses within 1e-3. In bf16 the
+ * losses are held to 5e-2 and gradients to 0.3: every activation is rounded to eight bits (2^-9), a few dozen times in
+ * a row, and batch norm over 7 or 8 rows divides by small deviations, which amplifies it (largest seen 0.21). A wrong
+ * sign gives 2, a factor of 1.5 gives 0.5, a dropped term of that order is seen; the exact comparison is the one in
+ * f32, the operations' own is in tests/ops.
  */
 #include "parity.h"
 
@@ -27,9 +28,16 @@ static void report(const char *scene, const char *what, double found, double lim
     if (!good) printf("FAILED %s: %s: %.3g, limit %.1g\n", scene, what, found, limit);
 }
 
-static bt_session_options session_options(const fixture *f, bt_dtype compute, bt_recompute recompute, int chunk, bool gradients_only) {
-    return (bt_session_options){.compute = compute, .recompute = recompute, .batch = f->batch, .chunk = chunk, .float_images = true,
-                                .train_tower = true, .adamw = {0.9, 0.999, 1e-8, 0}, .gradients_only = gradients_only};
+static bt_session_options session_options(const fixture *f, bt_dtype compute, bt_recompute recompute, int chunk,
+                                          bool gradients_only) {
+    return (bt_session_options){.compute = compute,
+                                .recompute = recompute,
+                                .batch = f->batch,
+                                .chunk = chunk,
+                                .float_images = true,
+                                .train_tower = true,
+                                .adamw = {0.9, 0.999, 1e-8, 0},
+                                .gradients_only = gradients_only};
 }
 
 static void compare_terms(fixture *f, const bt_step_result *r, const char *scene) {
@@ -70,7 +78,8 @@ static void compare_gradient(fixture *f, const char *scene, int index) {
     float *wanted = fixture_floats(f, name, &count), *found = malloc((size_t)count * sizeof *found);
     BT_ASSERT(found && bt_params_read(f->model.store, index, BT_SLOT_GRADIENT, found) == BT_OK);
     const bt_hashcoder *h = &f->model.hash;
-    bool before_norm = f->model.method == &bt_method_crovca && !f->model.config.without_norm && index == h->b[h->layers - 1];
+    bool before_norm =
+        f->model.method == &bt_method_crovca && !f->model.config.without_norm && index == h->b[h->layers - 1];
     size_t length = strlen(spec->name);
     bool qkv_bias = length > 8 && strcmp(spec->name + length - 8, "qkv.bias") == 0;
     double zero_limit = (output_limit > 1e-4 ? 2e-2 : 1e-6);
@@ -88,7 +97,8 @@ static void compare_gradient(fixture *f, const char *scene, int index) {
     free(found);
 }
 
-static void step_zero(const char *folder, const char *file, bt_device *device, bt_dtype compute, bt_recompute recompute, int chunk) {
+static void step_zero(const char *folder, const char *file, bt_device *device, bt_dtype compute, bt_recompute recompute,
+                      int chunk) {
     char path[1024], scene[128];
     snprintf(path, sizeof path, "%s/%s", folder, file);
     snprintf(scene, sizeof scene, "%s %s recompute %d chunk %d", file, bt_dtype_name(compute), (int)recompute, chunk);
@@ -110,14 +120,19 @@ static void step_zero(const char *folder, const char *file, bt_device *device, b
     bt_status status = bt_params_commit(f.model.store, device);
     if (status == BT_OK) status = bt_session_open(&s, &f.model, device, &o);
     if (status == BT_OK) {
-        bt_step_batch b = {.images = fixture_data(&f, "input/images"), .ids = fixture_data(&f, "input/ids"),
-                           .classes = fixture_data(&f, "input/class"), .multi_hot = fixture_data(&f, "input/labels"),
+        bt_step_batch b = {.images = fixture_data(&f, "input/images"),
+                           .ids = fixture_data(&f, "input/ids"),
+                           .classes = fixture_data(&f, "input/class"),
+                           .multi_hot = fixture_data(&f, "input/labels"),
                            .targets = classify ? NULL : fixture_data(&f, "out/targets")};
-        bt_step_rates r = {.seed = strtoull(fixture_text(&f, "seed"), NULL, 10), .step = (int64_t)fixture_number(&f, "step")};
+        bt_step_rates r = {.seed = strtoull(fixture_text(&f, "seed"), NULL, 10),
+                           .step = (int64_t)fixture_number(&f, "step")};
         status = bt_session_step(&s, &b, &r, &result);
     }
-    if (status != BT_OK) report(scene, bt_error_message(), NAN, 0);
-    else compare_terms(&f, &result, scene);
+    if (status != BT_OK)
+        report(scene, bt_error_message(), NAN, 0);
+    else
+        compare_terms(&f, &result, scene);
     for (int i = 0; status == BT_OK && i < bt_params_count(f.model.store); i++)
         if (bt_params_spec(f.model.store, i)->trainable) compare_gradient(&f, scene, i);
     for (int i = 0; status == BT_OK && i < bt_params_count(f.model.store); i++) { /* running statistics */
@@ -138,8 +153,9 @@ static void step_zero(const char *folder, const char *file, bt_device *device, b
 
 /* ---- trajectories ---- */
 
-/** Whether the gradient of an element is zero in algebra in one of the steps: the bias before batch norm, and the bias of a ReLU unit
- *  that is on, or off, for every image. Adam makes full steps of its rounding noise; nothing else sees it. */
+/** Whether the gradient of an element is zero in algebra in one of the steps: the bias before batch norm, and the bias
+ * of a ReLU unit that is on, or off, for every image. Adam makes full steps of its rounding noise; nothing else sees
+ * it. */
 static bool zero_in_algebra(const fixture *f, int index, int64_t element, int from, int to) {
     const bt_hashcoder *h = &f->model.hash;
     if (index == h->b[h->layers - 1]) return true;
@@ -152,7 +168,8 @@ static bool zero_in_algebra(const fixture *f, int index, int64_t element, int fr
     return false;
 }
 
-/** Movement of all trained parameters between two sets of the fixture against ours: |ours - theirs| / |theirs - start|. */
+/** Movement of all trained parameters between two sets of the fixture against ours: |ours - theirs| / |theirs - start|.
+ */
 static double movement_error(fixture *f, int from, int to) {
     double error = 0, moved = 0;
     for (int i = 0; i < bt_params_count(f->model.store); i++) {
@@ -243,8 +260,10 @@ static void trajectory(const char *folder, bt_device *device, bool restart) {
             report(scene, "second moment", moment_error(&f, BT_SLOT_ADAM_V, k), 8e-6);
         }
     }
-    if (status != BT_OK) report(scene, bt_error_message(), NAN, 0);
-    else if (!restart) report(scene, "movement", movement_error(&f, 0, steps), 1e-3);
+    if (status != BT_OK)
+        report(scene, bt_error_message(), NAN, 0);
+    else if (!restart)
+        report(scene, "movement", movement_error(&f, 0, steps), 1e-3);
     if (s.device) bt_session_close(&s);
     fixture_close(&f);
 }
@@ -254,8 +273,10 @@ static bool have_fixtures(const char *folder) {
     char path[1024];
     snprintf(path, sizeof path, "%s/trajectory.safetensors", folder);
     FILE *f = fopen(path, "rb");
-    if (f) fclose(f);
-    else printf("skipped: there are no fixtures in %s (PyTorch makes them)\n", folder);
+    if (f)
+        fclose(f);
+    else
+        printf("skipped: there are no fixtures in %s (PyTorch makes them)\n", folder);
     return f != NULL;
 }
 
@@ -268,13 +289,25 @@ int main(int argc, char **argv) {
         gradient_limit = 0.3;
     }
     bt_device *device;
-    if (bt_cpu_backend.open(&(bt_device_options){.threads = 0}, &device) != BT_OK) return fprintf(stderr, "%s\n", bt_error_message()), 1;
-    static const char *const cases[] = {"unsupervised", "dropout", "supervised", "odd", "three_views", "four_views", "four_views_unsupervised",
-                                        "no_norm", "no_norm_supervised", "no_rate", "large_head", "classify"};
+    if (bt_cpu_backend.open(&(bt_device_options){.threads = 0}, &device) != BT_OK)
+        return fprintf(stderr, "%s\n", bt_error_message()), 1;
+    static const char *const cases[] = {"unsupervised",
+                                        "dropout",
+                                        "supervised",
+                                        "odd",
+                                        "three_views",
+                                        "four_views",
+                                        "four_views_unsupervised",
+                                        "no_norm",
+                                        "no_norm_supervised",
+                                        "no_rate",
+                                        "large_head",
+                                        "classify"};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char file[64];
         snprintf(file, sizeof file, "step0_%s.safetensors", cases[i]);
-        for (int recompute = 0; recompute < 3; recompute++) step_zero(argv[1], file, device, compute, (bt_recompute)recompute, 0);
+        for (int recompute = 0; recompute < 3; recompute++)
+            step_zero(argv[1], file, device, compute, (bt_recompute)recompute, 0);
         step_zero(argv[1], file, device, compute, BT_RECOMPUTE_BLOCKS, 4);
     }
     if (compute == BT_F32) {

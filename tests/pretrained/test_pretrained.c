@@ -1,15 +1,15 @@
-/* Published towers against their own libraries: what make_fixtures.py saved is imported, and gives the same features and the same
- * gradients of adapters on BT_TESTED_BACKEND.
+/* Published towers against their own libraries: what make_fixtures.py saved is imported, and gives the same features
+ * and the same gradients of adapters on BT_TESTED_BACKEND.
  *
  *   test_pretrained FOLDER [f32|bf16]
  *
- * f32: class token, patches and embedding within 1e-4, relative in the 2-norm of a tensor, at every size of pictures that the fixture has;
- * gradients of adapters within 1e-3 (they pass through all blocks). bf16: 4e-2 and 0.1: weights and activations have 8 bits, and the
- * random weights of fixtures are larger than trained ones. */
+ * f32: class token, patches and embedding within 1e-4, relative in the 2-norm of a tensor, at every size of pictures
+ * that the fixture has; gradients of adapters within 1e-3 (they pass through all blocks). bf16: 4e-2 and 0.1: weights
+ * and activations have 8 bits, and the random weights of fixtures are larger than trained ones. */
 #include "encoder/export.h"
+#include "formats/json.h"
 #include "import/import.h"
 #include "import/source.h"
-#include "formats/json.h"
 #include "tensor/backend.h"
 
 #include <bittern/safetensors.h>
@@ -58,7 +58,10 @@ static float *pictures(int size) {
     for (int64_t n = 0; n < COUNT; n++)
         for (int64_t c = 0; c < 3; c++)
             for (int64_t y = 0; y < size; y++)
-                for (int64_t x = 0; x < size; x++) *at++ = (float)((double)((n * 15485863 + c * 7919 + y * 104729 + x * 1299709 + y * x * 31) % 1009) / 1009 * 4 - 2);
+                for (int64_t x = 0; x < size; x++)
+                    *at++ = (float)((double)((n * 15485863 + c * 7919 + y * 104729 + x * 1299709 + y * x * 31) % 1009) /
+                                        1009 * 4 -
+                                    2);
     return out;
 }
 
@@ -86,7 +89,8 @@ static void compare(const fixture *f, const char *name, const float *found, int6
 
 /** The weights of a fixture as the library saved them. */
 static bool find_weights(const fixture *f, char *path) {
-    static const char *const names[] = {"weights.pth", "model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin", "vit.pth", "model.npz"};
+    static const char *const names[] = {
+        "weights.pth", "model.safetensors", "pytorch_model.bin", "open_clip_pytorch_model.bin", "vit.pth", "model.npz"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         snprintf(path, PATH, "%s/%s", f->folder, names[i]);
         if (access(path, R_OK) == 0) return true;
@@ -101,7 +105,8 @@ static int heads_of(const fixture *f) {
     int64_t heads = 0;
     snprintf(path, sizeof path, "%s/import.json", f->folder);
     if (access(path, R_OK) != 0) return 0;
-    BT_ASSERT(bt_json_read(path, &json) == BT_OK && bt_json_get_integer(bt_json_root(json), "heads", 1, 1024, &heads) == BT_OK);
+    BT_ASSERT(bt_json_read(path, &json) == BT_OK &&
+              bt_json_get_integer(bt_json_root(json), "heads", 1, 1024, &heads) == BT_OK);
     bt_json_free(json);
     return (int)heads;
 }
@@ -109,8 +114,11 @@ static int heads_of(const fixture *f) {
 /* ---- names back ---- */
 
 static bt_export_form form_of(const char *family) {
-    return strstr(family, "hub") ? BT_FORM_HUB : strstr(family, "transformers") ? BT_FORM_TRANSFORMERS : strstr(family, "CLIP") ? BT_FORM_OPEN_CLIP
-         : strstr(family, "torchvision") ? BT_FORM_TORCHVISION : BT_FORM_TIMM;
+    return strstr(family, "hub")            ? BT_FORM_HUB
+           : strstr(family, "transformers") ? BT_FORM_TRANSFORMERS
+           : strstr(family, "CLIP")         ? BT_FORM_OPEN_CLIP
+           : strstr(family, "torchvision")  ? BT_FORM_TORCHVISION
+                                            : BT_FORM_TIMM;
 }
 
 /** Name, shape and values of one tensor as in the library's file. */
@@ -172,10 +180,15 @@ static bt_status run_program(bt_model *m, bt_dtype compute, int size, float *tok
     bt_status status = bt_plan_new(p, device, &plan);
     if (status == BT_OK) status = device->backend->alloc(device, bt_plan_bytes(plan), &block);
     if (status == BT_OK) status = bt_plan_bind(plan, block);
-    if (status == BT_OK) status = bt_plan_set(plan, "images", pixels, (size_t)COUNT * 3 * (size_t)size * (size_t)size * sizeof *pixels);
+    if (status == BT_OK)
+        status = bt_plan_set(plan, "images", pixels, (size_t)COUNT * 3 * (size_t)size * (size_t)size * sizeof *pixels);
     if (status == BT_OK) status = bt_plan_run(plan);
-    if (status == BT_OK) status = bt_plan_get(plan, "tokens", tokens, (size_t)COUNT * (size_t)bt_vit_token_count(c) * (size_t)c->width * sizeof *tokens);
-    if (status == BT_OK) status = bt_plan_get(plan, "embedding", embedding, (size_t)COUNT * (size_t)bt_vit_output(c) * sizeof *embedding);
+    if (status == BT_OK)
+        status = bt_plan_get(plan, "tokens", tokens,
+                             (size_t)COUNT * (size_t)bt_vit_token_count(c) * (size_t)c->width * sizeof *tokens);
+    if (status == BT_OK)
+        status =
+            bt_plan_get(plan, "embedding", embedding, (size_t)COUNT * (size_t)bt_vit_output(c) * sizeof *embedding);
     free(pixels);
     bt_plan_free(plan);
     bt_program_free(p);
@@ -183,20 +196,25 @@ static bt_status run_program(bt_model *m, bt_dtype compute, int size, float *tok
     return status;
 }
 
-static void compare_features(const fixture *f, const bt_model *m, int size, const float *tokens, const float *embedding) {
+static void compare_features(const fixture *f, const bt_model *m, int size, const float *tokens,
+                             const float *embedding) {
     const bt_vit_config *c = &m->vit.config;
     int64_t all = bt_vit_token_count(c), first = 1 + c->registers, width = c->width;
-    float *cls = malloc((size_t)(COUNT * width) * sizeof *cls), *patches = malloc((size_t)(COUNT * (all - first) * width) * sizeof *patches);
+    float *cls = malloc((size_t)(COUNT * width) * sizeof *cls),
+          *patches = malloc((size_t)(COUNT * (all - first) * width) * sizeof *patches);
     BT_ASSERT(cls && patches);
     for (int64_t n = 0; n < COUNT; n++) {
         memcpy(cls + n * width, tokens + n * all * width, (size_t)width * sizeof *cls);
-        memcpy(patches + n * (all - first) * width, tokens + (n * all + first) * width, (size_t)((all - first) * width) * sizeof *patches);
+        memcpy(patches + n * (all - first) * width, tokens + (n * all + first) * width,
+               (size_t)((all - first) * width) * sizeof *patches);
     }
     char name[64];
     double limit = f->compute == BT_F32 ? 1e-4 : 4e-2;
     snprintf(name, sizeof name, "class_%d", size);
     compare(f, name, cls, COUNT * width, limit);
-    if (!c->output) report(f->name, "the class token computed alone", difference(embedding, cls, COUNT * width), f->compute == BT_F32 ? 1e-5 : 4e-2);
+    if (!c->output)
+        report(f->name, "the class token computed alone", difference(embedding, cls, COUNT * width),
+               f->compute == BT_F32 ? 1e-5 : 4e-2);
     snprintf(name, sizeof name, "patches_%d", size);
     compare(f, name, patches, COUNT * (all - first) * width, limit);
     snprintf(name, sizeof name, "embedding_%d", size);
@@ -218,8 +236,10 @@ static void check_size(const fixture *f, int size) {
         status = bt_params_commit(m.store, device);
     }
     if (status == BT_OK) status = run_program(&m, f->compute, size, tokens, embedding);
-    if (status != BT_OK) report(f->name, bt_error_message(), NAN, 0);
-    else compare_features(f, &m, size, tokens, embedding);
+    if (status != BT_OK)
+        report(f->name, bt_error_message(), NAN, 0);
+    else
+        compare_features(f, &m, size, tokens, embedding);
     free(tokens);
     free(embedding);
     bt_model_release(&m);
@@ -257,7 +277,8 @@ static bt_status fill_adapted(const fixture *f, bt_vit *vit, bt_params *store) {
 static bt_status run_backward(const fixture *f, bt_vit *vit, bt_params *store, float *out) {
     const bt_vit_config *c = &vit->config;
     int64_t rows = bt_vit_output(c), count;
-    bt_program *p = bt_program_new(&(bt_program_options){.compute = f->compute, .training = true, .recompute = BT_RECOMPUTE_CHEAP});
+    bt_program *p =
+        bt_program_new(&(bt_program_options){.compute = f->compute, .training = true, .recompute = BT_RECOMPUTE_CHEAP});
     bt_value images = bt_input(p, "images", BT_F32, bt_shape4(COUNT, 3, c->image, c->image));
     bt_value e = bt_vit_forward(p, store, vit, images, 0), de = bt_input(p, "de", BT_F32, bt_shape2(COUNT, rows));
     bt_output(p, "e", e);
@@ -270,7 +291,9 @@ static bt_status run_backward(const fixture *f, bt_vit *vit, bt_params *store, f
     bt_status status = bt_plan_new(p, device, &plan);
     if (status == BT_OK) status = device->backend->alloc(device, bt_plan_bytes(plan), &block);
     if (status == BT_OK) status = bt_plan_bind(plan, block);
-    if (status == BT_OK) status = bt_plan_set(plan, "images", pixels, (size_t)COUNT * 3 * (size_t)c->image * (size_t)c->image * sizeof *pixels);
+    if (status == BT_OK)
+        status = bt_plan_set(plan, "images", pixels,
+                             (size_t)COUNT * 3 * (size_t)c->image * (size_t)c->image * sizeof *pixels);
     if (status == BT_OK) status = bt_plan_set(plan, "de", direction, (size_t)count * sizeof *direction);
     if (status == BT_OK) status = bt_plan_run(plan);
     if (status == BT_OK) status = bt_plan_get(plan, "e", out, (size_t)count * sizeof *out);
@@ -330,7 +353,8 @@ static void check_fixture(const char *folder, const char *name, bt_dtype compute
     snprintf(f.name, sizeof f.name, "%s", name);
     snprintf(f.folder, sizeof f.folder, "%s/%s", folder, name);
     snprintf(f.model, sizeof f.model, "/tmp/bittern_pretrained_%ld.safetensors", (long)getpid());
-    if (snprintf(path, sizeof path, "%s/%s/expected.safetensors", folder, name) >= FOLDER || access(path, R_OK) != 0) return;
+    if (snprintf(path, sizeof path, "%s/%s/expected.safetensors", folder, name) >= FOLDER || access(path, R_OK) != 0)
+        return;
     BT_ASSERT(bt_safetensors_open(path, &f.expected) == BT_OK);
     if (import(&f)) {
         check_features(&f);
@@ -347,7 +371,8 @@ int main(int argc, char **argv) {
     bt_status status = BT_TESTED_BACKEND.open(&(bt_device_options){.threads = 0}, &device);
     if (status != BT_OK) return printf("SKIPPED: backend %s: %s\n", BT_TESTED_BACKEND.name, bt_error_message()), 77;
     for (int i = 0; i < count; i++) {
-        if (list[i]->d_name[0] != '.') check_fixture(argv[1], list[i]->d_name, argc > 2 && strcmp(argv[2], "bf16") == 0 ? BT_BF16 : BT_F32);
+        if (list[i]->d_name[0] != '.')
+            check_fixture(argv[1], list[i]->d_name, argc > 2 && strcmp(argv[2], "bf16") == 0 ? BT_BF16 : BT_F32);
         free(list[i]);
     }
     free(list);

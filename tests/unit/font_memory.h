@@ -1,4 +1,5 @@
-/* For tests that draw text. LeakSanitizer asks for this: fontconfig keeps what it has read about fonts until the process ends. */
+/* For tests that draw text. LeakSanitizer asks for this: fontconfig keeps what it has read about fonts until the
+ * process ends. */
 #ifndef BITTERN_TESTS_FONT_MEMORY_H
 #define BITTERN_TESTS_FONT_MEMORY_H
 

@@ -6,7 +6,8 @@
 
 #include "scratch.h"
 
-static inline void expect_failure(const char *path, const bt_image_options *limits, bt_status status, const char *message) {
+static inline void expect_failure(const char *path, const bt_image_options *limits, bt_status status,
+                                  const char *message) {
     bt_image image = {.pixels = (uint8_t *)scratch_root, .height = -1, .width = -1}; /* must stay */
     bt_status got = bt_image_load(path, limits, &image);
     if (got != status) fail_msg("%s: status %d, not %d: %s", message, (int)got, (int)status, bt_error_message());

@@ -1,9 +1,10 @@
-/* Colour steps: loops of both widths against the formulas over all colours, the formulas against PIL's fractions in f32,
- * blur against its definition, the draws of a view, and fixed sums of whole views (equal to PIL's, see tests/views). */
+/* Colour steps: loops of both widths against the formulas over all colours, the formulas against PIL's fractions in
+ * f32, blur against its definition, the draws of a view, and fixed sums of whole views (equal to PIL's, see
+ * tests/views). */
 #include "check.h"
 
-#include "base/crc32c.h"
 #include "base/cpu.h"
+#include "base/crc32c.h"
 #include "data/draw.h"
 #include "data/transform.h"
 #include "pixels/loops.h"
@@ -54,7 +55,9 @@ static int32_t hue_by_fractions(int r, int g, int b) {
     int high = r > g ? (r > b ? r : b) : (g > b ? g : b), low = r < g ? (r < b ? r : b) : (g < b ? g : b);
     float range = (float)(high - low);
     float rc = (float)(high - r) / range, gc = (float)(high - g) / range, bc = (float)(high - b) / range;
-    float h = r == high ? bc - gc : g == high ? (float)(2.0 + (double)rc - (double)bc) : (float)(4.0 + (double)gc - (double)rc);
+    float h = r == high   ? bc - gc
+              : g == high ? (float)(2.0 + (double)rc - (double)bc)
+                          : (float)(4.0 + (double)gc - (double)rc);
     double circle = (double)h / 6.0 + 1.0;
     return (int32_t)((double)(float)(circle - floor(circle)) * 255.0);
 }
@@ -74,7 +77,8 @@ static void hue_as_fractions(void **state) {
             int hue = 85 * n / (2 * c);
             hue -= 85 * n % (2 * c) == 0 && (low_hues[hue / 32] >> hue % 32 & 1);
             if (hue != hue_by_fractions(r, g, b)) fail_msg("hue of %d %d %d", r, g, b);
-            if (255 * c / high != (int)((double)((float)c / (float)high) * 255.0)) fail_msg("saturation of %d %d %d", r, g, b);
+            if (255 * c / high != (int)((double)((float)c / (float)high) * 255.0))
+                fail_msg("saturation of %d %d %d", r, g, b);
         }
     }
 }
@@ -90,7 +94,9 @@ static void blends(void **state) {
             for (int i = 0; i < RUN; i++) {
                 float exact = (float)(i >> 8) + (float)factor / 16384.0f * (float)((i & 255) - (i >> 8));
                 int want = exact <= 0 ? 0 : exact >= 255 ? 255 : (int)exact;
-                if (plane[2][i] != want) fail_msg("copy %d: %d to %d by %d gives %d, want %d", c, i >> 8, i & 255, factor, plane[2][i], want);
+                if (plane[2][i] != want)
+                    fail_msg("copy %d: %d to %d by %d gives %d, want %d", c, i >> 8, i & 255, factor, plane[2][i],
+                             want);
             }
             copies[c]->blend_value(plane[0], 77, factor, 256);
             for (int i = 0; i < 256; i++) assert_int_equal(plane[0][i], bt_blend_byte(77, i, factor));
@@ -112,7 +118,8 @@ static void luma_sum_and_solarize(void **state) {
                 assert_int_equal(out[i], bt_luma(red, i >> 8, i & 255));
                 sum += out[i];
             }
-            for (int n = 0; n < 70; n++) assert_int_equal(copies[c]->sum(out, RUN - n) + copies[c]->sum(out + RUN - n, n), sum);
+            for (int n = 0; n < 70; n++)
+                assert_int_equal(copies[c]->sum(out, RUN - n) + copies[c]->sum(out + RUN - n, n), sum);
             copies[c]->solarize(plane[2], red, 256);
             for (int i = 0; i < 256; i++) assert_int_equal(plane[2][i], i < red ? i : 255 - i);
         }
@@ -153,21 +160,33 @@ static void blur_of_a_spot(void **state) {
         for (int i = 0; i < S * S; i++) {
             double v = pixels[i * 3], x = i % S - 15;
             assert_int_equal(pixels[i * 3], pixels[(S * S - 1 - i) * 3]);
-            assert_true(abs(pixels[i * 3] - pixels[(i % S * S + i / S) * 3]) <= 1); /* rows are rounded before columns */
+            assert_true(abs(pixels[i * 3] - pixels[(i % S * S + i / S) * 3]) <=
+                        1); /* rows are rounded before columns */
             sum += v;
             spread += v * x * x;
         }
         print_message("radius %g: sum %g, deviation %g\n", (double)radius, sum, sqrt(spread / sum));
-        assert_true(fabs(sum - 255) < 30 && fabs(sqrt(spread / sum) - (double)radius) < 0.15); /* rounded six times to bytes */
+        assert_true(fabs(sum - 255) < 30 &&
+                    fabs(sqrt(spread / sum) - (double)radius) < 0.15); /* rounded six times to bytes */
         check_ok(bt_colour_apply(&memory, &colour, small, 1, 2));
         assert_true(small[0] > 0 && small[3] < 200 && small[0] < small[3] && small[1] > small[0]);
         bt_colour_memory_free(&memory);
     }
 }
 
-static const bt_augment papers = {.scale = {0.4, 1}, .ratio = {3.0 / 4, 4.0 / 3}, .flip = 0.5, .jitter = 0.8, .brightness = 0.4,
-                                  .contrast = 0.4, .saturation = 0.4, .hue = 0.2, .grey = 0.2, .blur = 0.1, .solarize = 0.1,
-                                  .blur_radius = {0.1, 2}, .solarize_threshold = 128};
+static const bt_augment papers = {.scale = {0.4, 1},
+                                  .ratio = {3.0 / 4, 4.0 / 3},
+                                  .flip = 0.5,
+                                  .jitter = 0.8,
+                                  .brightness = 0.4,
+                                  .contrast = 0.4,
+                                  .saturation = 0.4,
+                                  .hue = 0.2,
+                                  .grey = 0.2,
+                                  .blur = 0.1,
+                                  .solarize = 0.1,
+                                  .blur_radius = {0.1, 2},
+                                  .solarize_threshold = 128};
 
 /* The draws of transform.h, followed by hand. */
 static void draws_as_documented(void **state) {
@@ -180,7 +199,8 @@ static void draws_as_documented(void **state) {
     for (int64_t id = 0; id < 3000; id++) {
         bt_colour colour = bt_colour_random(&papers, 9, 4, id);
         assert_true(bt_colour_valid(&colour));
-        bt_philox choice = bt_random_block(9, 4, BT_STREAM_AUGMENT, id, 10), more = bt_random_block(9, 4, BT_STREAM_AUGMENT, id, 11);
+        bt_philox choice = bt_random_block(9, 4, BT_STREAM_AUGMENT, id, 10),
+                  more = bt_random_block(9, 4, BT_STREAM_AUGMENT, id, 11);
         bt_philox strength = bt_random_block(9, 4, BT_STREAM_AUGMENT, id, 12);
         int at = 0;
         for (int k = 0; k < 4 && (double)(choice.word[1] >> 8) < 0.8 * 16777216; k++) {
@@ -215,15 +235,19 @@ static void strengths_of_zero(void **state) {
         bt_colour colour = bt_colour_random(&partial, 1, 0, id);
         assert_true(colour.step[0].kind == BT_COLOUR_BRIGHTNESS || colour.step[0].kind == BT_COLOUR_SATURATION);
         assert_true(bt_colour_valid(&colour));
-        for (int k = 0; k < colour.count; k++) assert_true(colour.step[k].kind != BT_COLOUR_CONTRAST && colour.step[k].kind != BT_COLOUR_HUE);
+        for (int k = 0; k < colour.count; k++)
+            assert_true(colour.step[k].kind != BT_COLOUR_CONTRAST && colour.step[k].kind != BT_COLOUR_HUE);
     }
 }
 
-/* Sums over whole views, of both widths of the loops. The numbers are those of views that equal PIL's and torchvision's. */
+/* Sums over whole views, of both widths of the loops. The numbers are those of views that equal PIL's and
+ * torchvision's. */
 static void fixed_sums(void **state) {
     (void)state;
     static uint8_t picture[90 * 120 * 3], view[56 * 56 * 3];
-    for (int i = 0; i < 90 * 120 * 3; i++) picture[i] = (uint8_t)(i / 3 % 120 * 2 + i / 360 + i % 3 * 40 + (int)(bt_philox4x32((uint32_t)i, 0, 0, 0, 7).word[0] >> 26));
+    for (int i = 0; i < 90 * 120 * 3; i++)
+        picture[i] = (uint8_t)(i / 3 % 120 * 2 + i / 360 + i % 3 * 40 +
+                               (int)(bt_philox4x32((uint32_t)i, 0, 0, 0, 7).word[0] >> 26));
     const uint32_t want[2] = {0x0c2309ab, 0x51cb0af8};
     for (int filter = 0; filter < 2; filter++) {
         bt_augment augment = papers;
@@ -240,7 +264,8 @@ static void fixed_sums(void **state) {
         }
         bt_resampler_free(&resampler);
         bt_colour_memory_free(&memory);
-        if (crc != want[filter]) fail_msg("filter %d: sum 0x%08x, want 0x%08x", filter, (unsigned)crc, (unsigned)want[filter]);
+        if (crc != want[filter])
+            fail_msg("filter %d: sum 0x%08x, want 0x%08x", filter, (unsigned)crc, (unsigned)want[filter]);
     }
 }
 
@@ -266,9 +291,9 @@ static void bad_options(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hue_of_all_colours), cmocka_unit_test(hue_as_fractions), cmocka_unit_test(blends),
-        cmocka_unit_test(luma_sum_and_solarize), cmocka_unit_test(split_and_join), cmocka_unit_test(blur_of_a_spot),
-        cmocka_unit_test(draws_as_documented), cmocka_unit_test(strengths_of_zero), cmocka_unit_test(fixed_sums),
+        cmocka_unit_test(hue_of_all_colours),    cmocka_unit_test(hue_as_fractions),  cmocka_unit_test(blends),
+        cmocka_unit_test(luma_sum_and_solarize), cmocka_unit_test(split_and_join),    cmocka_unit_test(blur_of_a_spot),
+        cmocka_unit_test(draws_as_documented),   cmocka_unit_test(strengths_of_zero), cmocka_unit_test(fixed_sums),
         cmocka_unit_test(bad_options),
     };
     return cmocka_run_group_tests(tests, choose, NULL);

@@ -62,7 +62,8 @@ static void folders(void **state) {
     text_file("set/a/2.jpg", "");
     text_file("set/a/1.jpg", "");
     bt_dataset set = open_set(&(bt_dataset_options){.root = scratch_path("set")});
-    assert_true(set.format == BT_DATA_FOLDER && set.count == 3 && set.class_count == 2 && bt_dataset_single(&set) && !set.splits && !set.captions);
+    assert_true(set.format == BT_DATA_FOLDER && set.count == 3 && set.class_count == 2 && bt_dataset_single(&set) &&
+                !set.splits && !set.captions);
     path_is(&set, 1, scratch_path("set/a/2.jpg"));
     labels_are(&set, 1, "a");
     labels_are(&set, 2, "b");
@@ -136,27 +137,37 @@ static void bad_tables(void **state) {
     bad_table("", "bad.csv: the table is empty; its first row names the columns");
     bad_table("path,label\n", "bad.csv: not one picture is named in it");
     bad_table("path,label\na.jpg,\n", "bad.csv: not one of 1 pictures has a label");
-    bad_table("path,lable\n", "bad.csv:1:1: no column \"label\" (data.label); the header has path, lable; did you mean \"lable\"?");
+    bad_table("path,lable\n",
+              "bad.csv:1:1: no column \"label\" (data.label); the header has path, lable; did you mean \"lable\"?");
     bad_table("label,x\n", "no column \"path\" (data.path); the header has label, x");
     bad_table("path,label,path\n", "bad.csv:1:12: two columns are called \"path\"");
     bad_table("path,label\na.jpg,x\nb.jpg\n", "bad.csv:3:1: 1 fields in this row, 2 in the first");
-    bad_table("path,label\na.jpg,x,y\n", "bad.csv:2:9: 3 fields in this row, 2 in the first; a field with a separator in it needs quotes");
+    bad_table("path,label\na.jpg,x,y\n",
+              "bad.csv:2:9: 3 fields in this row, 2 in the first; a field with a separator in it needs quotes");
     bad_table("path,label\n\"a\nb\",x\na.jpg,\"x\n", "bad.csv:4:7: the quote that opens here is not closed");
-    bad_table("path,label\n\xc3\xa4.jpg,\"x\"y\n", "bad.csv:2:10: text behind a closing quote; a quote within a quoted field is written twice");
+    bad_table("path,label\n\xc3\xa4.jpg,\"x\"y\n",
+              "bad.csv:2:10: text behind a closing quote; a quote within a quoted field is written twice");
     bad_table("path,label\na\"b.jpg,x\n", "bad.csv:2:2: a quote inside a field that does not begin with one");
     bad_table("path,label\na\xff,x\n", "bad.csv:2:2: the text is not UTF-8 from here; save the table as UTF-8");
     bad_table("path,label\n\xc3\xa4,x\n,x\n", "bad.csv:3:1: the path of the picture is empty");
-    bad_table("path,label\n../a.jpg,x\n", "bad.csv:2:1: the path ../a.jpg leads out of the folder of images; data.images may name a wider one");
+    bad_table("path,label\n../a.jpg,x\n",
+              "bad.csv:2:1: the path ../a.jpg leads out of the folder of images; data.images may name a wider one");
     bad_table("path,label\nb/../../a/b.jpg,x\n", "leads out of the folder of images");
     bad_table("path,label\n/etc/passwd,x\n", "the path /etc/passwd is absolute and not within the folder of images");
-    bad_table("path,label,split\na.jpg,x,tran\n", "bad.csv:2:9: unknown split \"tran\"; allowed: train, query (test, val), database (gallery), several with |, or nothing; did you mean \"train\"?");
+    bad_table("path,label,split\na.jpg,x,tran\n",
+              "bad.csv:2:9: unknown split \"tran\"; allowed: train, query (test, val), database (gallery), several "
+              "with |, or nothing; did you mean \"train\"?");
     scratch_file("bad.csv", "path,label\na\0b,x\n", 18);
-    refused(&(bt_dataset_options){.root = scratch_path("bad.csv")}, BT_ERR_FORMAT, "bad.csv:2:2: a NUL byte; a table is text");
+    refused(&(bt_dataset_options){.root = scratch_path("bad.csv")}, BT_ERR_FORMAT,
+            "bad.csv:2:2: a NUL byte; a table is text");
     text_file("good.csv", "path,label\na.jpg,x\n");
-    refused(&(bt_dataset_options){.root = scratch_path("good.csv"), .split = "part"}, BT_ERR_FORMAT, "no column \"part\" (data.split)");
-    refused(&(bt_dataset_options){.root = scratch_path("good.csv"), .ranks = "genus"}, BT_ERR_FORMAT, "no column \"genus\" (data.ranks)");
+    refused(&(bt_dataset_options){.root = scratch_path("good.csv"), .split = "part"}, BT_ERR_FORMAT,
+            "no column \"part\" (data.split)");
+    refused(&(bt_dataset_options){.root = scratch_path("good.csv"), .ranks = "genus"}, BT_ERR_FORMAT,
+            "no column \"genus\" (data.ranks)");
     text_file("words", "nothing that anyone knows\n");
-    refused(&(bt_dataset_options){.root = scratch_path("words")}, BT_ERR_FORMAT, "neither a table (CSV or TSV with a header) nor a list");
+    refused(&(bt_dataset_options){.root = scratch_path("words")}, BT_ERR_FORMAT,
+            "neither a table (CSV or TSV with a header) nor a list");
 }
 
 /* ---- lists ---- */
@@ -168,8 +179,10 @@ static void lists(void **state) {
     text_file("lists/test.txt", "3.jpg 0 0 0\n");
     text_file("lists/database.txt", "4.jpg 0 0 1\n2.jpg 1 1 0");
     bt_dataset set = open_set(&(bt_dataset_options){.root = scratch_path("lists")});
-    assert_true(set.format == BT_DATA_LISTS && set.count == 4 && set.class_count == 3 && set.unlabelled == 1 && set.several == 1);
-    static const uint8_t splits[] = {BT_SPLIT_TRAIN, BT_SPLIT_TRAIN | BT_SPLIT_DATABASE, BT_SPLIT_QUERY, BT_SPLIT_DATABASE};
+    assert_true(set.format == BT_DATA_LISTS && set.count == 4 && set.class_count == 3 && set.unlabelled == 1 &&
+                set.several == 1);
+    static const uint8_t splits[] = {BT_SPLIT_TRAIN, BT_SPLIT_TRAIN | BT_SPLIT_DATABASE, BT_SPLIT_QUERY,
+                                     BT_SPLIT_DATABASE};
     assert_memory_equal(set.splits, splits, 4);
     path_is(&set, 0, scratch_path("lists/a b/1.jpg"));
     labels_are(&set, 0, "1");
@@ -211,7 +224,8 @@ static void bad_lists(void **state) {
 
 static void choices(void **state) {
     (void)state;
-    text_file("many.csv", "path,label,split,genus\n1.jpg,b|c,train,g\n2.jpg,a,train,h\n3.jpg,,query,\n4.jpg,d,query,i\n5.jpg,c,database,j\n6.jpg,7,query,\n");
+    text_file("many.csv", "path,label,split,genus\n1.jpg,b|c,train,g\n2.jpg,a,train,h\n3.jpg,,query,\n4.jpg,d,query,"
+                          "i\n5.jpg,c,database,j\n6.jpg,7,query,\n");
     bt_dataset_options options = {.root = scratch_path("many.csv"), .classes = "2-3, d"}; /* 7 a b c d */
     bt_dataset set = open_set(&options);
     assert_true(set.count == 4 && set.class_count == 3 && set.unlabelled == 1 && set.several == 1);
@@ -329,12 +343,14 @@ static void bad_splits(void **state) {
 
 static void named_splits(void **state) {
     (void)state;
-    text_file("named.csv", "path,label,split\n1.jpg,a,train\n2.jpg,b,train\n3.jpg,a,query\n4.jpg,b,query\n5.jpg,a,train|database\n6.jpg,b,\n");
+    text_file("named.csv", "path,label,split\n1.jpg,a,train\n2.jpg,b,train\n3.jpg,a,query\n4.jpg,b,query\n5.jpg,a,"
+                           "train|database\n6.jpg,b,\n");
     bt_dataset set = open_set(&(bt_dataset_options){.root = scratch_path("named.csv")});
     bt_split split;
     bt_split_options options = {.database = -1};
     assert_int_equal(bt_split_make(&set, &options, &split), BT_OK);
-    assert_true(split.train_count == 3 && split.query_count == 2 && split.database_count == 1 && !split.database_is_train);
+    assert_true(split.train_count == 3 && split.query_count == 2 && split.database_count == 1 &&
+                !split.database_is_train);
     assert_true(split.train[0] == 0 && split.train[2] == 4 && split.query[0] == 2 && split.database[0] == 4);
     bt_split_free(&split);
     options.train = 1;
@@ -343,7 +359,8 @@ static void named_splits(void **state) {
     bt_split_free(&split);
     options.train = 2;
     assert_int_equal(bt_split_make(&set, &options, &split), BT_ERR_CONFIG);
-    assert_non_null(strstr(bt_error_message(), "named.csv: class b has 1 pictures in the split train, but data.train asks for 2"));
+    assert_non_null(
+        strstr(bt_error_message(), "named.csv: class b has 1 pictures in the split train, but data.train asks for 2"));
     bt_dataset_close(&set);
     text_file("two.csv", "path,label,split\n1.jpg,a|b,train\n2.jpg,b,test\n");
     set = open_set(&(bt_dataset_options){.root = scratch_path("two.csv")});
@@ -373,7 +390,9 @@ static void named_splits(void **state) {
 static void failing_memory(void **state) {
     (void)state;
     text_file("table.csv", table);
-    const bt_dataset_options options[] = {{.root = scratch_path("table.csv"), .classes = "0"}, {.root = scratch_path("lists")}, {.root = scratch_path("set")}};
+    const bt_dataset_options options[] = {{.root = scratch_path("table.csv"), .classes = "0"},
+                                          {.root = scratch_path("lists")},
+                                          {.root = scratch_path("set")}};
     for (int k = 0; k < 3; k++) {
         int failed = 0;
         for (int64_t n = 1; n < 100; n++) {
@@ -391,9 +410,10 @@ static void failing_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(folders), cmocka_unit_test(tables),       cmocka_unit_test(bad_tables), cmocka_unit_test(lists),
-        cmocka_unit_test(bad_lists), cmocka_unit_test(choices),    cmocka_unit_test(splits),     cmocka_unit_test(bad_splits),
-        cmocka_unit_test(named_splits), cmocka_unit_test(failing_memory),
+        cmocka_unit_test(folders),        cmocka_unit_test(tables),     cmocka_unit_test(bad_tables),
+        cmocka_unit_test(lists),          cmocka_unit_test(bad_lists),  cmocka_unit_test(choices),
+        cmocka_unit_test(splits),         cmocka_unit_test(bad_splits), cmocka_unit_test(named_splits),
+        cmocka_unit_test(failing_memory),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -141,7 +141,8 @@ static void clipping_is_recorded_where_asked_for(void **state) {
         bt_program *p = bt_program_new(&training);
         bt_root root = {.value = bt_linear(p, F32(4, 6), bt_param(p, s.store, s.w), 0, 0), .gradient = F32(4, 5)};
         bt_differentiate(p, &root, 1, 1);
-        bt_adamw_update(p, s.store, 1, &(bt_adamw_options){.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .max_norm = (float)clip});
+        bt_adamw_update(p, s.store, 1,
+                        &(bt_adamw_options){.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .max_norm = (float)clip});
         check_ok(bt_program_check(p));
         assert_int_equal(count_op(p, BT_OP_sum_squares), clip);
         assert_int_equal(count_op(p, BT_OP_adamw), 1);
@@ -240,12 +241,17 @@ static void values_and_stores(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bias_of_a_frozen_weight),    cmocka_unit_test(tokens_are_trained_together),
-        cmocka_unit_test(weight_of_an_adapted_layer), cmocka_unit_test(row_ranges),
-        cmocka_unit_test(shared_and_unreached),       cmocka_unit_test(chunks_add),
+        cmocka_unit_test(bias_of_a_frozen_weight),
+        cmocka_unit_test(tokens_are_trained_together),
+        cmocka_unit_test(weight_of_an_adapted_layer),
+        cmocka_unit_test(row_ranges),
+        cmocka_unit_test(shared_and_unreached),
+        cmocka_unit_test(chunks_add),
         cmocka_unit_test(clipping_is_recorded_where_asked_for),
-        cmocka_unit_test(without_parameters),         cmocka_unit_test(roots),
-        cmocka_unit_test(gradient_of_an_input),       cmocka_unit_test(values_and_stores),
+        cmocka_unit_test(without_parameters),
+        cmocka_unit_test(roots),
+        cmocka_unit_test(gradient_of_an_input),
+        cmocka_unit_test(values_and_stores),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

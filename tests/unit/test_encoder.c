@@ -1,4 +1,5 @@
-/* Model descriptions, files that say more than they hold, merging, and the public encoder, without a run: models made here. */
+/* Model descriptions, files that say more than they hold, merging, and the public encoder, without a run: models made
+ * here. */
 #include "check.h"
 #include "scratch.h"
 
@@ -20,10 +21,19 @@ enum { IMAGE = 8, PATCH = 4, WIDTH = 16, BITS = 12, CLASSES = 3, PIXELS = IMAGE 
 
 static bt_model_info info_of(const bt_method *method, bool adapters) {
     bt_model_info i = {.tower = "custom",
-                       .vit = {.image = IMAGE, .patch = PATCH, .width = WIDTH, .depth = 2, .heads = 2, .mlp = 24, .norm_eps = 1e-6f,
-                               .mean = {0.5f, 0.4f, 0.3f}, .std = {0.25f, 0.2f, 0.3f}},
+                       .vit = {.image = IMAGE,
+                               .patch = PATCH,
+                               .width = WIDTH,
+                               .depth = 2,
+                               .heads = 2,
+                               .mlp = 24,
+                               .norm_eps = 1e-6f,
+                               .mean = {0.5f, 0.4f, 0.3f},
+                               .std = {0.25f, 0.2f, 0.3f}},
                        .method = method,
-                       .config = {.views = 1, .bits = method == &bt_method_crovca ? BITS : 0, .classes = method == &bt_method_crovca ? 0 : CLASSES},
+                       .config = {.views = 1,
+                                  .bits = method == &bt_method_crovca ? BITS : 0,
+                                  .classes = method == &bt_method_crovca ? 0 : CLASSES},
                        .targets = "none",
                        .lora = {.rank = 1},
                        .resize = 10,
@@ -47,7 +57,8 @@ static void make_model(bt_model *m, const bt_model_info *i) {
         float *host = bt_params_host(m->store, k);
         for (int64_t n = 0; n < bt_shape_count(spec->shape); n++) {
             state = state * 1664525u + 1013904223u;
-            host[n] = (float)(state >> 8) / (float)(1 << 24) * 0.4f + (strstr(spec->name, "running_var") ? 0.5f : -0.2f);
+            host[n] =
+                (float)(state >> 8) / (float)(1 << 24) * 0.4f + (strstr(spec->name, "running_var") ? 0.5f : -0.2f);
         }
     }
 }
@@ -61,7 +72,8 @@ static const char *write_model(const char *name, const bt_model *m, const char *
     for (int k = 0; k < count; k++) {
         const bt_param_spec *spec = bt_params_spec(m->store, k);
         if (take && !take(spec->name)) continue;
-        s[used] = (bt_safetensors_source){.name = spec->name, .dtype = BT_FILE_F32, .rank = spec->shape.rank, .data = bt_params_host(m->store, k)};
+        s[used] = (bt_safetensors_source){
+            .name = spec->name, .dtype = BT_FILE_F32, .rank = spec->shape.rank, .data = bt_params_host(m->store, k)};
         memcpy(s[used++].dim, spec->shape.dim, sizeof(int64_t) * (size_t)spec->shape.rank);
     }
     bt_safetensors_pair pair = {BT_MODEL_INFO_KEY, json};
@@ -70,8 +82,12 @@ static const char *write_model(const char *name, const bt_model *m, const char *
     return path;
 }
 
-static bool of_adapter(const char *name) { return strstr(name, ".lora_") || strncmp(name, "hashcoder.", 10) == 0; }
-static bool of_tower(const char *name) { return !of_adapter(name); }
+static bool of_adapter(const char *name) {
+    return strstr(name, ".lora_") || strncmp(name, "hashcoder.", 10) == 0;
+}
+static bool of_tower(const char *name) {
+    return !of_adapter(name);
+}
 
 /** A complete model file; the name's buffer is one of eight. */
 static const char *simple_model(const char *name, const bt_method *method) {
@@ -143,7 +159,8 @@ static void test_descriptions_that_do_not_fit(void **state) {
         bt_status status;
     } cases[] = {
         {"\"version\":2", "\"version\":3", "version 3 of the description; this program reads 2", BT_ERR_UNSUPPORTED},
-        {"\"activation\":\"gelu\"", "\"activation\":\"tanh\"", "\"activation\" is \"tanh\", which this program does not know", BT_ERR_UNSUPPORTED},
+        {"\"activation\":\"gelu\"", "\"activation\":\"tanh\"",
+         "\"activation\" is \"tanh\", which this program does not know", BT_ERR_UNSUPPORTED},
         {"\"qkv_bias\":true", "\"qkv_bias\":1", "qkv_bias", BT_ERR_FORMAT},
         {"\"kind\":\"adapter\"", "\"kind\":\"onnx\"", "kind \"onnx\"", BT_ERR_UNSUPPORTED},
         {"\"image\":8", "\"image\":9", "must be a multiple of model.patch", BT_ERR_CONFIG},
@@ -194,12 +211,14 @@ static void test_files_that_do_not_fit(void **state) {
     i.vit.mlp = 20;
     check_ok(bt_model_info_write(&i, false, &json));
     source.path = write_model("shape.safetensors", &m, bt_text_get(&json), NULL);
-    check_error(bt_model_open(&source, BT_F32, &out, &opened), BT_ERR_FORMAT, "tensor \"blocks.0.mlp.fc1.weight\" has shape (24, 16), the model has (20, 16)");
+    check_error(bt_model_open(&source, BT_F32, &out, &opened), BT_ERR_FORMAT,
+                "tensor \"blocks.0.mlp.fc1.weight\" has shape (24, 16), the model has (20, 16)");
     bt_text_clear(&json);
     i = info_of(&bt_method_crovca, false);
     check_ok(bt_model_info_write(&i, false, &json));
     source.path = write_model("none.safetensors", &m, NULL, NULL);
-    check_error(bt_model_open(&source, BT_F32, &out, &opened), BT_ERR_FORMAT, "it is not a model made by bittern export");
+    check_error(bt_model_open(&source, BT_F32, &out, &opened), BT_ERR_FORMAT,
+                "it is not a model made by bittern export");
     bt_text_free(&json);
     bt_model_release(&m);
 }
@@ -230,7 +249,8 @@ static void test_merged_equals_apart(void **state) {
     i.tower_crc = bt_model_tower_crc(&m);
     check_ok(bt_model_info_write(&i, true, &json));
     const char *apart = write_model("apart.safetensors", &m, bt_text_get(&json), of_adapter);
-    const char *base = write_model("base.safetensors", &m, NULL, of_tower), *merged = scratch_path("merged.safetensors");
+    const char *base = write_model("base.safetensors", &m, NULL, of_tower),
+               *merged = scratch_path("merged.safetensors");
     bt_model_source source = {.path = apart, .base = base};
     bt_export_result r;
     check_ok(bt_model_export(&source, false, BT_FORM_BITTERN, merged, &r));
@@ -250,12 +270,14 @@ static void test_merged_equals_apart(void **state) {
     check_ok(bt_engine_encode(&x, pixels, 2, e[0], z[0], code[0]));
     check_ok(bt_engine_encode(&y, pixels, 2, e[1], z[1], code[1]));
     for (int k = 0; k < 2 * WIDTH; k++) assert_true(fabsf(e[0][k] - e[1][k]) <= 2e-6f * (1 + fabsf(e[0][k])));
-    for (int k = 0; k < 2 * BITS; k++) assert_int_equal(code[1][k / BITS * 2 + k % BITS / 8] >> (k % BITS % 8) & 1, z[1][k] > 0);
+    for (int k = 0; k < 2 * BITS; k++)
+        assert_int_equal(code[1][k / BITS * 2 + k % BITS / 8] >> (k % BITS % 8) & 1, z[1][k] > 0);
     bt_engine_close(&x);
     bt_engine_close(&y);
     bt_params_host(m.store, m.vit.norm_b)[3] += 1; /* another tower */
     source.base = write_model("other.safetensors", &m, NULL, of_tower);
-    check_error(bt_model_export(&source, false, BT_FORM_BITTERN, merged, &r), BT_ERR_FORMAT, "its tower is not the one that the adapters");
+    check_error(bt_model_export(&source, false, BT_FORM_BITTERN, merged, &r), BT_ERR_FORMAT,
+                "its tower is not the one that the adapters");
     source.path = simple_model("plain.safetensors", &bt_method_crovca);
     check_error(bt_model_export(&source, true, BT_FORM_BITTERN, merged, &r), BT_ERR_CONFIG, "has no adapters");
     bt_text_free(&json);
@@ -292,12 +314,14 @@ static void test_encoder(void **state) {
     assert_int_equal(info.batch, 3);
     assert_int_equal(info.step, 77);
     check_ok(bt_encoder_encode(encoder, pixels, N, e, z, codes));
-    for (int k = 0; k < N * BITS; k++) assert_int_equal(codes[k / BITS * 2 + k % BITS / 8] >> (k % BITS % 8) & 1, z[k] > 0);
+    for (int k = 0; k < N * BITS; k++)
+        assert_int_equal(codes[k / BITS * 2 + k % BITS / 8] >> (k % BITS % 8) & 1, z[k] > 0);
     for (int k = 0; k < N; k++) assert_int_equal(codes[2 * k + 1] >> 4, 0); /* bits beyond the twelfth */
     for (int k = 0; k < N; k++) { /* what else is in the batch does not matter, the place at most for the last bits */
         check_ok(bt_encoder_encode(encoder, pixels + k * PIXELS, 1, single, NULL, one));
         if (k % 3 == 0) assert_memory_equal(single, e + k * WIDTH, sizeof single);
-        for (int c = 0; c < WIDTH; c++) assert_true(fabsf(single[c] - e[k * WIDTH + c]) <= 2e-6f * (1 + fabsf(single[c])));
+        for (int c = 0; c < WIDTH; c++)
+            assert_true(fabsf(single[c] - e[k * WIDTH + c]) <= 2e-6f * (1 + fabsf(single[c])));
     }
     assert_memory_not_equal(e, e + WIDTH, sizeof single);
     check_ok(bt_encoder_encode(encoder, pixels, 0, e, z, codes));
@@ -330,7 +354,8 @@ static void test_encoder_of_a_classifier(void **state) {
     assert_int_equal(info.logits, CLASSES);
     assert_int_equal(info.batch, 1);
     check_ok(bt_encoder_encode(encoder, pixels, 1, NULL, logits, NULL));
-    check_error(bt_encoder_encode(encoder, pixels, 1, NULL, logits, code), BT_ERR_UNSUPPORTED, "method classify makes no codes");
+    check_error(bt_encoder_encode(encoder, pixels, 1, NULL, logits, code), BT_ERR_UNSUPPORTED,
+                "method classify makes no codes");
     bt_encoder_close(encoder);
 }
 
@@ -339,8 +364,10 @@ static void test_encoder_refuses(void **state) {
     bt_encoder *encoder = NULL;
     const char *path = simple_model("model.safetensors", &bt_method_crovca);
     check_error(bt_encoder_open("/nothing", NULL, &encoder), BT_ERR_IO, "is neither a run's folder");
-    check_error(bt_encoder_open(path, &(bt_encoder_options){.dtype = "f64"}, &encoder), BT_ERR_USAGE, "allowed are f32 and bf16");
-    check_error(bt_encoder_open(path, &(bt_encoder_options){.device = "tpu"}, &encoder), BT_ERR_UNSUPPORTED, "no device \"tpu\"");
+    check_error(bt_encoder_open(path, &(bt_encoder_options){.dtype = "f64"}, &encoder), BT_ERR_USAGE,
+                "allowed are f32 and bf16");
+    check_error(bt_encoder_open(path, &(bt_encoder_options){.device = "tpu"}, &encoder), BT_ERR_UNSUPPORTED,
+                "no device \"tpu\"");
     check_error(bt_encoder_open(path, &(bt_encoder_options){.batch = -2}, &encoder), BT_ERR_USAGE, "batch is -2");
     check_error(bt_encoder_open(path, &(bt_encoder_options){.threads = -2}, &encoder), BT_ERR_USAGE, "threads is -2");
     check_error(bt_encoder_open(path, &(bt_encoder_options){.checkpoint = "5"}, &encoder), BT_ERR_USAGE, "is one file");
@@ -356,7 +383,8 @@ typedef struct caller {
 
 static void *call_often(void *context) {
     caller *c = context;
-    for (int k = 0; k < 20 && c->status == BT_OK; k++) c->status = bt_encoder_encode(c->encoder, c->pixels, 1, c->e, NULL, NULL);
+    for (int k = 0; k < 20 && c->status == BT_OK; k++)
+        c->status = bt_encoder_encode(c->encoder, c->pixels, 1, c->e, NULL, NULL);
     return NULL;
 }
 
@@ -367,7 +395,8 @@ static void test_encoder_from_threads(void **state) {
     float e[CALLERS * WIDTH];
     fill(pixels, sizeof pixels, 5);
     bt_encoder *encoder;
-    check_ok(bt_encoder_open(simple_model("model.safetensors", &bt_method_crovca), &(bt_encoder_options){.threads = 2}, &encoder));
+    check_ok(bt_encoder_open(simple_model("model.safetensors", &bt_method_crovca), &(bt_encoder_options){.threads = 2},
+                             &encoder));
     check_ok(bt_encoder_encode(encoder, pixels, CALLERS, e, NULL, NULL)); /* batch 1: each alone */
     caller callers[CALLERS];
     pthread_t threads[CALLERS];
@@ -404,10 +433,14 @@ static void test_memory_runs_out(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_description_comes_back),   cmocka_unit_test(test_descriptions_that_do_not_fit),
-        cmocka_unit_test(test_files_that_do_not_fit),    cmocka_unit_test(test_merged_equals_apart),
-        cmocka_unit_test(test_encoder),                  cmocka_unit_test(test_encoder_of_a_classifier),
-        cmocka_unit_test(test_encoder_refuses),          cmocka_unit_test(test_encoder_from_threads),
+        cmocka_unit_test(test_description_comes_back),
+        cmocka_unit_test(test_descriptions_that_do_not_fit),
+        cmocka_unit_test(test_files_that_do_not_fit),
+        cmocka_unit_test(test_merged_equals_apart),
+        cmocka_unit_test(test_encoder),
+        cmocka_unit_test(test_encoder_of_a_classifier),
+        cmocka_unit_test(test_encoder_refuses),
+        cmocka_unit_test(test_encoder_from_threads),
         cmocka_unit_test(test_memory_runs_out),
     };
     return cmocka_run_group_tests_name("encoder", tests, scratch_make, scratch_remove);

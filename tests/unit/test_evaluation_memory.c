@@ -115,7 +115,8 @@ static void bounded(void **state) {
 #endif
     wake_lapack();
     /* docs/evaluation.md: 60 bytes for each thread, 80 for codes, labels, samples, statistics; 48 MiB for the rest. */
-    int64_t before = private_bytes(), allowed = items * (60 * threads + 80) + (48 << 20), embeddings = items * WIDTH * 4;
+    int64_t before = private_bytes(), allowed = items * (60 * threads + 80) + (48 << 20),
+            embeddings = items * WIDTH * 4;
     struct rlimit limit = {(rlim_t)(before + allowed), (rlim_t)(before + allowed)};
     assert_int_equal(setrlimit(RLIMIT_DATA, &limit), 0);
     assert_null(malloc((size_t)allowed + (64 << 20))); /* the limit holds */
@@ -124,9 +125,10 @@ static void bounded(void **state) {
     make_truth(&s.truth, QUERIES + items);
     double start = bt_clock_seconds();
     score_all(&s, items);
-    print_message("%lld items: %.0f MB of embeddings under a limit of %.0f MB, %d threads, %.1f s; mAP@1000 %.4f, all %.4f\n",
-                  (long long)items, (double)embeddings / 1e6, (double)allowed / 1e6, threads, bt_clock_seconds() - start,
-                  s.way[BT_WAY_BINARY].scores[0].map.papers, s.way[BT_WAY_BINARY].scores[1].map.papers);
+    print_message(
+        "%lld items: %.0f MB of embeddings under a limit of %.0f MB, %d threads, %.1f s; mAP@1000 %.4f, all %.4f\n",
+        (long long)items, (double)embeddings / 1e6, (double)allowed / 1e6, threads, bt_clock_seconds() - start,
+        s.way[BT_WAY_BINARY].scores[0].map.papers, s.way[BT_WAY_BINARY].scores[1].map.papers);
     assert_true(s.way[BT_WAY_CONTINUOUS].scores[0].map.papers > 0.5 && s.has_free);
     bt_run_scores_free(&s);
 }

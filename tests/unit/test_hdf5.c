@@ -1,5 +1,5 @@
-/* HDF5: what is written is read, and what other people's files may hold is read or refused with a reason. The odd files are made by the
- * library itself. */
+/* HDF5: what is written is read, and what other people's files may hold is read or refused with a reason. The odd files
+ * are made by the library itself. */
 #include "check.h"
 #include "scratch.h"
 
@@ -64,7 +64,8 @@ static void round_trip(void **state) {
     check_ok(bt_h5_open(path, &file));
     assert_true(bt_h5_has(file, "x") && !bt_h5_has(file, "y") && !bt_h5_has(file, "x/y") && !bt_h5_has(file, ""));
     check_ok(bt_h5_look(file, "x", &array));
-    assert_true(!array.text && array.dtype == BT_FILE_F32 && array.rank == 2 && array.dim[1] == 2 && array.bytes == 24 && array.offset > 0);
+    assert_true(!array.text && array.dtype == BT_FILE_F32 && array.rank == 2 && array.dim[1] == 2 &&
+                array.bytes == 24 && array.offset > 0);
     check_ok(bt_h5_read(file, "x", &array, read));
     assert_memory_equal(read, values, sizeof values);
     check_ok(bt_h5_look(file, "room", &array));
@@ -75,7 +76,8 @@ static void round_trip(void **state) {
     assert_string_equal(names[0], "a");
     assert_string_equal(names[1], "");
     assert_string_equal(names[2], texts[2]);
-    check_error(bt_h5_read_texts(file, "names", 4, &arena, names), BT_ERR_FORMAT, "data set names is not a list of 4 texts");
+    check_error(bt_h5_read_texts(file, "names", 4, &arena, names), BT_ERR_FORMAT,
+                "data set names is not a list of 4 texts");
     check_error(bt_h5_read_texts(file, "x", 3, &arena, names), BT_ERR_FORMAT, "is not a list of 3 texts");
     check_ok(bt_h5_number(file, "n", &number));
     assert_true(number == 1234567890123);
@@ -113,7 +115,8 @@ static hid_t new_file(const char *name) {
     return file;
 }
 
-static void put(hid_t file, const char *name, hid_t type, int rank, const hsize_t *dim, hid_t plist, hid_t memory, const void *data) {
+static void put(hid_t file, const char *name, hid_t type, int rank, const hsize_t *dim, hid_t plist, hid_t memory,
+                const void *data) {
     hid_t space = rank < 0 ? H5Screate(H5S_NULL) : H5Screate_simple(rank, dim, NULL);
     hid_t set = H5Dcreate2(file, name, type, space, H5P_DEFAULT, plist, H5P_DEFAULT);
     assert_true(set >= 0);
@@ -215,7 +218,8 @@ static void as_arrays(void **state) {
 
 static void elsewhere(void **state) {
     (void)state;
-    hid_t file = new_file("elsewhere.h5"), external = H5Pcreate(H5P_DATASET_CREATE), virtual_set = H5Pcreate(H5P_DATASET_CREATE);
+    hid_t file = new_file("elsewhere.h5"), external = H5Pcreate(H5P_DATASET_CREATE),
+          virtual_set = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_external(external, "/etc/passwd", 0, 24);
     put(file, "external", H5T_IEEE_F32LE, 2, dims, external, 0, NULL);
     hid_t space = H5Screate_simple(2, dims, NULL);
@@ -232,9 +236,11 @@ static void elsewhere(void **state) {
     bt_h5 *h5;
     bt_h5_array array;
     check_ok(bt_h5_open(scratch_path("elsewhere.h5"), &h5));
-    check_error(bt_h5_look(h5, "external", &array), BT_ERR_UNSUPPORTED, "its data are in other files, which are not followed");
+    check_error(bt_h5_look(h5, "external", &array), BT_ERR_UNSUPPORTED,
+                "its data are in other files, which are not followed");
     check_error(bt_h5_look(h5, "virtual", &array), BT_ERR_UNSUPPORTED, "a virtual data set, whose data are elsewhere");
-    check_error(bt_h5_look(h5, "scaled", &array), BT_ERR_UNSUPPORTED, "packed with filter 6; write it with gzip or without compression");
+    check_error(bt_h5_look(h5, "scaled", &array), BT_ERR_UNSUPPORTED,
+                "packed with filter 6; write it with gzip or without compression");
     check_error(bt_h5_look(h5, "sparse", &array), BT_ERR_FORMAT, "claims 4398046511104 bytes, more than this file of");
     bt_h5_close(h5);
 }
@@ -269,8 +275,8 @@ static void cut(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trip), cmocka_unit_test(abandoned), cmocka_unit_test(other_types), cmocka_unit_test(as_arrays),
-        cmocka_unit_test(elsewhere),  cmocka_unit_test(cut),
+        cmocka_unit_test(round_trip), cmocka_unit_test(abandoned), cmocka_unit_test(other_types),
+        cmocka_unit_test(as_arrays),  cmocka_unit_test(elsewhere), cmocka_unit_test(cut),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -88,9 +88,10 @@ static void other_files(void **state) {
 static void names(void **state) {
     (void)state;
     assert_true(bt_image_named("a.png") && bt_image_named("a.JPG") && bt_image_named("a.b.jpeg") &&
-                bt_image_named("x.Ppm") && bt_image_named("a.webp") && bt_image_named("a.tif") && bt_image_named("a.TIFF"));
-    assert_false(bt_image_named("png") || bt_image_named("a.png.txt") || bt_image_named("a.gif") || bt_image_named("") || bt_image_named("a.ti") || bt_image_named("a.tiffs") ||
-                 bt_image_named("."));
+                bt_image_named("x.Ppm") && bt_image_named("a.webp") && bt_image_named("a.tif") &&
+                bt_image_named("a.TIFF"));
+    assert_false(bt_image_named("png") || bt_image_named("a.png.txt") || bt_image_named("a.gif") ||
+                 bt_image_named("") || bt_image_named("a.ti") || bt_image_named("a.tiffs") || bt_image_named("."));
 }
 
 /* ---- PNG ---- */
@@ -180,8 +181,8 @@ static void png_values(void **state) {
         expect_pixels(write_png("g16.png", 1, 2, 16, PNG_COLOR_TYPE_GRAY, interlaced, grey16, 4, false),
                       (const uint8_t[]){0x34, 0x34, 0x34, 0xff, 0xff, 0xff}, 1, 2);
         grey16[2] = 1;
-        expect_failure(write_png("g16.png", 1, 2, 16, PNG_COLOR_TYPE_GRAY, interlaced, grey16, 4, false), NULL, BT_ERR_FORMAT,
-                       "16-bit grey with the value 511, which PIL clips");
+        expect_failure(write_png("g16.png", 1, 2, 16, PNG_COLOR_TYPE_GRAY, interlaced, grey16, 4, false), NULL,
+                       BT_ERR_FORMAT, "16-bit grey with the value 511, which PIL clips");
     }
     const uint8_t bits[1] = {0x40};
     expect_pixels(write_png("g1.png", 1, 2, 1, PNG_COLOR_TYPE_GRAY, false, bits, 1, false),

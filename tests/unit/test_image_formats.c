@@ -1,5 +1,5 @@
-/* Pictures: orientation, JPEG's samplings and scaled decoding, WebP and TIFF files that are cut, damaged or claim too much. What
- * every kind of file decodes to is compared with PIL in tests/images. */
+/* Pictures: orientation, JPEG's samplings and scaled decoding, WebP and TIFF files that are cut, damaged or claim too
+ * much. What every kind of file decodes to is compared with PIL in tests/images. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,7 +33,8 @@ static void turns(void **state) {
     static const struct {
         int64_t height, width;
         uint8_t want[6];
-    } cases[9] = {{2, 3, "123456"}, {2, 3, "123456"}, {2, 3, "321654"}, {2, 3, "654321"}, {2, 3, "456123"}, {3, 2, "142536"}, {3, 2, "415263"}, {3, 2, "635241"}, {3, 2, "362514"}};
+    } cases[9] = {{2, 3, "123456"}, {2, 3, "123456"}, {2, 3, "321654"}, {2, 3, "654321"}, {2, 3, "456123"},
+                  {3, 2, "142536"}, {3, 2, "415263"}, {3, 2, "635241"}, {3, 2, "362514"}};
     for (int o = 0; o <= 8; o++) {
         bt_image image;
         assert_int_equal(bt_image_new(2, 3, &image), BT_OK);
@@ -73,16 +74,24 @@ static void exif_blocks(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         unsigned char *exact = malloc(cases[i].bytes + 1);
         memcpy(exact, cases[i].block, cases[i].bytes);
-        if (bt_exif_orientation(exact, cases[i].bytes) != cases[i].want) fail_msg("case %zu: %d", i, bt_exif_orientation(exact, cases[i].bytes));
+        if (bt_exif_orientation(exact, cases[i].bytes) != cases[i].want)
+            fail_msg("case %zu: %d", i, bt_exif_orientation(exact, cases[i].bytes));
         free(exact);
     }
     static const struct {
         const char *text;
         int want;
-    } packets[] = {{"<a tiff:Orientation=\"6\">", 6},      {"<tiff:Orientation>3</", 3}, {"tiff:Orientation=\"", 0}, {"tiff:Orientation='6'", 0},
-                   {"tiff:Orientation tiff:Orientation>8", 8}, {"tiff:Orientation=\"9\"", 0}, {"tiff:Orientatio", 0},     {"", 0}};
+    } packets[] = {{"<a tiff:Orientation=\"6\">", 6},
+                   {"<tiff:Orientation>3</", 3},
+                   {"tiff:Orientation=\"", 0},
+                   {"tiff:Orientation='6'", 0},
+                   {"tiff:Orientation tiff:Orientation>8", 8},
+                   {"tiff:Orientation=\"9\"", 0},
+                   {"tiff:Orientatio", 0},
+                   {"", 0}};
     for (size_t i = 0; i < sizeof packets / sizeof packets[0]; i++)
-        assert_int_equal(bt_xmp_orientation((const unsigned char *)packets[i].text, strlen(packets[i].text)), packets[i].want);
+        assert_int_equal(bt_xmp_orientation((const unsigned char *)packets[i].text, strlen(packets[i].text)),
+                         packets[i].want);
 }
 
 /* ---- JPEG ---- */
@@ -131,9 +140,11 @@ static const char *write_jpeg(const char *name, const jpeg_kind *kind) {
 
 static void samplings_as_pil(void **state) {
     (void)state;
-    static const int factors[][3][2] = {{{1, 1}, {1, 1}, {1, 1}}, {{2, 1}, {1, 1}, {1, 1}}, {{2, 2}, {1, 1}, {1, 1}}, {{1, 2}, {1, 1}, {1, 1}}, {{4, 1}, {1, 1}, {1, 1}},
-                                        {{4, 2}, {1, 1}, {1, 1}}, {{1, 4}, {1, 1}, {1, 1}}, {{2, 2}, {2, 1}, {1, 2}}, {{2, 2}, {1, 2}, {1, 2}}, {{4, 1}, {2, 1}, {1, 1}},
-                                        {{1, 1}, {2, 2}, {2, 2}}, {{2, 2}, {2, 2}, {1, 1}}, {{3, 1}, {1, 1}, {1, 1}}, {{1, 3}, {1, 1}, {1, 1}}};
+    static const int factors[][3][2] = {{{1, 1}, {1, 1}, {1, 1}}, {{2, 1}, {1, 1}, {1, 1}}, {{2, 2}, {1, 1}, {1, 1}},
+                                        {{1, 2}, {1, 1}, {1, 1}}, {{4, 1}, {1, 1}, {1, 1}}, {{4, 2}, {1, 1}, {1, 1}},
+                                        {{1, 4}, {1, 1}, {1, 1}}, {{2, 2}, {2, 1}, {1, 2}}, {{2, 2}, {1, 2}, {1, 2}},
+                                        {{4, 1}, {2, 1}, {1, 1}}, {{1, 1}, {2, 2}, {2, 2}}, {{2, 2}, {2, 2}, {1, 1}},
+                                        {{3, 1}, {1, 1}, {1, 1}}, {{1, 3}, {1, 1}, {1, 1}}};
     for (size_t i = 0; i < sizeof factors / sizeof factors[0]; i++) {
         jpeg_kind kind = {.progressive = i % 2, .restart = i % 3 ? (unsigned)i : 0};
         memcpy(kind.factors, factors[i], sizeof kind.factors);
@@ -165,7 +176,8 @@ static void scaled_jpeg(void **state) {
         const char *out = scratch_path("draft.raw");
         int height = (JPEG_H * n + 7) / 8, width = (JPEG_W * n + 7) / 8;
         snprintf(command, sizeof command,
-                 "/usr/bin/python3 -c \"from PIL import Image; i = Image.open('%s'); i.draft('RGB', (%d, %d)); assert i.size == (%d, %d), i.size; "
+                 "/usr/bin/python3 -c \"from PIL import Image; i = Image.open('%s'); i.draft('RGB', (%d, %d)); assert "
+                 "i.size == (%d, %d), i.size; "
                  "open('%s', 'wb').write(i.tobytes())\" 2>/dev/null",
                  path, width - 1, height - 1, width, height, out);
         if (system("/usr/bin/python3 -c 'import PIL' 2>/dev/null") != 0) skip();
@@ -180,7 +192,8 @@ static void scaled_jpeg(void **state) {
         free(want);
         bt_image_free(&image);
     }
-    const bt_image_options small = {.jpeg_side = 8, .pixels = JPEG_H * JPEG_W - 1}; /* the limit is on the file's own size */
+    const bt_image_options small = {.jpeg_side = 8,
+                                    .pixels = JPEG_H * JPEG_W - 1}; /* the limit is on the file's own size */
     expect_failure(path, &small, BT_ERR_FORMAT, "claims 83 x 61 pixels");
 }
 #endif
@@ -194,7 +207,8 @@ static void webp_files(void **state) {
     paint(pixels, 23, 31);
     for (int lossless = 0; lossless < 2; lossless++) {
         uint8_t *content = NULL;
-        size_t bytes = lossless ? WebPEncodeLosslessRGB(pixels, 31, 23, 93, &content) : WebPEncodeRGB(pixels, 31, 23, 93, 60, &content);
+        size_t bytes = lossless ? WebPEncodeLosslessRGB(pixels, 31, 23, 93, &content)
+                                : WebPEncodeRGB(pixels, 31, 23, 93, 60, &content);
         const char *path = scratch_file("good.webp", content, bytes);
         const bt_image_options small = {.pixels = 31 * 23 - 1};
         if (lossless) expect_pixels(path, pixels, 23, 31);
@@ -203,10 +217,12 @@ static void webp_files(void **state) {
         torture("torture.webp", content, bytes);
         WebPFree(content);
     }
-    static const unsigned char claim[] = "RIFF\x1e\0\0\0WEBPVP8X\n\0\0\0\x02\0\0\0\xff\xff\xff\xff\xff\xff" "ANIM\6\0\0\0\0\0\0\0\0";
+    static const unsigned char claim[] = "RIFF\x1e\0\0\0WEBPVP8X\n\0\0\0\x02\0\0\0\xff\xff\xff\xff\xff\xff"
+                                         "ANIM\6\0\0\0\0\0\0\0\0";
     expect_failure(scratch_file("claim.webp", claim, sizeof claim - 1), NULL, BT_ERR_FORMAT, "damaged WebP image");
 #else
-    expect_failure(scratch_file("x.webp", "RIFF1234WEBPVP8 ", 16), NULL, BT_ERR_UNSUPPORTED, "install libwebp-dev and build again with -DBITTERN_WEBP=ON");
+    expect_failure(scratch_file("x.webp", "RIFF1234WEBPVP8 ", 16), NULL, BT_ERR_UNSUPPORTED,
+                   "install libwebp-dev and build again with -DBITTERN_WEBP=ON");
 #endif
 }
 
@@ -230,10 +246,13 @@ static void write_planes(TIFF *tiff, const tiff_kind *kind) {
                 for (int i = 0; i < (kind->tiled ? 16 * 32 : TIFF_W); i++) {
                     int sy = kind->tiled ? y + i / 32 : y, sx = kind->tiled ? x + i % 32 : i;
                     bool in = sy < TIFF_H && sx < TIFF_W;
-                    for (int c = 0; c < count; c++) tile[i * count + c] = in ? tiff_source[(sy * TIFF_W + sx) * 3 + first + c] : 0;
+                    for (int c = 0; c < count; c++)
+                        tile[i * count + c] = in ? tiff_source[(sy * TIFF_W + sx) * 3 + first + c] : 0;
                 }
-                if (kind->tiled) TIFFWriteTile(tiff, tile, (uint32_t)x, (uint32_t)y, 0, (uint16_t)p);
-                else TIFFWriteScanline(tiff, tile, (uint32_t)y, (uint16_t)p);
+                if (kind->tiled)
+                    TIFFWriteTile(tiff, tile, (uint32_t)x, (uint32_t)y, 0, (uint16_t)p);
+                else
+                    TIFFWriteScanline(tiff, tile, (uint32_t)y, (uint16_t)p);
             }
         }
     }
@@ -263,7 +282,8 @@ static const char *write_tiff(const char *name, const tiff_kind *kind) {
 
 static void tiff_files(void **state) {
     (void)state;
-    static const uint16_t compressions[] = {COMPRESSION_NONE, COMPRESSION_LZW, COMPRESSION_ADOBE_DEFLATE, COMPRESSION_PACKBITS, COMPRESSION_JPEG};
+    static const uint16_t compressions[] = {COMPRESSION_NONE, COMPRESSION_LZW, COMPRESSION_ADOBE_DEFLATE,
+                                            COMPRESSION_PACKBITS, COMPRESSION_JPEG};
     for (int i = 0; i < 20; i++) {
         const tiff_kind kind = {.compression = compressions[i / 4], .tiled = i & 1, .planar = i & 2};
         const char *path = write_tiff("good.tif", &kind);
@@ -301,7 +321,8 @@ static const char *raw_tiff(const entry *entries, uint16_t count) {
 /* Claims that would take memory or time are answered before either is spent. */
 static void tiff_claims(void **state) {
     (void)state;
-    const entry good[] = {{256, 4, 2}, {257, 4, 2}, {258, 3, 8}, {259, 3, 1}, {262, 3, 1}, {273, 4, 8}, {277, 3, 1}, {278, 4, 2}, {279, 4, 4}};
+    const entry good[] = {{256, 4, 2}, {257, 4, 2}, {258, 3, 8}, {259, 3, 1}, {262, 3, 1},
+                          {273, 4, 8}, {277, 3, 1}, {278, 4, 2}, {279, 4, 4}};
     expect_pixels(raw_tiff(good, 9), (const uint8_t *)"aaabbbcccddd", 2, 2);
     static const struct {
         int at;
@@ -331,8 +352,10 @@ static void tiff_claims(void **state) {
         bad[cases[i].at].value = cases[i].value;
         expect_failure(raw_tiff(bad, 9), NULL, BT_ERR_FORMAT, cases[i].message);
     }
-    entry tiles[] = {{256, 4, 2}, {257, 4, 2}, {258, 3, 8}, {259, 3, 1}, {262, 3, 1}, {277, 3, 1}, {322, 4, 1 << 20}, {323, 4, 1 << 20}, {324, 4, 8}, {325, 4, 4}};
-    expect_failure(raw_tiff(tiles, 10), NULL, BT_ERR_FORMAT, "tiles of 1048576 x 1048576 pixels (width x height) in a picture of 2 x 2");
+    entry tiles[] = {{256, 4, 2}, {257, 4, 2},       {258, 3, 8},       {259, 3, 1}, {262, 3, 1},
+                     {277, 3, 1}, {322, 4, 1 << 20}, {323, 4, 1 << 20}, {324, 4, 8}, {325, 4, 4}};
+    expect_failure(raw_tiff(tiles, 10), NULL, BT_ERR_FORMAT,
+                   "tiles of 1048576 x 1048576 pixels (width x height) in a picture of 2 x 2");
     tiles[6].value = 0;
     expect_failure(raw_tiff(tiles, 10), NULL, BT_ERR_FORMAT, "TIFF");
     tiles[0].value = tiles[1].value = 1 << 13, tiles[6].value = tiles[7].value = 1; /* 2^26 tiles */
@@ -341,7 +364,8 @@ static void tiff_claims(void **state) {
 #else
 static void tiff_files(void **state) {
     (void)state;
-    expect_failure(scratch_file("x.tif", "II*\0\10\0\0\0", 8), NULL, BT_ERR_UNSUPPORTED, "install libtiff-dev (4.5 or newer) and build again with -DBITTERN_TIFF=ON");
+    expect_failure(scratch_file("x.tif", "II*\0\10\0\0\0", 8), NULL, BT_ERR_UNSUPPORTED,
+                   "install libtiff-dev (4.5 or newer) and build again with -DBITTERN_TIFF=ON");
 }
 static void tiff_claims(void **state) {
     (void)state;

@@ -58,8 +58,17 @@ static bt_loader_options training(void) {
                                .batch = 5,
                                .size = S,
                                .views = 2,
-                               .augment = {.scale = {0.3, 1}, .ratio = {0.75, 1.333}, .flip = 0.5, .jitter = 0.8, .brightness = 0.4, .hue = 0.2,
-                                           .grey = 0.2, .blur = 0.5, .blur_radius = {0.1, 2}, .solarize = 0.3, .solarize_threshold = 128},
+                               .augment = {.scale = {0.3, 1},
+                                           .ratio = {0.75, 1.333},
+                                           .flip = 0.5,
+                                           .jitter = 0.8,
+                                           .brightness = 0.4,
+                                           .hue = 0.2,
+                                           .grey = 0.2,
+                                           .blur = 0.5,
+                                           .blur_radius = {0.1, 2},
+                                           .solarize = 0.3,
+                                           .solarize_threshold = 128},
                                .drop_last = true,
                                .threads = 2,
                                .ahead = 3};
@@ -411,43 +420,18 @@ static void failing_memory(void **state) {
 }
 
 static void spoil(bt_loader_options *options, int how) {
-    switch (how) {
-    case 0:
-        options->count = 0;
-        break;
-    case 1:
-        options->batch = 0;
-        break;
-    case 2:
-        options->views = 256;
-        break;
-    case 3:
-        options->threads = 0;
-        break;
-    case 4:
-        options->ahead = 1;
-        break;
-    case 5:
-        options->start_batch = 4;
-        break;
-    case 6:
-        options->augment.scale[0] = strtod("nan", NULL);
-        break;
-    case 7:
-        options->augment.ratio[0] = 2, options->augment.ratio[1] = 1;
-        break;
-    case 8:
-        options->augment.flip = 1.5;
-        break;
-    case 9:
-        options->batch = 24;
-        break;
-    case 10:
-        options->size = 0;
-        break;
-    default:
-        options->training = false, options->views = 1, options->resize = S - 1;
-    }
+    if (how == 0) options->count = 0;
+    if (how == 1) options->batch = 0;
+    if (how == 2) options->views = 256;
+    if (how == 3) options->threads = 0;
+    if (how == 4) options->ahead = 1;
+    if (how == 5) options->start_batch = 4;
+    if (how == 6) options->augment.scale[0] = strtod("nan", NULL);
+    if (how == 7) options->augment.ratio[0] = 2, options->augment.ratio[1] = 1;
+    if (how == 8) options->augment.flip = 1.5;
+    if (how == 9) options->batch = 24;
+    if (how == 10) options->size = 0;
+    if (how == 11) options->training = false, options->views = 1, options->resize = S - 1;
 }
 
 static void bad_options(void **state) {

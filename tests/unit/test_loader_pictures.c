@@ -25,7 +25,8 @@ static void write_picture(int i) {
     static uint8_t pixels[40 * 40 * 3];
     int height = i == 3 ? 18 : 6 + 3 * i, width = i == 3 ? 24 : 9 + i % 4 * 7;
     char name[64];
-    for (int k = 0; k < height * width * 3; k++) pixels[k] = (uint8_t)bt_philox4x32((uint32_t)k, (uint32_t)i, 0, 0, 1).word[0];
+    for (int k = 0; k < height * width * 3; k++)
+        pixels[k] = (uint8_t)bt_philox4x32((uint32_t)k, (uint32_t)i, 0, 0, 1).word[0];
     snprintf(name, sizeof name, "set/one/%02d.ppm", i);
     assert_int_equal(bt_image_save_ppm(scratch_path(name), pixels, height, width), BT_OK);
 }
@@ -47,11 +48,33 @@ static int clean(void **state) {
 }
 
 static bt_loader_options options_of(bool pictures) {
-    return (bt_loader_options){.set = &set, .samples = all, .count = COUNT, .seed = 5, .training = true, .batch = N, .size = S, .views = V,
-                               .augment = {.scale = {0.3, 1}, .ratio = {0.75, 1.333}, .flip = 0.5, .filter = BT_FILTER_BICUBIC, .jitter = 0.8,
-                                           .brightness = 0.4, .contrast = 0.4, .saturation = 0.4, .hue = 0.2, .grey = 0.2, .blur = 0.5,
-                                           .blur_radius = {0.1, 2}, .solarize = 0.3, .solarize_threshold = 128},
-                               .pictures = pictures, .drop_last = true, .threads = 2, .ahead = 3, .epochs = 4};
+    return (bt_loader_options){.set = &set,
+                               .samples = all,
+                               .count = COUNT,
+                               .seed = 5,
+                               .training = true,
+                               .batch = N,
+                               .size = S,
+                               .views = V,
+                               .augment = {.scale = {0.3, 1},
+                                           .ratio = {0.75, 1.333},
+                                           .flip = 0.5,
+                                           .filter = BT_FILTER_BICUBIC,
+                                           .jitter = 0.8,
+                                           .brightness = 0.4,
+                                           .contrast = 0.4,
+                                           .saturation = 0.4,
+                                           .hue = 0.2,
+                                           .grey = 0.2,
+                                           .blur = 0.5,
+                                           .blur_radius = {0.1, 2},
+                                           .solarize = 0.3,
+                                           .solarize_threshold = 128},
+                               .pictures = pictures,
+                               .drop_last = true,
+                               .threads = 2,
+                               .ahead = 3,
+                               .epochs = 4};
 }
 
 static bt_batch next(bt_loader *loader) {

@@ -1,4 +1,5 @@
-/* The loader with samplers, with a cache at its limit, and with a device's host memory. Orders themselves are tested in test_sampler.c. */
+/* The loader with samplers, with a cache at its limit, and with a device's host memory. Orders themselves are tested in
+ * test_sampler.c. */
 #include "check.h"
 #include "scratch.h"
 
@@ -20,7 +21,8 @@ static int make(void **state) {
         char name[64];
         snprintf(name, sizeof name, "set/class%d", i % CLASSES);
         if (i < CLASSES) scratch_folder(name);
-        for (size_t k = 0; k < sizeof pixels; k++) pixels[k] = (uint8_t)(bt_philox4x32((uint32_t)k, (uint32_t)i, 0, 0, 1).word[0]);
+        for (size_t k = 0; k < sizeof pixels; k++)
+            pixels[k] = (uint8_t)(bt_philox4x32((uint32_t)k, (uint32_t)i, 0, 0, 1).word[0]);
         snprintf(name, sizeof name, "set/class%d/%02d.ppm", i % CLASSES, i);
         if (bt_image_save_ppm(scratch_path(name), pixels, 20, 20) != BT_OK) return -1;
         all[i] = i;
@@ -34,8 +36,18 @@ static int clean(void **state) {
 }
 
 static bt_loader_options training(void) {
-    return (bt_loader_options){.set = &set, .samples = all, .count = COUNT, .seed = 11, .training = true, .batch = 5, .size = S, .views = 2,
-                               .augment = {{0.3, 1}, {0.75, 1.333}, 0.5}, .drop_last = true, .threads = 2, .ahead = 3};
+    return (bt_loader_options){.set = &set,
+                               .samples = all,
+                               .count = COUNT,
+                               .seed = 11,
+                               .training = true,
+                               .batch = 5,
+                               .size = S,
+                               .views = 2,
+                               .augment = {{0.3, 1}, {0.75, 1.333}, 0.5},
+                               .drop_last = true,
+                               .threads = 2,
+                               .ahead = 3};
 }
 
 static bt_loader *start(const bt_loader_options *options) {
@@ -71,7 +83,16 @@ static uint64_t digest(const bt_loader_options *options, int count, uint64_t eac
 static void cache_of_one_picture(void **state) {
     (void)state;
     for (size_t less = 0; less < 2; less++) {
-        bt_loader_options options = {.set = &set, .samples = all, .count = 1, .batch = 1, .size = S, .views = 1, .resize = S, .threads = 1, .ahead = 2, .epochs = 3,
+        bt_loader_options options = {.set = &set,
+                                     .samples = all,
+                                     .count = 1,
+                                     .batch = 1,
+                                     .size = S,
+                                     .views = 1,
+                                     .resize = S,
+                                     .threads = 1,
+                                     .ahead = 2,
+                                     .epochs = 3,
                                      .cache_bytes = 20 * 20 * 3 - less};
         bt_loader *loader = start(&options);
         while (!next(loader).end) {}
@@ -178,7 +199,8 @@ static void balanced_damage(void **state) {
         int seen[CLASSES] = {0};
         for (int n = 0; n < 9; n++) {
             seen[batch.labels[n]]++;
-            assert_true(batch.ids[n] > 1 && batch.ids[n] != 8); /* in the order of paths: class0/00, class0/03, class1/01 */
+            assert_true(batch.ids[n] > 1 &&
+                        batch.ids[n] != 8); /* in the order of paths: class0/00, class0/03, class1/01 */
         }
         for (int c = 0; c < CLASSES; c++) assert_int_equal(seen[c], 3);
     }
@@ -192,7 +214,15 @@ static void multi_hot(void **state) {
     static const char table[] = "path,label\nset/class0/00.ppm,a|c\nset/class1/01.ppm,\nset/class2/02.ppm,b\n";
     bt_dataset several;
     check_ok(bt_dataset_open(&(bt_dataset_options){.root = scratch_file("t.csv", table, sizeof table - 1)}, &several));
-    bt_loader_options options = {.set = &several, .samples = all, .count = 3, .batch = 4, .size = S, .resize = S, .views = 1, .threads = 2, .ahead = 2};
+    bt_loader_options options = {.set = &several,
+                                 .samples = all,
+                                 .count = 3,
+                                 .batch = 4,
+                                 .size = S,
+                                 .resize = S,
+                                 .views = 1,
+                                 .threads = 2,
+                                 .ahead = 2};
     bt_loader *loader = start(&options);
     bt_batch batch = next(loader);
     static const uint8_t want[] = {1, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0};
@@ -208,7 +238,8 @@ static void multi_hot(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cache_of_one_picture), cmocka_unit_test(host_memory_of_a_device),
+        cmocka_unit_test(cache_of_one_picture),
+        cmocka_unit_test(host_memory_of_a_device),
         cmocka_unit_test(samplers),
         cmocka_unit_test(multi_hot),
         cmocka_unit_test(balanced_damage), /* last: files stay damaged */

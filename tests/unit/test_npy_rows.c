@@ -18,7 +18,8 @@ static void rows_are_the_array(void **state) {
     assert_int_equal(rows.count, 300);
     check_ok(bt_npy_rows_commit(&rows));
     size_t a, b;
-    unsigned char *whole = scratch_read(scratch_path("whole.npy"), &a), *found = scratch_read(scratch_path("rows.npy"), &b);
+    unsigned char *whole = scratch_read(scratch_path("whole.npy"), &a),
+                  *found = scratch_read(scratch_path("rows.npy"), &b);
     assert_int_equal(a, b);
     assert_memory_equal(whole, found, a);
     free(whole);
@@ -93,8 +94,8 @@ static void folders(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(rows_are_the_array), cmocka_unit_test(long_files_and_empty_ones),
-                                       cmocka_unit_test(abandoned_rows_leave_nothing), cmocka_unit_test(patches),
-                                       cmocka_unit_test(folders)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_are_the_array), cmocka_unit_test(long_files_and_empty_ones),
+        cmocka_unit_test(abandoned_rows_leave_nothing), cmocka_unit_test(patches), cmocka_unit_test(folders)};
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

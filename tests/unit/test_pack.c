@@ -1,4 +1,5 @@
-/* Packs: what is packed comes back, bit for bit through the loader; damaged and foreign packs are refused with a reason. */
+/* Packs: what is packed comes back, bit for bit through the loader; damaged and foreign packs are refused with a
+ * reason. */
 #include "check.h"
 #include "scratch.h"
 
@@ -16,7 +17,8 @@ static void absent(void **state) {
     (void)state;
     bt_dataset set;
     const char *path = scratch_file("x.h5", "\x89HDF\r\n\x1a\n", 8);
-    check_error(bt_dataset_open(&(bt_dataset_options){.root = path}, &set), BT_ERR_UNSUPPORTED, "this build has no HDF5");
+    check_error(bt_dataset_open(&(bt_dataset_options){.root = path}, &set), BT_ERR_UNSUPPORTED,
+                "this build has no HDF5");
 }
 
 int main(void) {
@@ -34,7 +36,8 @@ static void write_picture(int i) {
     static uint8_t pixels[40 * 40 * 3];
     char name[32];
     int height = 14 + i, width = 16 + i % 5 * 4;
-    for (int k = 0; k < height * width * 3; k++) pixels[k] = (uint8_t)bt_philox4x32((uint32_t)k, (uint32_t)i, 0, 0, 1).word[0];
+    for (int k = 0; k < height * width * 3; k++)
+        pixels[k] = (uint8_t)bt_philox4x32((uint32_t)k, (uint32_t)i, 0, 0, 1).word[0];
     snprintf(name, sizeof name, "p%d.ppm", i);
     assert_int_equal(bt_image_save_ppm(scratch_path(name), pixels, height, width), BT_OK);
 }
@@ -43,8 +46,15 @@ static void write_table(const char *name, const char *label_of_2) {
     char text[1024] = "path,label,split,caption,genus\n";
     for (int i = 0; i < COUNT; i++) {
         size_t at = strlen(text);
-        snprintf(text + at, sizeof text - at, "p%d.ppm,%s,%s,caption %d,%s\n", i, i == 2 ? label_of_2 : i == 5 ? "" : i % 2 ? "b" : "a",
-                 i % 3 ? "train|database" : "query", i, i == 4 ? "" : i % 2 ? "B" : "A");
+        snprintf(text + at, sizeof text - at, "p%d.ppm,%s,%s,caption %d,%s\n", i,
+                 i == 2   ? label_of_2
+                 : i == 5 ? ""
+                 : i % 2  ? "b"
+                          : "a",
+                 i % 3 ? "train|database" : "query", i,
+                 i == 4  ? ""
+                 : i % 2 ? "B"
+                         : "A");
     }
     scratch_file(name, text, strlen(text));
 }
@@ -96,7 +106,16 @@ static void same_tables(const bt_dataset *a, const bt_dataset *b) {
 static void views_of(const bt_dataset *set, int64_t size, int64_t resize, uint8_t *out) {
     int64_t samples[COUNT];
     for (int i = 0; i < COUNT; i++) samples[i] = i;
-    bt_loader_options o = {.set = set, .samples = samples, .count = set->count, .batch = COUNT, .size = size, .resize = resize, .views = 1, .threads = 2, .ahead = 2, .epochs = 1};
+    bt_loader_options o = {.set = set,
+                           .samples = samples,
+                           .count = set->count,
+                           .batch = COUNT,
+                           .size = size,
+                           .resize = resize,
+                           .views = 1,
+                           .threads = 2,
+                           .ahead = 2,
+                           .epochs = 1};
     bt_loader *loader;
     bt_batch batch;
     check_ok(bt_loader_new(&o, &loader));
@@ -238,7 +257,8 @@ static hid_t edit(const char *name, const char *dataset) {
     return file;
 }
 
-static void replace(const char *name, const char *dataset, hid_t type, int rank, const hsize_t *dim, const void *data, bool chunks) {
+static void replace(const char *name, const char *dataset, hid_t type, int rank, const hsize_t *dim, const void *data,
+                    bool chunks) {
     hid_t file = edit(name, dataset), plist = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(rank, dim, NULL);
     if (chunks) H5Pset_chunk(plist, rank, dim);
     hid_t set = H5Dcreate2(file, dataset, type, space, H5P_DEFAULT, plist, H5P_DEFAULT);

@@ -194,7 +194,8 @@ static void sizes(void **state) {
     device->backend->close(device);
 }
 
-/* Averages begin as the values; an exchange shows them to programs, bf16 copies included, and a second one takes it back. */
+/* Averages begin as the values; an exchange shows them to programs, bf16 copies included, and a second one takes it
+ * back. */
 static void averages(void **state) {
     (void)state;
     bt_device *device = open_device();
@@ -223,7 +224,8 @@ static void averages(void **state) {
     uint16_t copy_before = copy[6];
     float buffer_before = buffer[2];
     check_ok(bt_params_exchange_average(s));
-    assert_true(copy[6] == bt_bf16_of((float)(WEIGHT * 100 + 5) + 0.25f)); /* row 1, column 1 of rows of 4, stored as 5 */
+    assert_true(copy[6] ==
+                bt_bf16_of((float)(WEIGHT * 100 + 5) + 0.25f)); /* row 1, column 1 of rows of 4, stored as 5 */
     assert_true(buffer[2] == (float)(BUFFER * 100 + 2) + 0.25f);
     check_ok(bt_params_exchange_average(s));
     assert_true(copy[6] == copy_before && buffer[2] == buffer_before);

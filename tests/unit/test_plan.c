@@ -98,17 +98,23 @@ static void fault_of_a_kernel(void **state) {
     stop(&r);
 }
 
-/* A program that begins with pictures: two views of one picture of 3 x 2, as they are and mirrored, then patches of one pixel. */
+/* A program that begins with pictures: two views of one picture of 3 x 2, as they are and mirrored, then patches of one
+ * pixel. */
 static void views_then_patches(void **state) {
     (void)state;
     running r = {0};
     check_ok(bt_cpu_backend.open(&(bt_device_options){.threads = 1}, &r.device));
     r.p = bt_program_new(&inference);
     const float mean[3] = {0}, std[3] = {1, 1, 1};
-    bt_value views = bt_make_views(r.p, bt_input(r.p, "pixels", BT_U8, bt_shape1(20)), bt_input(r.p, "views", BT_U8, bt_shape2(2, sizeof(bt_view_record))), 2);
+    bt_value views = bt_make_views(r.p, bt_input(r.p, "pixels", BT_U8, bt_shape1(20)),
+                                   bt_input(r.p, "views", BT_U8, bt_shape2(2, sizeof(bt_view_record))), 2);
     bt_output(r.p, "y", bt_patchify(r.p, views, 1, 3, mean, std));
     bind(&r);
-    bt_view_record record[2] = {{.offset = 2, .height = 3, .width = 2, .view = {.crop = {1, 0, 2, 2}, .full_height = 2, .full_width = 2, .window = {0, 0, 2, 2}}}};
+    bt_view_record record[2] = {
+        {.offset = 2,
+         .height = 3,
+         .width = 2,
+         .view = {.crop = {1, 0, 2, 2}, .full_height = 2, .full_width = 2, .window = {0, 0, 2, 2}}}};
     uint8_t pixels[20];
     for (int i = 0; i < 20; i++) pixels[i] = (uint8_t)i;
     record[1] = record[0];
@@ -126,7 +132,8 @@ static void views_then_patches(void **state) {
     check_ok(bt_plan_set(r.plan, "pixels", pixels, sizeof pixels));
     check_ok(bt_plan_set(r.plan, "views", record, sizeof record));
     check_ok(bt_plan_run(r.plan));
-    check_error(bt_plan_get(r.plan, "y", y, sizeof y), BT_ERR_SHAPE, "make_views: the record of view 1 is out of range");
+    check_error(bt_plan_get(r.plan, "y", y, sizeof y), BT_ERR_SHAPE,
+                "make_views: the record of view 1 is out of range");
     stop(&r);
 }
 

@@ -1,5 +1,6 @@
-/* Position embeddings of another grid: the taps against numbers of PyTorch and by what they must be, and the operation in programs
- * whose tokens take what it makes. tests/positions compares whole grids with PyTorch where that is installed. */
+/* Position embeddings of another grid: the taps against numbers of PyTorch and by what they must be, and the operation
+ * in programs whose tokens take what it makes. tests/positions compares whole grids with PyTorch where that is
+ * installed. */
 #include "check.h"
 #include "inputs.h"
 
@@ -11,11 +12,13 @@
 
 static double tapped(const bt_position_axis *axis, int output, const double *x) {
     double sum = 0;
-    for (int t = 0; t < axis->count[output]; t++) sum += (double)axis->weight[output * axis->most + t] * x[axis->first[output] + t];
+    for (int t = 0; t < axis->count[output]; t++)
+        sum += (double)axis->weight[output * axis->most + t] * x[axis->first[output] + t];
     return sum;
 }
 
-/* PyTorch 1.13, float64: F.interpolate of these seven to 3 and to 9, mode bicubic; for "hub" by scale_factor (n + 0.1) / 7. */
+/* PyTorch 1.13, float64: F.interpolate of these seven to 3 and to 9, mode bicubic; for "hub" by scale_factor (n + 0.1)
+ * / 7. */
 static void numbers_of_pytorch(void **state) {
     (void)state;
     static const double signal[7] = {1, -2, 4, 3, 0.5, -1.5, 2.5};
@@ -30,7 +33,8 @@ static void numbers_of_pytorch(void **state) {
             const int from[2] = {7, 2}, to[2] = {larger ? 9 : 3, 2};
             check_ok(bt_position_taps_make(&taps, (bt_positions)rule, from, to, false));
             assert_true(taps.rows.outputs == to[0] && taps.columns.outputs == 2);
-            for (int o = 0; o < to[0]; o++) assert_true(fabs(tapped(&taps.rows, o, signal) - known[larger][rule][o]) < 5e-7);
+            for (int o = 0; o < to[0]; o++)
+                assert_true(fabs(tapped(&taps.rows, o, signal) - known[larger][rule][o]) < 5e-7);
             bt_position_taps_free(&taps);
         }
 }
@@ -38,7 +42,8 @@ static void numbers_of_pytorch(void **state) {
 /* Constant positions stay constant; transposed taps are the same weights seen from the inputs. */
 static void sums_and_transposes(void **state) {
     (void)state;
-    static const int sides[][2] = {{37, 16}, {37, 7}, {37, 24}, {16, 14}, {14, 16}, {1, 5}, {5, 1}, {2, 1024}, {1024, 3}};
+    static const int sides[][2] = {{37, 16}, {37, 7}, {37, 24},  {16, 14}, {14, 16},
+                                   {1, 5},   {5, 1},  {2, 1024}, {1024, 3}};
     for (size_t s = 0; s < sizeof sides / sizeof sides[0]; s++)
         for (int rule = 0; rule < BT_POSITIONS_COUNT; rule++) {
             const int from[2] = {sides[s][0], 3}, to[2] = {sides[s][1], 3};
@@ -52,7 +57,8 @@ static void sums_and_transposes(void **state) {
                     float w = there.rows.weight[o * there.rows.most + t];
                     int i = there.rows.first[o] + t, at = o - back.rows.first[i];
                     assert_true(i >= 0 && i < from[0]);
-                    assert_true(w == 0 || (at >= 0 && at < back.rows.count[i] && back.rows.weight[i * back.rows.most + at] == w));
+                    assert_true(w == 0 ||
+                                (at >= 0 && at < back.rows.count[i] && back.rows.weight[i * back.rows.most + at] == w));
                     sum += (double)w;
                 }
                 assert_true(fabs(sum - 1) < 1e-6);
@@ -91,10 +97,12 @@ static void the_same_grid_is_the_same_value(void **state) {
 static void trained_positions_are_a_parameter(void **state) {
     (void)state;
     bt_program *p = bt_program_new(&training);
-    bt_value y = bt_resample_positions(p, bt_input_with_gradient(p, "pos", BT_F32, bt_shape2(OLD, D)), 0, from, to, BT_POSITIONS_HUB);
+    bt_value y = bt_resample_positions(p, bt_input_with_gradient(p, "pos", BT_F32, bt_shape2(OLD, D)), 0, from, to,
+                                       BT_POSITIONS_HUB);
     bt_root root = {.value = y, .gradient = F32(NEW, D)};
     bt_differentiate(p, &root, 1, 1);
-    check_message(bt_program_check(p), BT_ERR_UNSUPPORTED, "resample_positions: positions that are trained must be a parameter");
+    check_message(bt_program_check(p), BT_ERR_UNSUPPORTED,
+                  "resample_positions: positions that are trained must be a parameter");
     bt_program_free(p);
 }
 
@@ -108,10 +116,13 @@ typedef struct model {
     void *block;
 } model;
 
-static float noise(uint32_t *s) { return (float)((*s = *s * 1664525u + 1013904223u) >> 8) * 0x1p-23f - 1; }
+static float noise(uint32_t *s) {
+    return (float)((*s = *s * 1664525u + 1013904223u) >> 8) * 0x1p-23f - 1;
+}
 
 static int declare(bt_params *store, const char *name, bt_shape shape, float *values, uint32_t seed) {
-    int index = bt_params_add(store, &(bt_param_spec){.name = name, .shape = shape, .kind = BT_PARAM_F32, .trainable = true});
+    int index =
+        bt_params_add(store, &(bt_param_spec){.name = name, .shape = shape, .kind = BT_PARAM_F32, .trainable = true});
     for (int64_t i = 0; i < bt_shape_count(shape); i++) bt_params_host(store, index)[i] = values[i] = noise(&seed);
     return index;
 }
@@ -159,7 +170,8 @@ static double run(model *m) {
             bt_shape shape;
             bt_dtype dtype;
             assert_true(bt_plan_find(m->plan, m->plan->named[i].name, &dtype, &shape));
-            check_ok(bt_plan_set(m->plan, m->plan->named[i].name, zeros, (size_t)bt_shape_count(shape) * sizeof *zeros));
+            check_ok(
+                bt_plan_set(m->plan, m->plan->named[i].name, zeros, (size_t)bt_shape_count(shape) * sizeof *zeros));
         }
     check_ok(bt_plan_set(m->plan, "dx", dx, sizeof dx));
     check_ok(bt_plan_set(m->plan, "dy", dy, sizeof dy));
@@ -172,7 +184,8 @@ static double run(model *m) {
     return sum;
 }
 
-/* Everything is linear: along any direction the gradient of a parameter says exactly what its change does, and two uses add up. */
+/* Everything is linear: along any direction the gradient of a parameter says exactly what its change does, and two uses
+ * add up. */
 static void gradients_reach_the_parameters(void **state) {
     (void)state;
     model m;

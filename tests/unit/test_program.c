@@ -1,8 +1,9 @@
 /* Recording, differentiation and planning without a device: messages, dead work, lifetimes, the memory map. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "method/step.h"
@@ -80,7 +81,8 @@ static void chains_share_memory(void **state) {
 static void first_storage_is_shared_too(void **state) {
     (void)state;
     bt_params *store = bt_params_new(BT_F32);
-    assert_int_equal(bt_params_add(store, &(bt_param_spec){.name = "w", .shape = bt_shape2(64, 64), .kind = BT_PARAM_WEIGHT}), 0);
+    assert_int_equal(
+        bt_params_add(store, &(bt_param_spec){.name = "w", .shape = bt_shape2(64, 64), .kind = BT_PARAM_WEIGHT}), 0);
     bt_program *p = bt_program_new(&inference);
     bt_output(p, "y", bt_relu(p, bt_relu(p, bt_param(p, store, 0))));
     bt_plan *plan;
@@ -108,7 +110,14 @@ static void later_reader_keeps_memory(void **state) {
 /* ---- a LoRA step ---- */
 
 static bt_model small_model(uint32_t targets, bool full, int depth) {
-    bt_vit_config vit = {.image = 32, .patch = 8, .width = 64, .depth = depth, .heads = 2, .mlp = 256, .norm_eps = 1e-6f, .std = {1, 1, 1}};
+    bt_vit_config vit = {.image = 32,
+                         .patch = 8,
+                         .width = 64,
+                         .depth = depth,
+                         .heads = 2,
+                         .mlp = 256,
+                         .norm_eps = 1e-6f,
+                         .std = {1, 1, 1}};
     bt_vit_training t = {.full = full, .lora = {.targets = targets, .rank = 4, .alpha = 4}};
     bt_method_config c = {.views = 2, .bits = 16, .align_weight = 1, .rate_weight = 0.1f, .rate_eps = 0.05f};
     bt_model m;
@@ -117,7 +126,8 @@ static bt_model small_model(uint32_t targets, bool full, int depth) {
 }
 
 static bt_program *step_of(const bt_model *m, bt_recompute recompute, uint32_t groups) {
-    bt_step_options o = {.compute = BT_F32, .recompute = recompute, .batch = 4, .groups = groups, .gradients_only = true};
+    bt_step_options o = {
+        .compute = BT_F32, .recompute = recompute, .batch = 4, .groups = groups, .gradients_only = true};
     return bt_step_program(m, &o);
 }
 
@@ -188,7 +198,8 @@ static void nothing_below_the_first_adapter(void **state) {
     bt_program *p = step_of(&m, BT_RECOMPUTE_NONE, BT_MASK_ALL);
     bt_plan *plan;
     assert_int_equal(bt_plan_new(p, NULL, &plan), BT_OK);
-    assert_int_equal(count_op(plan, BT_OP_attention_dx), 2); /* of blocks 2 and 3: block 1 is adapted above its attention */
+    assert_int_equal(count_op(plan, BT_OP_attention_dx),
+                     2); /* of blocks 2 and 3: block 1 is adapted above its attention */
     assert_int_equal(count_op(plan, BT_OP_tokens_dw), 0);
     bt_plan_free(plan);
     bt_program_free(p);

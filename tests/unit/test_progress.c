@@ -45,7 +45,8 @@ static void durations(void **state) {
     const struct {
         double seconds;
         const char *text;
-    } cases[] = {{0, "0:00"}, {7.4, "0:07"}, {59.6, "1:00"}, {754, "12:34"}, {3599.4, "59:59"}, {11045, "3:04:05"}, {NAN, "?"}, {-1, "?"}, {1e300, "?"}};
+    } cases[] = {{0, "0:00"},        {7.4, "0:07"}, {59.6, "1:00"}, {754, "12:34"}, {3599.4, "59:59"},
+                 {11045, "3:04:05"}, {NAN, "?"},    {-1, "?"},      {1e300, "?"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char text[32];
         bt_duration_text(cases[i].seconds, text, sizeof text);
@@ -121,8 +122,9 @@ static void scores_are_read_from_lines(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(narrower_lines_tell_less), cmocka_unit_test(durations),       cmocka_unit_test(the_slowest_stage_is_named),
-        cmocka_unit_test(the_best_scores),          cmocka_unit_test(scores_are_read_from_lines),
+        cmocka_unit_test(narrower_lines_tell_less),   cmocka_unit_test(durations),
+        cmocka_unit_test(the_slowest_stage_is_named), cmocka_unit_test(the_best_scores),
+        cmocka_unit_test(scores_are_read_from_lines),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

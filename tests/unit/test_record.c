@@ -257,7 +257,8 @@ static void images_and_tokens(void **state) {
             "tokens: operand reg has shape (4, 7), expected (4, 8)");
     REFUSED(bt_tokens(p, F32(2, 6, 8), F32(1, 8), F32(7, 8), BF16(4, 8)),
             "tokens: operand reg has dtype bf16, expected f32");
-    ACCEPTED(bt_resample_positions(p, F32(13, 8), 1, three_by_four, two_by_five, BT_POSITIONS_HUB), BT_F32, bt_shape2(11, 8));
+    ACCEPTED(bt_resample_positions(p, F32(13, 8), 1, three_by_four, two_by_five, BT_POSITIONS_HUB), BT_F32,
+             bt_shape2(11, 8));
     REFUSED(bt_resample_positions(p, BF16(13, 8), 1, three_by_four, two_by_five, BT_POSITIONS_HUB),
             "resample_positions: operand pos has dtype bf16, expected f32");
     REFUSED(bt_resample_positions(p, F32(12, 8), 1, three_by_four, two_by_five, BT_POSITIONS_HUB),

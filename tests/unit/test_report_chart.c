@@ -58,9 +58,14 @@ static void curves_with_holes(void **state) {
 /* Numbers whose differences overflow, vanish or are denormal: ticks end, and every place is a number. */
 static void extreme_numbers(void **state) {
     (void)state;
-    static const double cases[][4] = {{0, 1, -1e308, 1e308},          {0, 1, -1e300, 1e300},   {0, 1e300, 0, 1},
-                                      {1e300, 1e300, 1, 1},           {0, 1, 0, 4.9e-324},     {0, 1, 1e-320, 2e-320},
-                                      {9007199254740992.0, 9007199254740994.0, 0, 1},          {0, 1, 1, 1.0000000000000002},
+    static const double cases[][4] = {{0, 1, -1e308, 1e308},
+                                      {0, 1, -1e300, 1e300},
+                                      {0, 1e300, 0, 1},
+                                      {1e300, 1e300, 1, 1},
+                                      {0, 1, 0, 4.9e-324},
+                                      {0, 1, 1e-320, 2e-320},
+                                      {9007199254740992.0, 9007199254740994.0, 0, 1},
+                                      {0, 1, 1, 1.0000000000000002},
                                       {-1e17, -1e17 + 16, 1e17, 1e17 + 16}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const bt_series series = {"s", cases[i], cases[i] + 2, 2, false};
@@ -135,7 +140,8 @@ static void columns(void **state) {
     bt_columns c = {"bits", "bit", values, 4, 1, 0.5};
     bt_text svg = svg_of(bt_columns_draw(&c, 452, 184)); /* 384 wide: columns of 96; 100 high */
     assert_int_equal(count_of(bt_text_get(&svg), "Z\" fill=\"#0072b2\""), 4);
-    /* The first is 96 less its gap of 0.22 wide and half as high as the plot; what is above the scale ends at its top. */
+    /* The first is 96 less its gap of 0.22 wide and half as high as the plot; what is above the scale ends at its top.
+     */
     assert_non_null(strstr(bt_text_get(&svg), "<path d=\"M62.56 90L137.44 90 137.44 140 62.56 140"));
     assert_non_null(strstr(bt_text_get(&svg), "<path d=\"M350.56 40L"));
     assert_non_null(strstr(bt_text_get(&svg), "<path d=\"M52 90L436 90\" fill=\"none\" stroke=\"#d55e00\""));
@@ -170,7 +176,8 @@ static void files(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ticks),
-        cmocka_unit_test(curves_with_holes), cmocka_unit_test(extreme_numbers),
+        cmocka_unit_test(curves_with_holes),
+        cmocka_unit_test(extreme_numbers),
         cmocka_unit_test(nothing_to_draw),
         cmocka_unit_test(long_series_keep_their_peaks),
         cmocka_unit_test(bars),

@@ -44,13 +44,17 @@ static void page(void **state) {
     assert_non_null(strstr(text, "<tr class=\"strong\"><td>codes</td><td class=\"r\">0.5</td></tr>"));
     assert_non_null(strstr(text, "<td>&#34;random&#34;</td>"));
     assert_non_null(strstr(text, "<td class=\"r\">0.1<small>0 to &#60;1&#62;</small></td>"));
-    assert_non_null(strstr(text, "<div class=\"q\"><img alt=\"it&#39;s\"\n src=\"data:image/png;base64,eA==\"><span>it&#39;s</span></div>"));
+    assert_non_null(strstr(
+        text,
+        "<div class=\"q\"><img alt=\"it&#39;s\"\n src=\"data:image/png;base64,eA==\"><span>it&#39;s</span></div>"));
     assert_non_null(strstr(text, "<div class=\"miss\"><i class=\"gone\">no picture</i><span>gone</span></div>"));
     assert_non_null(strstr(text, "<a href=\"#scores\">Scores</a>"));
     assert_non_null(strstr(text, "<section id=\"scores\">"));
     assert_non_null(strstr(text, "<small>&#60;note&#62;</small>"));
     assert_non_null(strstr(text, "<figcaption>a caption</figcaption>"));
-    static const char *const elements[] = {"table", "tr", "div", "figure", "svg", "main", "html", "h1", "h2", "footer", "section", "details", "summary", "nav", "span", "figcaption", "small"};
+    static const char *const elements[] = {"table",   "tr",  "div",  "figure",     "svg",     "main",
+                                           "html",    "h1",  "h2",   "footer",     "section", "details",
+                                           "summary", "nav", "span", "figcaption", "small"};
     for (size_t i = 0; i < sizeof elements / sizeof elements[0]; i++) {
         char open[16], close[16];
         snprintf(open, sizeof open, "<%s", elements[i]);

@@ -1,5 +1,6 @@
-/* Rotary positions: the table of angles against numbers from the published formula, what it is for (products of rotated queries and
- * keys see distances only), and the operation in a program: in the memory of its input, with its gradient. */
+/* Rotary positions: the table of angles against numbers from the published formula, what it is for (products of rotated
+ * queries and keys see distances only), and the operation in a program: in the memory of its input, with its gradient.
+ */
 #include "check.h"
 #include "inputs.h"
 
@@ -8,15 +9,14 @@
 
 #include <math.h>
 
-/* From transformers' DINOv3 arithmetic (get_patches_center_coordinates, cos and sin of the angles) in float64: a grid of 3 x 4, heads of
- * 8, theta 100; rows 0, 6 and 11. */
+/* From transformers' DINOv3 arithmetic (get_patches_center_coordinates, cos and sin of the angles) in float64: a grid
+ * of 3 x 4, heads of 8, theta 100; rows 0, 6 and 11. */
 static void table_of_a_small_grid(void **state) {
     (void)state;
     static const int row[3] = {0, 6, 11};
-    static const double known[3][8] = {
-        {-0.5, 0.91354546, 0, 0.89100652, 0.86602540, -0.40673664, 1, -0.45399050},
-        {1, 1, 0, 0.98768834, 0, 0, 1, 0.15643447},
-        {-0.5, 0.91354546, 0, 0.89100652, -0.86602540, 0.40673664, -1, 0.45399050}};
+    static const double known[3][8] = {{-0.5, 0.91354546, 0, 0.89100652, 0.86602540, -0.40673664, 1, -0.45399050},
+                                       {1, 1, 0, 0.98768834, 0, 0, 1, 0.15643447},
+                                       {-0.5, 0.91354546, 0, 0.89100652, -0.86602540, 0.40673664, -1, 0.45399050}};
     float table[12 * 8];
     check_ok(bt_rope_table(table, 3, 4, 8, 100));
     for (int r = 0; r < 3; r++)
@@ -74,8 +74,8 @@ static float product(const float *a, const float *b) {
     return sum;
 }
 
-/* Equal queries and keys everywhere: scores of two patches depend on how far apart they are, and on nothing else. Values and the
- * tokens without position keep their bits. */
+/* Equal queries and keys everywhere: scores of two patches depend on how far apart they are, and on nothing else.
+ * Values and the tokens without position keep their bits. */
 static void scores_see_distances(void **state) {
     (void)state;
     float x[COUNT], y[COUNT], table[PATCHES * HEAD];
@@ -90,7 +90,8 @@ static void scores_see_distances(void **state) {
     check_ok(bt_plan_get(r.plan, "y", y, sizeof y));
     end(&r, p);
     assert_memory_equal(x, y, PREFIX * 3 * WIDTH * sizeof *x);
-    for (int t = 0; t < TOKENS; t++) assert_memory_equal(x + (t * 3 + 2) * WIDTH, y + (t * 3 + 2) * WIDTH, WIDTH * sizeof *x);
+    for (int t = 0; t < TOKENS; t++)
+        assert_memory_equal(x + (t * 3 + 2) * WIDTH, y + (t * 3 + 2) * WIDTH, WIDTH * sizeof *x);
     const float *first = y + PREFIX * 3 * WIDTH; /* of the patches */
     for (int h = 0; h < HEADS; h++) {
         float down = 0, across = 0, same = 0;
@@ -154,7 +155,8 @@ static void a_trained_table_is_refused(void **state) {
     (void)state;
     bt_program *p = bt_program_new(&(bt_program_options){.compute = BT_F32, .training = true});
     bt_value table = bt_input_with_gradient(p, "table", BT_F32, bt_shape2(PATCHES, HEAD));
-    bt_root root = {.value = bt_rope(p, F32(1, TOKENS, 3 * WIDTH), table, 3, 2, HEADS, PREFIX), .gradient = F32(1, TOKENS, 3 * WIDTH)};
+    bt_root root = {.value = bt_rope(p, F32(1, TOKENS, 3 * WIDTH), table, 3, 2, HEADS, PREFIX),
+                    .gradient = F32(1, TOKENS, 3 * WIDTH)};
     bt_differentiate(p, &root, 1, 1);
     check_message(bt_program_check(p), BT_ERR_UNSUPPORTED, "rope: its table of angles is not trained");
     bt_program_free(p);

@@ -49,14 +49,19 @@ static void what_is_seen_sorts(void **state) {
     const char *run = run_of("sorted", NULL, false);
     check_ok(bt_report_write(run, &no_pack));
     char *page = page_of(run);
-    static const char *const parts[] = {"Blue frame and tick: the same species", "<h3>Found best</h3>", "Auk 1: 10 of the first 10 right, average precision@20 0.900",
-                                        "Auk 2: 8 of the first 10 right, average precision@20 0.600",
-                                        "Auk 0: 8 of the first 10 right, average precision@20 0.500", "Auk 5: 8 of the first 10",
-                                        "Sorted by the number of right ones among the first 10", "<h3>In the middle</h3>", "Auk 6: 5 of", "Auk 7: 4 of", "Auk 8: 3 of",
-                                        "Auk 9: 2 of", "<h3>Found worst</h3>", "Auk 4: 0 of the first 10 right, average precision@20 0.000",
-                                        "Auk 3: 1 of the first 10 right, average precision@20 0.100", "Auk 11: 6 of", "Auk 10: 7 of", "The same order from its end",
-                                        /* classes, worst first */
-                                        "<h3>All classes, worst first</h3>", "<td>Auk 4</td>", "0 %", "<td>Auk 3</td>", "10 %", "<td>Auk 9</td>", "20 %"};
+    static const char *const parts[] = {
+        "Blue frame and tick: the same species", "<h3>Found best</h3>",
+        "Auk 1: 10 of the first 10 right, average precision@20 0.900",
+        "Auk 2: 8 of the first 10 right, average precision@20 0.600",
+        "Auk 0: 8 of the first 10 right, average precision@20 0.500", "Auk 5: 8 of the first 10",
+        "Sorted by the number of right ones among the first 10", "<h3>In the middle</h3>", "Auk 6: 5 of", "Auk 7: 4 of",
+        "Auk 8: 3 of", "Auk 9: 2 of", "<h3>Found worst</h3>",
+        "Auk 4: 0 of the first 10 right, average precision@20 0.000",
+        "Auk 3: 1 of the first 10 right, average precision@20 0.100", "Auk 11: 6 of", "Auk 10: 7 of",
+        "The same order from its end",
+        /* classes, worst first */
+        "<h3>All classes, worst first</h3>", "<td>Auk 4</td>", "0 %", "<td>Auk 3</td>", "10 %", "<td>Auk 9</td>",
+        "20 %"};
     check_order(page, parts, sizeof parts / sizeof parts[0]);
     assert_int_equal(count_of(page, "no picture"), 12 * 11); /* none of the files is there */
     assert_int_equal(count_of(page, "<div class=\"hit\">"), 8 + 10 + 8 + 1 + 0 + 8 + 5 + 4 + 3 + 2 + 7 + 6);
@@ -68,7 +73,8 @@ static void ranks_that_are_one(void **state) {
     const char *run = run_of("ranks", NULL, false);
     check_ok(bt_report_write(run, &no_pack));
     char *page = page_of(run);
-    static const char *const parts[] = {"at each rank of the taxonomy", "<td>same species<small>also genus</small></td><td class=\"r\">12</td>",
+    static const char *const parts[] = {"at each rank of the taxonomy",
+                                        "<td>same species<small>also genus</small></td><td class=\"r\">12</td>",
                                         "<td>same family</td><td class=\"r\">3</td>", "Ranks with the same groups"};
     check_order(page, parts, 4);
     bt_memory_free(page);
@@ -109,7 +115,8 @@ static bool pack_find(void *context, int64_t row, const char *path, bt_report_pi
     p->wrong += strcmp(path, wanted) != 0;
     p->found++;
     if (row > 120) return false;
-    *out = p->side ? (bt_report_picture){.bytes = square, .side = p->side} : (bt_report_picture){.bytes = ppm, .count = sizeof ppm - 1};
+    *out = p->side ? (bt_report_picture){.bytes = square, .side = p->side}
+                   : (bt_report_picture){.bytes = ppm, .count = sizeof ppm - 1};
     return true;
 }
 

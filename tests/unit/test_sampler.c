@@ -33,7 +33,13 @@ static int make(void **state) {
         if (i >= at) labels[i] = -1;
     }
     first[COUNT] = at;
-    set = (bt_dataset){.name = "set", .count = COUNT, .class_count = CLASSES, .labels = labels, .label_first = first, .label_items = labels, .unlabelled = 3};
+    set = (bt_dataset){.name = "set",
+                       .count = COUNT,
+                       .class_count = CLASSES,
+                       .labels = labels,
+                       .label_first = first,
+                       .label_items = labels,
+                       .unlabelled = 3};
     return 0;
 }
 
@@ -104,7 +110,8 @@ static void balanced(void **state) {
     }
     /* 110 batches of 4 of 5 classes: each in 88, but for the ends of epochs. */
     for (int c = 0; c < CLASSES; c++) assert_true(abs(batches[c] - 88) <= 10);
-    /* Images of a class come in rounds: within an epoch their counts differ by 1 at most, here within ten epochs by 10. */
+    /* Images of a class come in rounds: within an epoch their counts differ by 1 at most, here within ten epochs by 10.
+     */
     for (int c = 0, at = 0; c < CLASSES; at += sizes[c++]) {
         int least = 1000, most = 0;
         for (int i = at; i < at + sizes[c]; i++) {
@@ -126,9 +133,11 @@ static void refused(bt_sampler_options options, int64_t batch, const char *messa
 
 static void bad_options(void **state) {
     (void)state;
-    refused((bt_sampler_options){.kind = BT_SAMPLING_CLASS_BALANCED, .per_class = 5}, 12, "data.per_class 5 does not divide the batch of 12");
+    refused((bt_sampler_options){.kind = BT_SAMPLING_CLASS_BALANCED, .per_class = 5}, 12,
+            "data.per_class 5 does not divide the batch of 12");
     refused((bt_sampler_options){.kind = BT_SAMPLING_CLASS_BALANCED, .per_class = 2}, 12,
-            "data.per_class 2 and a batch of 12 make 6 classes a batch, but training images have 5; raise data.per_class or lower train.batch");
+            "data.per_class 2 and a batch of 12 make 6 classes a batch, but training images have 5; raise "
+            "data.per_class or lower train.batch");
 }
 
 /* Shares n^p / sum n^p, and no sample off its average by 1 or more. */
@@ -169,7 +178,13 @@ static void several_labels(void **state) {
     (void)state;
     static int64_t two_first[] = {0, 2, 3, 4, 5};
     static int32_t two_items[] = {0, 1, 1, 1, 1}, two_labels[] = {0, 1, 1, 1};
-    bt_dataset two = {.name = "two", .count = 4, .class_count = 2, .labels = two_labels, .label_first = two_first, .label_items = two_items, .several = 1};
+    bt_dataset two = {.name = "two",
+                      .count = 4,
+                      .class_count = 2,
+                      .labels = two_labels,
+                      .label_first = two_first,
+                      .label_items = two_items,
+                      .several = 1};
     bt_sampler *s;
     int64_t order[4];
     int32_t again[4];

@@ -61,8 +61,15 @@ static scene make_scene(bool full, bool sets) {
     bt_run_scores *s = &v.s;
     s->run = bt_memory_copy_text("run");
     s->checkpoint = bt_memory_copy_text("step_00000001");
-    s->options = (bt_eval_section){.k = 20, .all = true, .baselines = true, .resamples = 50, .shuffles = 3,
-                                   .rotations = 4, .neighbours = 5, .seed = 2, .taxonomy = ""};
+    s->options = (bt_eval_section){.k = 20,
+                                   .all = true,
+                                   .baselines = true,
+                                   .resamples = 50,
+                                   .shuffles = 3,
+                                   .rotations = 4,
+                                   .neighbours = 5,
+                                   .seed = 2,
+                                   .taxonomy = ""};
     s->truth = (bt_truth){.samples = SAMPLES, .rank_count = 2};
     s->truth.rank[0] = make_rank("species", CLASSES, 1);
     s->truth.rank[1] = make_rank("genus", CLASSES / 2, 2);
@@ -112,7 +119,8 @@ static void ways_and_ranks(void **state) {
             near(v.s.way[BT_WAY_CONTINUOUS].scores[2 * r + c].map.papers, map.papers, 0);
         }
         double sum = 0;
-        for (int64_t i = 0; i < v.s.confusion[r].classes * v.s.confusion[r].classes; i++) sum += v.s.confusion[r].share[i];
+        for (int64_t i = 0; i < v.s.confusion[r].classes * v.s.confusion[r].classes; i++)
+            sum += v.s.confusion[r].share[i];
         near(sum, r ? 2 : 4, 1e-12);
     }
     assert_true(v.s.way[BT_WAY_BINARY].scores[2].map.papers > v.s.way[BT_WAY_BINARY].scores[0].map.papers);
@@ -154,7 +162,8 @@ static void everything(void **state) {
     v.s.free_of = "before";
     check_ok(bt_sides_score_free(&v.sides, &v.train, &v.s));
     const bt_scored *binary = &v.s.way[BT_WAY_BINARY], *continuous = &v.s.way[BT_WAY_CONTINUOUS];
-    assert_true(binary->vote > 0.3 && continuous->vote > 0.3 && continuous->probe > 0.5 && continuous->has_effective_rank);
+    assert_true(binary->vote > 0.3 && continuous->vote > 0.3 && continuous->probe > 0.5 &&
+                continuous->has_effective_rank);
     assert_true(v.s.way[BT_WAY_SYMMETRIC].scores[0].shuffle_deviation.papers > 0);
     assert_true(v.s.has_free && v.s.free[0].draws == 4 && v.s.free[0].papers.mean > 0.2 && v.s.free_itq.draws == 4);
     near(v.s.free[1].papers.mean, v.s.free[1].standard.mean, 1e-12); /* the whole database */
@@ -189,7 +198,8 @@ static void what_does_not_fit(void **state) {
     v.s.bits = 64;
     check_ok(bt_sides_score_free(&v.sides, &v.train, &v.s));
     assert_false(v.s.has_free);
-    assert_string_equal(v.s.free_reason, "64 bits are more than there are principal components: the embeddings have width 10");
+    assert_string_equal(v.s.free_reason,
+                        "64 bits are more than there are principal components: the embeddings have width 10");
     free_scene(&v);
 }
 

@@ -1,8 +1,9 @@
 /* Retrieval scores against hand-made cases and a slow independent count. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "retrieval/scores.h"
@@ -36,7 +37,8 @@ static void nothing_relevant_is_zero(void **state) {
     const uint64_t bits[] = {0, 1};
     const int32_t labels[] = {3, 3}, label[] = {0};
     const float query[] = {1};
-    bt_items q = {.count = 1, .width = 1, .values = query, .labels = label}, db = {.count = 2, .width = 1, .bits = bits, .labels = labels};
+    bt_items q = {.count = 1, .width = 1, .values = query, .labels = label},
+             db = {.count = 2, .width = 1, .bits = bits, .labels = labels};
     bt_map map = {9, 9};
     assert_int_equal(bt_mean_average_precision(&q, &db, BT_SYMMETRIC, 10, &map), BT_OK);
     assert_true(map.papers == 0 && map.standard == 0);
@@ -111,7 +113,8 @@ static void refuses_bad_input(void **state) {
     const uint64_t bits[] = {0};
     const int32_t labels[] = {0};
     const float query[] = {1, NAN};
-    bt_items q = {.count = 1, .width = 2, .values = query, .labels = labels}, db = {.count = 1, .width = 1, .bits = bits, .labels = labels};
+    bt_items q = {.count = 1, .width = 2, .values = query, .labels = labels},
+             db = {.count = 1, .width = 1, .bits = bits, .labels = labels};
     bt_map map;
     assert_int_equal(bt_mean_average_precision(&q, &db, BT_SYMMETRIC, 1, &map), BT_ERR_SHAPE);
     assert_string_equal(bt_error_message(), "queries have width 2, the database 1");

@@ -34,7 +34,8 @@ static void read_values(run *r) {
     }
 }
 
-/* average += w (value - average), w = 1 - min(decay, (1 + t) / (10 + t)), from what the store holds after step t; t < 0: the start. */
+/* average += w (value - average), w = 1 - min(decay, (1 + t) / (10 + t)), from what the store holds after step t; t <
+ * 0: the start. */
 static void follow_average(run *r, int t) {
     bt_params *store = r->model.store;
     float weight = (float)(1 - fmin(decay, (1.0 + t) / (10.0 + t)));
@@ -94,7 +95,8 @@ static void train(run *r, bool train_tower, int chunk) {
         for (size_t i = 0; i < sizeof targets; i++) targets[i] = images[i] >> 7;
         for (int i = 0; i < VIEWS * BATCH; i++) ids[i] = i % BATCH | (int64_t)(i / BATCH) << 32;
         bt_step_batch b = {.images = images, .ids = ids, .targets = targets};
-        bt_step_rates rates = {.seed = 1, .step = step, .lr = {head_rate, tower_rate}, .head_only = train_tower && step < HEAD_STEPS};
+        bt_step_rates rates = {
+            .seed = 1, .step = step, .lr = {head_rate, tower_rate}, .head_only = train_tower && step < HEAD_STEPS};
         bt_step_result result;
         check_ok(bt_session_step(&r->session, &b, &rates, &result));
         r->loss[step] = result.loss;
@@ -190,13 +192,17 @@ static void test_rates_of_groups(void **state) {
         head_rate = tower_rate = 0x1p-8;
         int64_t at = 0, moved[2] = {0};
         bt_model fresh;
-        bt_model_init(&fresh, &bt_method_crovca, &r.model.config, &r.model.vit.config,
-                      &(bt_vit_training){.lora = {.targets = BT_LORA_Q | BT_LORA_V, .rank = 2, .alpha = 2, .dropout = 0.25f}, .seed = 3}, BT_F32);
+        bt_model_init(
+            &fresh, &bt_method_crovca, &r.model.config, &r.model.vit.config,
+            &(bt_vit_training){.lora = {.targets = BT_LORA_Q | BT_LORA_V, .rank = 2, .alpha = 2, .dropout = 0.25f},
+                               .seed = 3},
+            BT_F32);
         for (int i = 0; i < bt_params_count(fresh.store); i++) {
             const bt_param_spec *spec = bt_params_spec(fresh.store, i);
             if (!spec->trainable) continue;
             const float *initial = bt_params_host(fresh.store, i);
-            for (int64_t k = 0; k < bt_shape_count(spec->shape); k++) moved[spec->group] += initial[k] != r.values[at + k];
+            for (int64_t k = 0; k < bt_shape_count(spec->shape); k++)
+                moved[spec->group] += initial[k] != r.values[at + k];
             at += bt_shape_count(spec->shape);
         }
         assert_int_equal(at, r.count);

@@ -71,7 +71,8 @@ static void utf8(void **state) {
         strcat(line, bad[i]);
         assert_false(bt_text_is_utf8(line, strlen(line)));
     }
-    assert_true(bt_text_is_utf8("Rohrdommel \xC3\xBC \xF0\x9F\x90\xA6", 18) && bt_text_is_utf8("\0", 1) && bt_text_is_utf8("", 0));
+    assert_true(bt_text_is_utf8("Rohrdommel \xC3\xBC \xF0\x9F\x90\xA6", 18) && bt_text_is_utf8("\0", 1) &&
+                bt_text_is_utf8("", 0));
     assert_int_equal(bt_text_utf8_length("\xF4\x8F\xBF\xBF", 4), 4);
     assert_int_equal(bt_text_utf8_length("\xED\x9F\xBF", 3), 3);
     assert_int_equal(bt_text_utf8_length("\xE0\xA0\x80", 3), 3);

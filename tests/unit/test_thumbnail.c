@@ -53,9 +53,9 @@ static void enlarged(void **state) {
 static void bmp(void **state) {
     (void)state;
     const uint8_t pixels[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}; /* 2 x 2 */
-    const unsigned char wanted[] = {'B', 'M', 70, 0, 0, 0, 0, 0, 0, 0, 54, 0, 0, 0, 40, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 1, 0, 24, 0,
-                                    0, 0, 0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-                                    9, 8, 7, 12, 11, 10, 0, 0, 3, 2, 1, 6, 5, 4, 0, 0};
+    const unsigned char wanted[] = {'B', 'M', 70, 0, 0,  0, 0, 0, 0, 0,  54, 0,  0, 0, 40, 0, 0, 0, 2, 0, 0, 0, 2, 0,
+                                    0,   0,   1,  0, 24, 0, 0, 0, 0, 0,  16, 0,  0, 0, 0,  0, 0, 0, 0, 0, 0, 0, 0, 0,
+                                    0,   0,   0,  0, 0,  0, 9, 8, 7, 12, 11, 10, 0, 0, 3,  2, 1, 6, 5, 4, 0, 0};
     bt_text out = {0};
     bt_bmp_encode(pixels, 2, &out);
     assert_int_equal(out.length, sizeof wanted);
@@ -64,6 +64,7 @@ static void bmp(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(means_of_the_centre), cmocka_unit_test(enlarged), cmocka_unit_test(bmp)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(means_of_the_centre), cmocka_unit_test(enlarged),
+                                       cmocka_unit_test(bmp)};
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

@@ -284,6 +284,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exact_components),       cmocka_unit_test(randomised_components),
         cmocka_unit_test(itq_keeps_its_promises), cmocka_unit_test(itq_of_few_dimensions),
-        cmocka_unit_test(protocol_of_rotations),  cmocka_unit_test(blocks_of_the_database), cmocka_unit_test(methods_in_their_order)};
+        cmocka_unit_test(protocol_of_rotations),  cmocka_unit_test(blocks_of_the_database),
+        cmocka_unit_test(methods_in_their_order)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,7 +33,12 @@ static const bt_view views[] = {
     {.crop = {0, 0, H, W}, .full_height = 1, .full_width = 1, .window = {0, 0, 1, 1}},
     {.crop = {1, 2, 50, 3}, .full_height = 150, .full_width = 2, .window = {100, 0, 50, 2}},
     {.crop = {0, 0, H, W}, .full_height = 20, .full_width = 40, .window = {2, 3, 17, 30}, .filter = BT_FILTER_BICUBIC},
-    {.crop = {5, 9, 17, 40}, .full_height = 29, .full_width = 31, .window = {0, 0, 29, 31}, .flip = true, .filter = BT_FILTER_BICUBIC},
+    {.crop = {5, 9, 17, 40},
+     .full_height = 29,
+     .full_width = 31,
+     .window = {0, 0, 29, 31},
+     .flip = true,
+     .filter = BT_FILTER_BICUBIC},
     {.crop = {58, 80, 2, 3}, .full_height = 9, .full_width = 7, .window = {0, 0, 9, 7}, .filter = BT_FILTER_BICUBIC},
     {.crop = {0, 0, H, W}, .full_height = H, .full_width = W, .window = {0, 0, H, W}},
 };
@@ -52,8 +57,7 @@ static uint8_t *resample(const bt_view *view) {
 
 /* Weight of input j in output i of an axis: the formula of resample.h, written over all j without bounds. */
 static double curve(bt_filter filter, int64_t in, int64_t full, int64_t i, int64_t j) {
-    double s = (double)in / (double)full, f = s > 1 ? s : 1,
-           x = fabs((double)j + 0.5 - ((double)i + 0.5) * s) / f;
+    double s = (double)in / (double)full, f = s > 1 ? s : 1, x = fabs((double)j + 0.5 - ((double)i + 0.5) * s) / f;
     if (filter == BT_FILTER_BILINEAR) return x < 1 ? 1 - x : 0;
     return x < 1 ? 1.5 * x * x * x - 2.5 * x * x + 1 : x < 2 ? -0.5 * x * x * x + 2.5 * x * x - 4 * x + 2 : 0;
 }
@@ -73,8 +77,8 @@ static double exact(const bt_view *view, int64_t y, int64_t x, int c) {
     return fmin(fmax(sum / weights, 0), 255);
 }
 
-/* Rounding to 8 bits comes twice: at most 1/2 from the rows, 1/2 from the columns, times the sum of the weights' sizes (1
- * for the tent, at most 1.3 for the bicubic curve, which may also be clipped between). */
+/* Rounding to 8 bits comes twice: at most 1/2 from the rows, 1/2 from the columns, times the sum of the weights' sizes
+ * (1 for the tent, at most 1.3 for the bicubic curve, which may also be clipped between). */
 static void near_exact(void **state) {
     (void)state;
     for (int v = 0; v < VIEWS; v++) {
@@ -164,7 +168,8 @@ static void as_pil(void **state) {
             " i = i.crop((%d, %d, %d, %d)).resize((%d, %d), Image.%s).crop((%d, %d, %d, %d));"
             " i = i.transpose(Image.FLIP_LEFT_RIGHT) if %d else i; open('%s', 'wb').write(i.tobytes())\" 2>/dev/null",
             W, H, in, left, top, left + (int)view->crop.width, top + (int)view->crop.height, (int)view->full_width,
-            (int)view->full_height, view->filter == BT_FILTER_BICUBIC ? "BICUBIC" : "BILINEAR", x, y, x + (int)view->window.width, y + (int)view->window.height, view->flip, out);
+            (int)view->full_height, view->filter == BT_FILTER_BICUBIC ? "BICUBIC" : "BILINEAR", x, y,
+            x + (int)view->window.width, y + (int)view->window.height, view->flip, out);
         assert_int_equal(system(command), 0);
         size_t bytes;
         unsigned char *want = scratch_read(out, &bytes);
@@ -238,13 +243,15 @@ static void random_crops(void **state) {
     assert_true(at_top > 1000 && at_left > 1000);
 }
 
-/* A crop may be as wide, or as high, as the picture: it then moves along the other side, which the fallback never does. */
+/* A crop may be as wide, or as high, as the picture: it then moves along the other side, which the fallback never does.
+ */
 static void crops_as_large_as_the_picture(void **state) {
     (void)state;
     const bt_augment square = {.scale = {0.5, 0.5}, .ratio = {1, 1}};
     uint32_t top = 0, left = 0;
     for (int64_t id = 0; id < 200; id++) {
-        bt_box tall = bt_view_random(10, 5, 8, &square, 3, 0, id).crop, flat = bt_view_random(5, 10, 8, &square, 3, 0, id).crop;
+        bt_box tall = bt_view_random(10, 5, 8, &square, 3, 0, id).crop,
+               flat = bt_view_random(5, 10, 8, &square, 3, 0, id).crop;
         assert_true(tall.height == 5 && tall.width == 5 && flat.height == 5 && flat.width == 5);
         top |= 1u << tall.top;
         left |= 1u << flat.left;
@@ -351,12 +358,19 @@ static int make(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(near_exact),     cmocka_unit_test(identity_and_flip),
-        cmocka_unit_test(window_is_part), cmocka_unit_test(crop_is_closed),
-        cmocka_unit_test(as_pil),         cmocka_unit_test(draws_as_documented),
-        cmocka_unit_test(crops_as_large_as_the_picture), cmocka_unit_test(random_crops),   cmocka_unit_test(draws_differ),
-        cmocka_unit_test(fallback),       cmocka_unit_test(centre),
-        cmocka_unit_test(shuffling),      cmocka_unit_test(shuffle_as_documented),
+        cmocka_unit_test(near_exact),
+        cmocka_unit_test(identity_and_flip),
+        cmocka_unit_test(window_is_part),
+        cmocka_unit_test(crop_is_closed),
+        cmocka_unit_test(as_pil),
+        cmocka_unit_test(draws_as_documented),
+        cmocka_unit_test(crops_as_large_as_the_picture),
+        cmocka_unit_test(random_crops),
+        cmocka_unit_test(draws_differ),
+        cmocka_unit_test(fallback),
+        cmocka_unit_test(centre),
+        cmocka_unit_test(shuffling),
+        cmocka_unit_test(shuffle_as_documented),
     };
     return cmocka_run_group_tests(tests, make, scratch_remove);
 }

@@ -50,9 +50,11 @@ static void classes_alone(void **state) {
 static void whole_tree(void **state) {
     (void)state;
     static const char json[] =
-        "{\"seed\": 1, \"orders\": [{\"name\": \"O1\", \"families\": [{\"name\": \"F1\", \"genera\": [{\"name\": \"G1\", \"species\": ["
+        "{\"seed\": 1, \"orders\": [{\"name\": \"O1\", \"families\": [{\"name\": \"F1\", \"genera\": [{\"name\": "
+        "\"G1\", \"species\": ["
         "{\"name\": \"Coot coot\", \"folder\": \"coot\"}, {\"name\": \"Not here\"}]}]}]},"
-        "{\"name\": \"O2\", \"families\": [{\"name\": \"F2\", \"genera\": [{\"name\": \"G2\", \"species\": [{\"name\": \"auk\"}]},"
+        "{\"name\": \"O2\", \"families\": [{\"name\": \"F2\", \"genera\": [{\"name\": \"G2\", \"species\": [{\"name\": "
+        "\"auk\"}]},"
         "{\"name\": \"G3\", \"species\": [{\"name\": \"B\", \"folder\": \"bee_eater\", \"marks\": [1]}]}]}]}]}";
     bt_truth t;
     check_ok(bt_truth_open(&folder, scratch_file("tree.json", json, sizeof json - 1), &t));
@@ -70,8 +72,9 @@ static void whole_tree(void **state) {
 /* Families over species, and species beside them that belong to none. */
 static void tree_with_gaps(void **state) {
     (void)state;
-    static const char json[] = "{\"families\": [{\"name\": \"F\", \"species\": [{\"name\": \"auk\"}, {\"name\": \"coot\"}]}],"
-                               "\"species\": [{\"name\": \"bee_eater\"}]}";
+    static const char json[] =
+        "{\"families\": [{\"name\": \"F\", \"species\": [{\"name\": \"auk\"}, {\"name\": \"coot\"}]}],"
+        "\"species\": [{\"name\": \"bee_eater\"}]}";
     bt_truth t;
     check_ok(bt_truth_open(&folder, scratch_file("gaps.json", json, sizeof json - 1), &t));
     assert_int_equal(t.rank_count, 2);
@@ -109,8 +112,9 @@ static void table_with_ranks(void **state) {
  * to 5 the species are the genera, and family and order are one. */
 static void groups_that_occur(void **state) {
     (void)state;
-    static const char csv[] = "path,species,genus,family,order\n0.png,d1,d,n,z\n1.png,b1,b,m,y\n2.png,d1,d,n,z\n3.png,c1,c,m,y\n"
-                              "4.png,b1,b,m,y\n5.png,c1,c,m,y\n6.png,a1,a,l,x\n7.png,e1,e,k,x\n8.png,b2,b,m,y\n";
+    static const char csv[] =
+        "path,species,genus,family,order\n0.png,d1,d,n,z\n1.png,b1,b,m,y\n2.png,d1,d,n,z\n3.png,c1,c,m,y\n"
+        "4.png,b1,b,m,y\n5.png,c1,c,m,y\n6.png,a1,a,l,x\n7.png,e1,e,k,x\n8.png,b2,b,m,y\n";
     bt_dataset data;
     bt_truth t;
     bt_dataset_options o = {.root = scratch_file("groups.csv", csv, sizeof csv - 1), .classes = "b1,b2,c1,d1,e1"};
@@ -154,7 +158,8 @@ static void groups_that_differ(void **state) {
     static const char csv[] = "path,label,a,b,c\n0.png,x,p,p,\n1.png,x,p,q,\n2.png,y,q,q,\n3.png,y,,p,\n";
     bt_dataset data;
     bt_truth t;
-    bt_dataset_options o = {.root = scratch_file("differ.csv", csv, sizeof csv - 1), .label = "label", .ranks = "c,b,a"};
+    bt_dataset_options o = {
+        .root = scratch_file("differ.csv", csv, sizeof csv - 1), .label = "label", .ranks = "c,b,a"};
     check_ok(bt_dataset_open(&o, &data));
     check_ok(bt_truth_open(&data, "", &t));
     const int64_t all[] = {0, 1, 2, 3};
@@ -176,10 +181,9 @@ static void groups_that_differ(void **state) {
 /* Species of the tree without a folder, genera without a sample. */
 static void tree_narrowed(void **state) {
     (void)state;
-    static const char json[] =
-        "{\"genera\": [{\"name\": \"Gone\", \"species\": [{\"name\": \"Not here\"}]},"
-        "{\"name\": \"G\", \"species\": [{\"name\": \"auk\"}, {\"name\": \"coot\"}]},"
-        "{\"name\": \"H\", \"species\": [{\"name\": \"bee_eater\"}]}]}";
+    static const char json[] = "{\"genera\": [{\"name\": \"Gone\", \"species\": [{\"name\": \"Not here\"}]},"
+                               "{\"name\": \"G\", \"species\": [{\"name\": \"auk\"}, {\"name\": \"coot\"}]},"
+                               "{\"name\": \"H\", \"species\": [{\"name\": \"bee_eater\"}]}]}";
     bt_truth t;
     check_ok(bt_truth_open(&folder, scratch_file("narrow.json", json, sizeof json - 1), &t));
     assert_int_equal(t.rank[1].count, 3);
@@ -238,7 +242,9 @@ static void wrong_trees(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(classes_alone), cmocka_unit_test(whole_tree),
-                                       cmocka_unit_test(tree_with_gaps), cmocka_unit_test(table_with_ranks), cmocka_unit_test(groups_that_occur), cmocka_unit_test(groups_that_differ), cmocka_unit_test(tree_narrowed), cmocka_unit_test(several_labels), cmocka_unit_test(wrong_trees)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(classes_alone),    cmocka_unit_test(whole_tree),        cmocka_unit_test(tree_with_gaps),
+        cmocka_unit_test(table_with_ranks), cmocka_unit_test(groups_that_occur), cmocka_unit_test(groups_that_differ),
+        cmocka_unit_test(tree_narrowed),    cmocka_unit_test(several_labels),    cmocka_unit_test(wrong_trees)};
     return cmocka_run_group_tests(tests, open_folder, close_folder);
 }

@@ -1,5 +1,5 @@
-/* The vector loops: bf16 against tensor.h, those with an exponential (GELU, quick GELU) against double, and every other in
- * every copy that this processor can run against the generic one, bit for bit. */
+/* The vector loops: bf16 against tensor.h, those with an exponential (GELU, quick GELU) against double, and every other
+ * in every copy that this processor can run against the generic one, bit for bit. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

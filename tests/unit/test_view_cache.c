@@ -1,4 +1,5 @@
-/* Batches of cached views: every item once an epoch, different views of it, the same whatever was asked before; files of embeddings. */
+/* Batches of cached views: every item once an epoch, different views of it, the same whatever was asked before; files
+ * of embeddings. */
 #include "check.h"
 
 #include "data/stored_set.h"
@@ -149,7 +150,8 @@ static void files(void **state) {
     bt_view_cache_close(&c);
     dim[0] = ITEMS * VIEWS * WIDTH;
     check_ok(bt_npy_write(path, BT_FILE_F32, 1, dim, values));
-    check_error(bt_view_cache_open(path, &c), BT_ERR_SHAPE, "the shape is (345); stored embeddings are (items, width) or (items, views, width)");
+    check_error(bt_view_cache_open(path, &c), BT_ERR_SHAPE,
+                "the shape is (345); stored embeddings are (items, width) or (items, views, width)");
     check_error(bt_view_cache_width(path, &width), BT_ERR_SHAPE, "(345)");
     float infinite[] = {1, 2, 3, 4, INFINITY, 6};
     int64_t two[] = {1, 2, 3};

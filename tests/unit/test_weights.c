@@ -1,5 +1,6 @@
-/* Weight files of every kind through one interface: what lies in the file stays there, what does not is copied within bounds, nothing is run,
- * and no failure of memory leaves anything behind. Hostile files by the hundred are in tests/weights. */
+/* Weight files of every kind through one interface: what lies in the file stays there, what does not is copied within
+ * bounds, nothing is run, and no failure of memory leaves anything behind. Hostile files by the hundred are in
+ * tests/weights. */
 #include "check.h"
 #include "weight_files.h"
 
@@ -25,9 +26,11 @@ static const char *torch_file(const char *name, const pickled *p) {
     return path;
 }
 
-/* {"model": {"w": 2 x 3, "t": its transpose, "same": w again, "row": w[1]}, "bits": uint16 by version 3, "epoch": 7, "lr": 0.5, "name": "a b"} */
+/* {"model": {"w": 2 x 3, "t": its transpose, "same": w again, "row": w[1]}, "bits": uint16 by version 3, "epoch": 7,
+ * "lr": 0.5, "name": "a b"} */
 static void a_model(pickled *p) {
-    const int64_t shape[] = {2, 3}, stride[] = {3, 1}, back[] = {3, 2}, by[] = {1, 3}, row[] = {1, 3}, halves[] = {2, 2}, half_stride[] = {2, 1};
+    const int64_t shape[] = {2, 3}, stride[] = {3, 1}, back[] = {3, 2}, by[] = {1, 3}, row[] = {1, 3},
+                  halves[] = {2, 2}, half_stride[] = {2, 1};
     begin(p);
     op(p, "}(");
     text(p, "model");
@@ -63,7 +66,8 @@ static void pytorch(void **state) {
     assert_int_equal(bt_weights_count(w), 5);
     const bt_weight *t = bt_weights_at(w, 0);
     assert_string_equal(t->name, "model.w");
-    assert_true(t->dtype == BT_FILE_F32 && t->rank == 2 && t->dim[0] == 2 && t->dim[1] == 3 && t->count == 6 && t->bytes == 24 && !t->copied);
+    assert_true(t->dtype == BT_FILE_F32 && t->rank == 2 && t->dim[0] == 2 && t->dim[1] == 3 && t->count == 6 &&
+                t->bytes == 24 && !t->copied);
     assert_memory_equal(t->data, values, sizeof values);
     assert_ptr_equal(bt_weights_find(w, "model.same")->data, t->data); /* tied */
     assert_ptr_equal(bt_weights_find(w, "model.row")->data, (const unsigned char *)t->data + 12);
@@ -106,7 +110,8 @@ static void conversions(void **state) {
     bt_weights_close(w);
 }
 
-/* Every upper half with lower halves around the rounding's edges, NaN and infinity among them, against the function of one value. */
+/* Every upper half with lower halves around the rounding's edges, NaN and infinity among them, against the function of
+ * one value. */
 static void rounding(void **state) {
     (void)state;
     static const uint32_t low[] = {0, 1, 0x7FFF, 0x8000, 0x8001, 0xFFFF};
@@ -116,7 +121,14 @@ static void rounding(void **state) {
         uint32_t bits = (i / 6) << 16 | low[i % 6];
         memcpy(&many[i], &bits, sizeof bits);
     }
-    const bt_weight w = {.name = "w", .file = "f", .dtype = BT_FILE_F32, .rank = 1, .dim = {6 << 16}, .count = 6 << 16, .data = many, .bytes = sizeof many};
+    const bt_weight w = {.name = "w",
+                         .file = "f",
+                         .dtype = BT_FILE_F32,
+                         .rank = 1,
+                         .dim = {6 << 16},
+                         .count = 6 << 16,
+                         .data = many,
+                         .bytes = sizeof many};
     check_ok(bt_weight_to_bf16(&w, 0, w.count, out));
     for (int i = 0; i < 6 << 16; i++) assert_int_equal(out[i], bt_bf16_of(many[i]));
 }
@@ -131,7 +143,8 @@ static void code_is_refused(void **state) {
     const char *path = torch_file("evil.pth", &p);
     char message[512];
     snprintf(message, sizeof message,
-             "%s: data.pkl: byte 2: calls os.system; weight files hold tensors and plain containers only, and nothing of this one is run. If you trust its "
+             "%s: data.pkl: byte 2: calls os.system; weight files hold tensors and plain containers only, and nothing "
+             "of this one is run. If you trust its "
              "source, load it in Python and save its state_dict() alone",
              path);
     bt_weights *w = (bt_weights *)&p;
@@ -158,7 +171,8 @@ static void memory_fails(const char *path) {
 }
 
 static const char *shards(void) {
-    const bt_safetensors_source a = {.name = "a", .dtype = BT_FILE_F32, .rank = 1, .dim = {6}, .data = values}, b = {.name = "b", .dtype = BT_FILE_F32, .rank = 0, .data = values};
+    const bt_safetensors_source a = {.name = "a", .dtype = BT_FILE_F32, .rank = 1, .dim = {6}, .data = values},
+                                b = {.name = "b", .dtype = BT_FILE_F32, .rank = 0, .data = values};
     const bt_safetensors_pair note = {"format", "pt"};
     check_ok(bt_safetensors_write(scratch_path("one.safetensors"), &a, 1, &note, 1));
     check_ok(bt_safetensors_write(scratch_path("two.safetensors"), &b, 1, NULL, 0));
@@ -211,7 +225,8 @@ static void shards_and_arrays(void **state) {
 /* Twelve gigabytes of nothing (a file with holes): opened without reading them, and what lies behind them is found. */
 static void large_archive(void **state) {
     (void)state;
-    const int64_t giant = (int64_t)3 << 30, shape[] = {3, 1 << 30}, stride[] = {1 << 30, 1}, small[] = {2, 3}, row[] = {3, 1};
+    const int64_t giant = (int64_t)3 << 30, shape[] = {3, 1 << 30}, stride[] = {1 << 30, 1}, small[] = {2, 3},
+                  row[] = {3, 1};
     pickled p;
     begin(&p);
     op(&p, "}(");

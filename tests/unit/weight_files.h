@@ -19,7 +19,9 @@ static inline void add(pickled *p, const void *bytes, size_t count) {
     p->count += count;
 }
 
-static inline void op(pickled *p, const char *text) { add(p, text, strlen(text)); }
+static inline void op(pickled *p, const char *text) {
+    add(p, text, strlen(text));
+}
 
 static inline void text(pickled *p, const char *t) {
     uint32_t n = (uint32_t)strlen(t);
@@ -58,8 +60,8 @@ static inline void numbers(pickled *p, int count, const int64_t *values) {
 }
 
 /* A matrix; `tail`: what follows the strides (empty hooks for version 2). */
-static inline void matrix(pickled *p, const char *function, const char *kind, const char *key, int64_t in_storage, int64_t offset, const int64_t shape[2], const int64_t stride[2],
-                          const char *tail) {
+static inline void matrix(pickled *p, const char *function, const char *kind, const char *key, int64_t in_storage,
+                          int64_t offset, const int64_t shape[2], const int64_t stride[2], const char *tail) {
     op(p, "ctorch._utils\n");
     op(p, function);
     op(p, "\n(");
@@ -67,7 +69,8 @@ static inline void matrix(pickled *p, const char *function, const char *kind, co
     whole(p, offset);
     numbers(p, 2, shape);
     numbers(p, 2, stride);
-    op(p, "\x89""ccollections\nOrderedDict\n)R");
+    op(p, "\x89"
+          "ccollections\nOrderedDict\n)R");
     op(p, tail);
     op(p, "tR");
 }
@@ -99,7 +102,8 @@ static inline void archive_begin(archive *a, const char *path) {
 static inline uint64_t archive_add(archive *a, const char *name, const void *data, uint64_t bytes) {
     unsigned char local[30] = "PK\3\4", *l = local + 4, *d = a->directory + a->directory_bytes;
     size_t name_bytes = strlen(name);
-    uint32_t narrow = bytes > 0xFFFFFFFE ? 0xFFFFFFFF : (uint32_t)bytes, narrow_at = a->at > 0xFFFFFFFE ? 0xFFFFFFFF : (uint32_t)a->at;
+    uint32_t narrow = bytes > 0xFFFFFFFE ? 0xFFFFFFFF : (uint32_t)bytes,
+             narrow_at = a->at > 0xFFFFFFFE ? 0xFFFFFFFF : (uint32_t)a->at;
     int wide = (narrow == 0xFFFFFFFF ? 16 : 0) + (narrow_at == 0xFFFFFFFF ? 8 : 0);
     uint64_t header = a->at;
     put_number(&l, 45, 2); /* version, flags, method, time, date, checksum */
@@ -112,8 +116,10 @@ static inline uint64_t archive_add(archive *a, const char *name, const void *dat
     put_at(a, local, 30);
     put_at(a, name, name_bytes);
     uint64_t offset = a->at;
-    if (data) put_at(a, data, (size_t)bytes);
-    else a->at += bytes;
+    if (data)
+        put_at(a, data, (size_t)bytes);
+    else
+        a->at += bytes;
     memcpy(d, "PK\1\2", 4);
     d += 4;
     put_number(&d, 45, 2);

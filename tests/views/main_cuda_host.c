@@ -11,7 +11,8 @@ int main(int argc, char **argv) {
         printf("FAIL %s\n", bt_error_message());
         return 1;
     }
-    int code = compare_with_reference(argc > 1 ? argv[1] : ".", "make_views on cuda_host", make_by_operation, device, 1);
+    int code =
+        compare_with_reference(argc > 1 ? argv[1] : ".", "make_views on cuda_host", make_by_operation, device, 1);
     bt_cuda_host_backend.close(device);
     return code;
 }

@@ -18,10 +18,9 @@ bt_status make_by_operation(void *context, const uint8_t *pixels, int64_t bytes,
     if (status == BT_OK) status = b->upload(device, memory, record, sizeof *record);
     if (status == BT_OK) status = b->upload(device, (char *)memory + picture_at, pixels, (size_t)bytes);
     if (status == BT_OK) status = b->set_step(device, &step);
-    bt_make_views_args args = {
-        .pixels = bt_tensor_of((char *)memory + picture_at, BT_U8, bt_shape1(bytes)),
-        .views = bt_tensor_of(memory, BT_U8, bt_shape2(1, sizeof *record)),
-        .y = bt_tensor_of((char *)memory + view_at, BT_U8, bt_shape4(1, size, size, 3))};
+    bt_make_views_args args = {.pixels = bt_tensor_of((char *)memory + picture_at, BT_U8, bt_shape1(bytes)),
+                               .views = bt_tensor_of(memory, BT_U8, bt_shape2(1, sizeof *record)),
+                               .y = bt_tensor_of((char *)memory + view_at, BT_U8, bt_shape4(1, size, size, 3))};
     if (status == BT_OK) status = kernel->prepare(device, &args, &prepared);
     if (status == BT_OK) status = b->alloc(device, prepared.scratch_bytes + 1, &scratch);
     if (status == BT_OK) status = kernel->run(device, &args, &prepared, scratch);

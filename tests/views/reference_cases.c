@@ -87,9 +87,10 @@ static void compare_view(const header *h, const uint8_t *pixels, const uint8_t *
     t->views_wrong += differ > 0;
     for (int32_t k = 0; k < record.colour.count; k++) t->step[record.colour.step[k].kind]++;
     if (differ > 0 && t->views_wrong <= 10) {
-        printf("FAIL view %lld of %lld x %lld, size %lld, filter %lld: %lld bytes differ, first %lld: %d, want %d; steps",
-               (long long)h->id, (long long)h->width, (long long)h->height, (long long)h->size, (long long)h->filter,
-               (long long)differ, (long long)first, got[first], want[first]);
+        printf(
+            "FAIL view %lld of %lld x %lld, size %lld, filter %lld: %lld bytes differ, first %lld: %d, want %d; steps",
+            (long long)h->id, (long long)h->width, (long long)h->height, (long long)h->size, (long long)h->filter,
+            (long long)differ, (long long)first, got[first], want[first]);
         for (int32_t k = 0; k < record.colour.count; k++)
             printf(" %d:%d", record.colour.step[k].kind, record.colour.step[k].value);
         printf("\n");

@@ -9,8 +9,8 @@
 typedef bt_status (*view_maker)(void *context, const uint8_t *pixels, int64_t bytes, const bt_view_record *record,
                                 int64_t size, uint8_t *out);
 
-/** Compares every `stride`-th case of folder/cases.bin with what `make` gives; pictures that have a file are decoded too.
- * Returns the exit code: 0 all are equal, 1 not, 77 no cases (there is no PIL to make them). */
+/** Compares every `stride`-th case of folder/cases.bin with what `make` gives; pictures that have a file are decoded
+ * too. Returns the exit code: 0 all are equal, 1 not, 77 no cases (there is no PIL to make them). */
 int compare_with_reference(const char *folder, const char *name, view_maker make, void *context, int stride);
 
 /** A maker that runs the operation make_views on a backend; context: the open bt_device. */
