@@ -22,13 +22,15 @@ bt_status bt_pickle_error(const machine *m, const char *format, ...) {
 }
 
 const char *bt_pickle_kind_name(bt_pickle_kind kind) {
-    static const char *const names[] = {"none",  "a truth value",  "a whole number", "a whole number", "a number", "text",     "bytes",
-                                        "a list", "a tuple", "a dictionary", "a name",         "a storage",      "a tensor", "an object"};
+    static const char *const names[] = {"none",   "a truth value", "a whole number", "a whole number", "a number",
+                                        "text",   "bytes",         "a list",         "a tuple",        "a dictionary",
+                                        "a name", "a storage",     "a tensor",       "an object"};
     return names[kind];
 }
 
 bool bt_pickle_is_text(const value *v, const char *text) {
-    return v->kind == BT_PICKLE_TEXT && v->as.text.length == strlen(text) && memcmp(v->as.text.bytes, text, v->as.text.length) == 0;
+    return v->kind == BT_PICKLE_TEXT && v->as.text.length == strlen(text) &&
+           memcmp(v->as.text.bytes, text, v->as.text.length) == 0;
 }
 
 const value *bt_pickle_find(const value *dict, const char *key) {
@@ -63,7 +65,8 @@ bt_status bt_pickle_append(machine *m, value *list, value *item) {
 
 static bt_status push(machine *m, value *v) {
     if (!v) return BT_ERR_MEMORY;
-    if (++m->document->pushes > BT_PICKLE_MAX_VALUES) return bt_pickle_error(m, "over %zu values; no weight file needs so many", BT_PICKLE_MAX_VALUES);
+    if (++m->document->pushes > BT_PICKLE_MAX_VALUES)
+        return bt_pickle_error(m, "over %zu values; no weight file needs so many", BT_PICKLE_MAX_VALUES);
     if (m->depth == m->stack_capacity) {
         void *grown = bt_memory_grow(m->stack, &m->stack_capacity, m->depth + 1, sizeof(value *));
         if (!grown) return BT_ERR_MEMORY;
@@ -77,24 +80,26 @@ static bt_status push(machine *m, value *v) {
 static bt_status need(machine *m, size_t count) {
     size_t floor = m->mark_count ? m->marks[m->mark_count - 1] : 0;
     if (m->depth - floor >= count) return BT_OK;
-    return bt_pickle_error(m, "instruction 0x%02x takes %zu values from a stack of %zu; the pickle is damaged", m->data[m->op], count, m->depth - floor);
+    return bt_pickle_error(m, "instruction 0x%02x takes %zu values from a stack of %zu; the pickle is damaged",
+                           m->data[m->op], count, m->depth - floor);
 }
 
 static bt_status operand(machine *m, uint64_t bytes, const unsigned char **out) {
     if (bytes > m->bytes - m->at)
-        return bt_pickle_error(m, "instruction 0x%02x needs %llu bytes, and %zu are left; the pickle is cut off or damaged", m->data[m->op],
-                               (unsigned long long)bytes, m->bytes - m->at);
+        return bt_pickle_error(
+            m, "instruction 0x%02x needs %llu bytes, and %zu are left; the pickle is cut off or damaged",
+            m->data[m->op], (unsigned long long)bytes, m->bytes - m->at);
     *out = m->data + m->at;
     m->at += (size_t)bytes;
     return BT_OK;
 }
 
 /** An operand that is a number of `bytes` bytes, lowest first. */
-static bt_status number(machine *m, size_t bytes, uint64_t *out) {
+static bt_status number(machine *m, int bytes, uint64_t *out) {
     const unsigned char *at = NULL;
-    BT_TRY(operand(m, bytes, &at));
+    BT_TRY(operand(m, (uint64_t)bytes, &at));
     *out = 0;
-    for (size_t i = bytes; i-- > 0;) *out = *out << 8 | at[i];
+    for (int i = bytes; i-- > 0;) *out = *out << 8 | at[i];
     return BT_OK;
 }
 
@@ -106,20 +111,25 @@ static bt_status push_integer(machine *m, int64_t integer) {
     return push(m, v);
 }
 
-static bt_status push_bool(machine *m, bool boolean) {
+static bt_status op_bool(machine *m, int boolean) {
     value *v = bt_pickle_new(m, BT_PICKLE_BOOL);
     if (v) v->as.boolean = boolean;
     return push(m, v);
 }
 
-static bt_status op_integer(machine *m, size_t bytes) {
+/** None, or an empty list or dictionary. */
+static bt_status op_new(machine *m, int kind) {
+    return push(m, bt_pickle_new(m, (bt_pickle_kind)kind));
+}
+
+static bt_status op_integer(machine *m, int bytes) {
     uint64_t bits = 0;
     BT_TRY(number(m, bytes, &bits));
     return push_integer(m, bytes == 4 ? (int64_t)(int32_t)(uint32_t)bits : (int64_t)bits);
 }
 
 /** Two's complement of any length, whose length is the first operand. */
-static bt_status op_long(machine *m, size_t length_bytes) {
+static bt_status op_long(machine *m, int length_bytes) {
     uint64_t length = 0;
     const unsigned char *at = NULL;
     BT_TRY(number(m, length_bytes, &length));
@@ -136,17 +146,18 @@ static bt_status op_long(machine *m, size_t length_bytes) {
     return push_integer(m, (int64_t)bits);
 }
 
-static bt_status op_double(machine *m) {
+/** A double, highest byte first. */
+static bt_status op_double(machine *m, int bytes) {
     const unsigned char *at = NULL;
-    BT_TRY(operand(m, 8, &at));
+    BT_TRY(operand(m, (uint64_t)bytes, &at));
     uint64_t bits = 0;
-    for (int i = 0; i < 8; i++) bits = bits << 8 | at[i];
+    for (int i = 0; i < bytes; i++) bits = bits << 8 | at[i];
     value *v = bt_pickle_new(m, BT_PICKLE_NUMBER);
     if (v) memcpy(&v->as.number, &bits, 8);
     return push(m, v);
 }
 
-static bt_status op_text(machine *m, size_t length_bytes, bt_pickle_kind kind) {
+static bt_status text_of(machine *m, int length_bytes, bt_pickle_kind kind) {
     uint64_t length = 0;
     const unsigned char *at = NULL;
     BT_TRY(number(m, length_bytes, &length));
@@ -158,17 +169,29 @@ static bt_status op_text(machine *m, size_t length_bytes, bt_pickle_kind kind) {
     return push(m, v);
 }
 
+static bt_status op_text(machine *m, int length_bytes) {
+    return text_of(m, length_bytes, BT_PICKLE_TEXT);
+}
+
+static bt_status op_bytes(machine *m, int length_bytes) {
+    return text_of(m, length_bytes, BT_PICKLE_BYTES);
+}
+
 /* ---- containers ---- */
 
-static bt_status op_mark(machine *m) {
-    if (m->mark_count == BT_PICKLE_MAX_MARKS) return bt_pickle_error(m, "over %d containers within each other", BT_PICKLE_MAX_MARKS);
+static bt_status op_mark(machine *m, int unused) {
+    (void)unused;
+    if (m->mark_count == BT_PICKLE_MAX_MARKS)
+        return bt_pickle_error(m, "over %d containers within each other", BT_PICKLE_MAX_MARKS);
     m->marks[m->mark_count++] = m->depth;
     return BT_OK;
 }
 
 /** Ends the last mark; its values are those from `first` to the top. */
 static bt_status end_mark(machine *m, size_t *first) {
-    if (m->mark_count == 0) return bt_pickle_error(m, "instruction 0x%02x ends a container that was not begun; the pickle is damaged", m->data[m->op]);
+    if (m->mark_count == 0)
+        return bt_pickle_error(m, "instruction 0x%02x ends a container that was not begun; the pickle is damaged",
+                               m->data[m->op]);
     *first = m->marks[--m->mark_count];
     return BT_OK;
 }
@@ -201,25 +224,30 @@ static bt_status fill(machine *m, size_t first, bt_pickle_kind kind) {
     if (first <= floor) return bt_pickle_error(m, "items without their container; the pickle is damaged");
     value *container = m->stack[first - 1];
     if (container->kind != kind || container->object)
-        return bt_pickle_error(m, "items of %s are put into %s", bt_pickle_kind_name(kind), bt_pickle_kind_name(container->kind));
-    if (kind == BT_PICKLE_DICT && count % 2) return bt_pickle_error(m, "a key of a dictionary without a value; the pickle is damaged");
+        return bt_pickle_error(m, "items of %s are put into %s", bt_pickle_kind_name(kind),
+                               bt_pickle_kind_name(container->kind));
+    if (kind == BT_PICKLE_DICT && count % 2)
+        return bt_pickle_error(m, "a key of a dictionary without a value; the pickle is damaged");
     for (size_t i = 0; i < count; i++) BT_TRY(bt_pickle_append(m, container, m->stack[first + i]));
     m->depth = first;
     return BT_OK;
 }
 
-static bt_status op_fill(machine *m, size_t count, bt_pickle_kind kind) {
+/** One item, or one key and its value. */
+static bt_status op_fill(machine *m, int kind) {
+    size_t count = kind == BT_PICKLE_DICT ? 2 : 1;
     BT_TRY(need(m, count + 1));
-    return fill(m, m->depth - count, kind);
+    return fill(m, m->depth - count, (bt_pickle_kind)kind);
 }
 
-static bt_status op_fill_marked(machine *m, bt_pickle_kind kind) {
+static bt_status op_fill_marked(machine *m, int kind) {
     size_t first = 0;
     BT_TRY(end_mark(m, &first));
-    return fill(m, first, kind);
+    return fill(m, first, (bt_pickle_kind)kind);
 }
 
-static bt_status op_pop(machine *m) {
+static bt_status op_pop(machine *m, int unused) {
+    (void)unused;
     if (m->mark_count && m->marks[m->mark_count - 1] == m->depth) {
         m->mark_count--;
         return BT_OK;
@@ -229,7 +257,8 @@ static bt_status op_pop(machine *m) {
     return BT_OK;
 }
 
-static bt_status op_pop_mark(machine *m) {
+static bt_status op_pop_mark(machine *m, int unused) {
+    (void)unused;
     return end_mark(m, &m->depth);
 }
 
@@ -237,7 +266,8 @@ static bt_status op_pop_mark(machine *m) {
 
 static bt_status put(machine *m, uint64_t index) {
     BT_TRY(need(m, 1));
-    if (index >= BT_PICKLE_MAX_MEMO) return bt_pickle_error(m, "memo %llu; at most %zu are kept", (unsigned long long)index, BT_PICKLE_MAX_MEMO);
+    if (index >= BT_PICKLE_MAX_MEMO)
+        return bt_pickle_error(m, "memo %llu; at most %zu are kept", (unsigned long long)index, BT_PICKLE_MAX_MEMO);
     if (index >= m->memo_capacity) {
         size_t before = m->memo_capacity;
         void *grown = bt_memory_grow(m->memo, &m->memo_capacity, (size_t)index + 1, sizeof(value *));
@@ -250,23 +280,30 @@ static bt_status put(machine *m, uint64_t index) {
     return BT_OK;
 }
 
-static bt_status op_put(machine *m, size_t bytes) {
+static bt_status op_put(machine *m, int bytes) {
     uint64_t index = 0;
     BT_TRY(number(m, bytes, &index));
     return put(m, index);
 }
 
-static bt_status op_get(machine *m, size_t bytes) {
+static bt_status op_memoize(machine *m, int unused) {
+    (void)unused;
+    return put(m, m->memo_count);
+}
+
+static bt_status op_get(machine *m, int bytes) {
     uint64_t index = 0;
     BT_TRY(number(m, bytes, &index));
     if (index >= m->memo_count || !m->memo[index])
-        return bt_pickle_error(m, "memo %llu is asked for and was never kept; the pickle is damaged", (unsigned long long)index);
+        return bt_pickle_error(m, "memo %llu is asked for and was never kept; the pickle is damaged",
+                               (unsigned long long)index);
     return push(m, m->memo[index]);
 }
 
 /* ---- names and calls ---- */
 
-static bt_status op_global(machine *m) {
+static bt_status op_global(machine *m, int unused) {
+    (void)unused;
     const char *module = (const char *)m->data + m->at;
     const char *end = memchr(module, '\n', m->bytes - m->at);
     const char *name = end ? end + 1 : NULL;
@@ -278,18 +315,21 @@ static bt_status op_global(machine *m) {
     return push(m, v);
 }
 
-static bt_status op_stack_global(machine *m) {
+static bt_status op_stack_global(machine *m, int unused) {
+    (void)unused;
     BT_TRY(need(m, 2));
     const value *module = m->stack[m->depth - 2], *name = m->stack[m->depth - 1];
     if (module->kind != BT_PICKLE_TEXT || name->kind != BT_PICKLE_TEXT)
-        return bt_pickle_error(m, "a name is put together from %s and %s", bt_pickle_kind_name(module->kind), bt_pickle_kind_name(name->kind));
+        return bt_pickle_error(m, "a name is put together from %s and %s", bt_pickle_kind_name(module->kind),
+                               bt_pickle_kind_name(name->kind));
     value *v = NULL;
-    BT_TRY(bt_pickle_name(m, module->as.text.bytes, module->as.text.length, name->as.text.bytes, name->as.text.length, &v));
+    BT_TRY(bt_pickle_name(m, module->as.text.bytes, module->as.text.length, name->as.text.bytes, name->as.text.length,
+                          &v));
     m->depth -= 2;
     return push(m, v);
 }
 
-static bt_status op_call(machine *m, bool make) {
+static bt_status op_call(machine *m, int make) {
     BT_TRY(need(m, 2));
     value *v = NULL;
     BT_TRY(bt_pickle_call(m, m->stack[m->depth - 2], m->stack[m->depth - 1], make, &v));
@@ -297,14 +337,16 @@ static bt_status op_call(machine *m, bool make) {
     return push(m, v);
 }
 
-static bt_status op_build(machine *m) {
+static bt_status op_build(machine *m, int unused) {
+    (void)unused;
     BT_TRY(need(m, 2));
     BT_TRY(bt_pickle_build(m, m->stack[m->depth - 2], m->stack[m->depth - 1]));
     m->depth--;
     return BT_OK;
 }
 
-static bt_status op_persistent(machine *m) {
+static bt_status op_persistent(machine *m, int unused) {
+    (void)unused;
     BT_TRY(need(m, 1));
     value *v = NULL;
     BT_TRY(bt_pickle_storage_of(m, m->stack[m->depth - 1], &v));
@@ -312,96 +354,90 @@ static bt_status op_persistent(machine *m) {
     return push(m, v);
 }
 
-static bt_status op_frame(machine *m) {
+static bt_status op_frame(machine *m, int length_bytes) {
     uint64_t bytes = 0;
-    BT_TRY(number(m, 8, &bytes));
+    BT_TRY(number(m, length_bytes, &bytes));
     if (bytes > m->bytes - m->at)
-        return bt_pickle_error(m, "a frame of %llu bytes, and %zu are left; the pickle is cut off or damaged", (unsigned long long)bytes, m->bytes - m->at);
+        return bt_pickle_error(m, "a frame of %llu bytes, and %zu are left; the pickle is cut off or damaged",
+                               (unsigned long long)bytes, m->bytes - m->at);
     return BT_OK;
-}
-
-static bt_status op_unknown(const machine *m, int op) {
-    static const struct {
-        int op;
-        const char *what;
-    } known[] = {{'i', "makes an instance"}, {'o', "makes an instance"}, {0x92, "makes an instance"}, {0x82, "calls a registered extension"},
-                 {0x83, "calls a registered extension"}, {0x84, "calls a registered extension"}, {'P', "asks for an outside object"},
-                 {0x8f, "makes a set"}, {0x90, "fills a set"}, {0x91, "makes a set"}, {0x97, "asks for an outside buffer"}};
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (known[i].op == op)
-            return bt_pickle_error(m, "instruction 0x%02x %s; weight files hold tensors, numbers, text, lists and dictionaries only, and nothing else is made",
-                                   (unsigned)op, known[i].what);
-    return bt_pickle_error(m, "instruction 0x%02x is none that torch.save writes; the pickle is damaged, or of protocol 0 or 1", (unsigned)op);
 }
 
 /* ---- the loop ---- */
 
-static bt_status step(machine *m, int op) {
-    switch (op) {
-    case 'N': return push(m, bt_pickle_new(m, BT_PICKLE_NONE));
-    case 0x88: return push_bool(m, true);
-    case 0x89: return push_bool(m, false);
-    case 'K': return op_integer(m, 1);
-    case 'M': return op_integer(m, 2);
-    case 'J': return op_integer(m, 4);
-    case 0x8a: return op_long(m, 1);
-    case 0x8b: return op_long(m, 4);
-    case 'G': return op_double(m);
-    case 0x8c: return op_text(m, 1, BT_PICKLE_TEXT);
-    case 'X': return op_text(m, 4, BT_PICKLE_TEXT);
-    case 0x8d: return op_text(m, 8, BT_PICKLE_TEXT);
-    case 'U': return op_text(m, 1, BT_PICKLE_TEXT); /* str of Python 2 */
-    case 'T': return op_text(m, 4, BT_PICKLE_TEXT);
-    case 'C': return op_text(m, 1, BT_PICKLE_BYTES);
-    case 'B': return op_text(m, 4, BT_PICKLE_BYTES);
-    case 0x8e: case 0x96: return op_text(m, 8, BT_PICKLE_BYTES);
-    case ']': return push(m, bt_pickle_new(m, BT_PICKLE_LIST));
-    case '}': return push(m, bt_pickle_new(m, BT_PICKLE_DICT));
-    case ')': return op_tuple(m, 0);
-    case 0x85: return op_tuple(m, 1);
-    case 0x86: return op_tuple(m, 2);
-    case 0x87: return op_tuple(m, 3);
-    case 't': return op_tuple(m, -1);
-    case '(': return op_mark(m);
-    case 'a': return op_fill(m, 1, BT_PICKLE_LIST);
-    case 'e': return op_fill_marked(m, BT_PICKLE_LIST);
-    case 's': return op_fill(m, 2, BT_PICKLE_DICT);
-    case 'u': return op_fill_marked(m, BT_PICKLE_DICT);
-    case '0': return op_pop(m);
-    case '1': return op_pop_mark(m);
-    case 'q': return op_put(m, 1);
-    case 'r': return op_put(m, 4);
-    case 0x94: return put(m, m->memo_count);
-    case 'h': return op_get(m, 1);
-    case 'j': return op_get(m, 4);
-    case 'c': return op_global(m);
-    case 0x93: return op_stack_global(m);
-    case 'R': return op_call(m, false);
-    case 0x81: return op_call(m, true);
-    case 'b': return op_build(m);
-    case 'Q': return op_persistent(m);
-    case 0x95: return op_frame(m);
-    default: return op_unknown(m, op);
-    }
-}
+/** What each instruction does, and with which number: bytes of an operand, a kind, how many. */
+static const struct {
+    bt_status (*run)(machine *m, int with);
+    int with;
+} instructions[256] = {
+    ['N'] = {op_new, BT_PICKLE_NONE},
+    [0x88] = {op_bool, true},
+    [0x89] = {op_bool, false},
+    ['K'] = {op_integer, 1},
+    ['M'] = {op_integer, 2},
+    ['J'] = {op_integer, 4},
+    [0x8a] = {op_long, 1},
+    [0x8b] = {op_long, 4},
+    ['G'] = {op_double, 8},
+    [0x8c] = {op_text, 1},
+    ['X'] = {op_text, 4},
+    [0x8d] = {op_text, 8},
+    ['U'] = {op_text, 1}, /* str of Python 2 */
+    ['T'] = {op_text, 4},
+    ['C'] = {op_bytes, 1},
+    ['B'] = {op_bytes, 4},
+    [0x8e] = {op_bytes, 8},
+    [0x96] = {op_bytes, 8},
+    [']'] = {op_new, BT_PICKLE_LIST},
+    ['}'] = {op_new, BT_PICKLE_DICT},
+    [')'] = {op_tuple, 0},
+    [0x85] = {op_tuple, 1},
+    [0x86] = {op_tuple, 2},
+    [0x87] = {op_tuple, 3},
+    ['t'] = {op_tuple, -1},
+    ['('] = {op_mark, 0},
+    ['a'] = {op_fill, BT_PICKLE_LIST},
+    ['s'] = {op_fill, BT_PICKLE_DICT},
+    ['e'] = {op_fill_marked, BT_PICKLE_LIST},
+    ['u'] = {op_fill_marked, BT_PICKLE_DICT},
+    ['0'] = {op_pop, 0},
+    ['1'] = {op_pop_mark, 0},
+    ['q'] = {op_put, 1},
+    ['r'] = {op_put, 4},
+    [0x94] = {op_memoize, 0},
+    ['h'] = {op_get, 1},
+    ['j'] = {op_get, 4},
+    ['c'] = {op_global, 0},
+    [0x93] = {op_stack_global, 0},
+    ['R'] = {op_call, false},
+    [0x81] = {op_call, true},
+    ['b'] = {op_build, 0},
+    ['Q'] = {op_persistent, 0},
+    [0x95] = {op_frame, 8},
+};
 
 static bt_status run(machine *m, value **out) {
     if (m->bytes < 2 || m->data[0] != 0x80 || m->data[1] < 2 || m->data[1] > 5)
-        return bt_pickle_error(m, "no pickle of protocol 2 to 5 begins here (80 02 to 80 05 expected%s)", m->bytes < 2 ? "; the file is cut off" : "");
+        return bt_pickle_error(m, "no pickle of protocol 2 to 5 begins here (80 02 to 80 05 expected%s)",
+                               m->bytes < 2 ? "; the file is cut off" : "");
     for (m->at = 2;;) {
         m->op = m->at;
-        if (m->at == m->bytes || m->at >= BT_PICKLE_MAX_BYTES) return bt_pickle_error(m, "the pickle does not end; is the download complete?");
+        if (m->at == m->bytes || m->at >= BT_PICKLE_MAX_BYTES)
+            return bt_pickle_error(m, "the pickle does not end; is the download complete?");
         int op = m->data[m->at++];
         if (op == '.') break;
-        BT_TRY(step(m, op));
+        if (!instructions[op].run) return bt_pickle_refuse(m, op);
+        BT_TRY(instructions[op].run(m, instructions[op].with));
     }
-    if (m->depth != 1 || m->mark_count) return bt_pickle_error(m, "the pickle ends with %zu values on its stack, one is expected; it is damaged", m->depth);
+    if (m->depth != 1 || m->mark_count)
+        return bt_pickle_error(m, "the pickle ends with %zu values on its stack, one is expected; it is damaged",
+                               m->depth);
     *out = m->stack[0];
     return BT_OK;
 }
 
-bt_status bt_pickle_read(bt_pickle *document, const char *where, size_t base, const unsigned char *data, size_t bytes, value **out,
-                         size_t *out_bytes) {
+bt_status bt_pickle_read(bt_pickle *document, const char *where, size_t base, const unsigned char *data, size_t bytes,
+                         value **out, size_t *out_bytes) {
     machine *m = bt_memory_zeroed(1, sizeof *m); /* 32 KiB of marks */
     if (!m) return BT_ERR_MEMORY;
     m->document = document;

@@ -33,12 +33,15 @@ bool bt_pickle_is_text(const bt_pickle_value *value, const char *text);
 /* ---- pickle_names.c ---- */
 
 /** A name of the list as a value; anything else is refused, and named. */
-bt_status bt_pickle_name(bt_pickle_machine *m, const char *module, size_t module_bytes, const char *name, size_t name_bytes,
-                         bt_pickle_value **out) BT_MUST_CHECK;
+bt_status bt_pickle_name(bt_pickle_machine *m, const char *module, size_t module_bytes, const char *name,
+                         size_t name_bytes, bt_pickle_value **out) BT_MUST_CHECK;
+
+/** An instruction that is not done, and why. */
+bt_status bt_pickle_refuse(const bt_pickle_machine *m, int op);
 
 /** REDUCE: `callable(*arguments)`; NEWOBJ: `callable.__new__(callable, *arguments)`. */
-bt_status bt_pickle_call(bt_pickle_machine *m, const bt_pickle_value *callable, const bt_pickle_value *arguments, bool make,
-                         bt_pickle_value **out) BT_MUST_CHECK;
+bt_status bt_pickle_call(bt_pickle_machine *m, const bt_pickle_value *callable, const bt_pickle_value *arguments,
+                         bool make, bt_pickle_value **out) BT_MUST_CHECK;
 
 /** BUILD: gives attributes to an object. */
 bt_status bt_pickle_build(bt_pickle_machine *m, bt_pickle_value *object, const bt_pickle_value *state) BT_MUST_CHECK;

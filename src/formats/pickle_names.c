@@ -107,18 +107,24 @@ static bool ends_in(const char *text, size_t bytes, const char *tail) {
 }
 
 /** The line that names what is refused. */
-static bt_status refuse(const machine *m, const char *module, size_t module_bytes, const char *name, size_t name_bytes) {
+static bt_status refuse(const machine *m, const char *module, size_t module_bytes, const char *name,
+                        size_t name_bytes) {
     int a = module_bytes > 120 ? 120 : (int)module_bytes, b = name_bytes > 120 ? 120 : (int)name_bytes;
     if (same(module, module_bytes, "torch") && ends_in(name, name_bytes, "Storage"))
-        return bt_pickle_error(m, "tensors of torch.%.*s are not read; read are Double, Float, Half, BFloat16, Long, Int, Short, Char, Byte and Bool", b, name);
+        return bt_pickle_error(m,
+                               "tensors of torch.%.*s are not read; read are Double, Float, Half, BFloat16, Long, Int, "
+                               "Short, Char, Byte and Bool",
+                               b, name);
     bool class = name_bytes && name[0] >= 'A' && name[0] <= 'Z';
     return bt_pickle_error(m,
-                           "%s %.*s.%.*s; weight files hold tensors and plain containers only, and nothing of this one is run. If you trust its source, load it "
+                           "%s %.*s.%.*s; weight files hold tensors and plain containers only, and nothing of this one "
+                           "is run. If you trust its source, load it "
                            "in Python and save its state_dict() alone",
                            class ? "holds an object of the class" : "calls", a, module, b, name);
 }
 
-bt_status bt_pickle_name(machine *m, const char *module, size_t module_bytes, const char *name, size_t name_bytes, value **out) {
+bt_status bt_pickle_name(machine *m, const char *module, size_t module_bytes, const char *name, size_t name_bytes,
+                         value **out) {
     const row *found = NULL;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0] && !found; i++)
         if (same(module, module_bytes, rows[i].module) && same(name, name_bytes, rows[i].name)) found = &rows[i];
@@ -139,10 +145,37 @@ bool bt_pickle_storage_type(const value *name, bt_file_dtype *out) {
     return true;
 }
 
+bt_status bt_pickle_refuse(const machine *m, int op) {
+    static const struct {
+        int op;
+        const char *what;
+    } known[] = {{'i', "makes an instance"},
+                 {'o', "makes an instance"},
+                 {0x92, "makes an instance"},
+                 {0x82, "calls a registered extension"},
+                 {0x83, "calls a registered extension"},
+                 {0x84, "calls a registered extension"},
+                 {'P', "asks for an outside object"},
+                 {0x8f, "makes a set"},
+                 {0x90, "fills a set"},
+                 {0x91, "makes a set"},
+                 {0x97, "asks for an outside buffer"}};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (known[i].op == op)
+            return bt_pickle_error(m,
+                                   "instruction 0x%02x %s; weight files hold tensors, numbers, text, lists and "
+                                   "dictionaries only, and nothing else is made",
+                                   (unsigned)op, known[i].what);
+    return bt_pickle_error(
+        m, "instruction 0x%02x is none that torch.save writes; the pickle is damaged, or of protocol 0 or 1",
+        (unsigned)op);
+}
+
 /* ---- what names do ---- */
 
 static bt_status wrong(const machine *m, const row *r) {
-    return bt_pickle_error(m, "arguments of %s.%s are not those that torch.save writes; the pickle is damaged", r->module, r->name);
+    return bt_pickle_error(m, "arguments of %s.%s are not those that torch.save writes; the pickle is damaged",
+                           r->module, r->name);
 }
 
 static const value *argument(const value *arguments, size_t i, bt_pickle_kind kind) {
@@ -156,15 +189,18 @@ static bt_status make_dict(machine *m, const row *r, const value *arguments, val
     if (!dict) return BT_ERR_MEMORY;
     const value *items = argument(arguments, 0, BT_PICKLE_LIST), *pairs = argument(arguments, 0, BT_PICKLE_DICT);
     if (arguments->as.list.count > 1 || (arguments->as.list.count == 1 && !items && !pairs)) return wrong(m, r);
-    for (size_t i = 0; pairs && i < pairs->as.list.count; i++) BT_TRY(bt_pickle_append(m, dict, pairs->as.list.item[i]));
+    for (size_t i = 0; pairs && i < pairs->as.list.count; i++)
+        BT_TRY(bt_pickle_append(m, dict, pairs->as.list.item[i]));
     for (size_t i = 0; items && i < items->as.list.count; i++) {
         const value *pair = items->as.list.item[i];
-        if ((pair->kind != BT_PICKLE_LIST && pair->kind != BT_PICKLE_TUPLE) || pair->as.list.count != 2) return wrong(m, r);
+        if ((pair->kind != BT_PICKLE_LIST && pair->kind != BT_PICKLE_TUPLE) || pair->as.list.count != 2)
+            return wrong(m, r);
         BT_TRY(bt_pickle_append(m, dict, pair->as.list.item[0]));
         BT_TRY(bt_pickle_append(m, dict, pair->as.list.item[1]));
     }
     m->document->pushes += dict->as.list.count; /* pairs made from one list again and again count each time */
-    if (m->document->pushes > BT_PICKLE_MAX_VALUES) return bt_pickle_error(m, "over %zu values; no weight file needs so many", BT_PICKLE_MAX_VALUES);
+    if (m->document->pushes > BT_PICKLE_MAX_VALUES)
+        return bt_pickle_error(m, "over %zu values; no weight file needs so many", BT_PICKLE_MAX_VALUES);
     *out = dict;
     return BT_OK;
 }
@@ -181,7 +217,8 @@ static bt_status encode(machine *m, const row *r, const value *arguments, value 
     for (size_t i = 0; i < text->as.text.length; i++) {
         unsigned byte = from[i];
         if (byte >= 0x80) {
-            if ((byte != 0xC2 && byte != 0xC3) || i + 1 == text->as.text.length || (from[i + 1] & 0xC0) != 0x80) return wrong(m, r);
+            if ((byte != 0xC2 && byte != 0xC3) || i + 1 == text->as.text.length || (from[i + 1] & 0xC0) != 0x80)
+                return wrong(m, r);
             byte = (byte & 3) << 6 | (from[++i] & 0x3Fu);
         }
         bytes[length++] = (char)byte;
@@ -224,8 +261,10 @@ static bt_status numpy_scalar(machine *m, const row *r, const value *arguments, 
         float single;
         memcpy(&single, &low, sizeof single);
         v->kind = BT_PICKLE_NUMBER;
-        if (size == 8) memcpy(&v->as.number, &bits, sizeof bits);
-        else v->as.number = (double)single;
+        if (size == 8)
+            memcpy(&v->as.number, &bits, sizeof bits);
+        else
+            v->as.number = (double)single;
     } else if (code[0] != 'f' && (size == 1 || size == 2 || size == 4 || (size == 8 && code[0] == 'i'))) {
         v->kind = BT_PICKLE_INTEGER;
         unsigned unused = (unsigned)(64 - 8 * size);
@@ -251,7 +290,8 @@ static bt_status tensor_3(machine *m, const row *r, const value *arguments, valu
     return bt_pickle_tensor_of(m, arguments, type->dtype, out);
 }
 
-static bt_status first_argument(const machine *m, const row *r, const value *arguments, bt_pickle_kind kind, value **out) {
+static bt_status first_argument(const machine *m, const row *r, const value *arguments, bt_pickle_kind kind,
+                                value **out) {
     if (arguments->as.list.count == 0) return wrong(m, r);
     *out = arguments->as.list.item[0];
     return kind == BT_PICKLE_NONE || (*out)->kind == kind ? BT_OK : wrong(m, r);
@@ -271,41 +311,59 @@ bt_status bt_pickle_call(machine *m, const value *callable, const value *argumen
     if (arguments->kind != BT_PICKLE_TUPLE) return wrong(m, r);
     if (make && r->deed != DO_DICT && r->deed != DO_ATTRIBUTES && r->deed != DO_PARAMETER) return wrong(m, r);
     switch (r->deed) {
-    case DO_DICT: return make_dict(m, r, arguments, out);
-    case DO_DEFAULT: return new_plain(m, BT_PICKLE_DICT, false, out);
-    case DO_TENSOR: return bt_pickle_tensor_of(m, arguments, UNTYPED, out);
-    case DO_TENSOR_3: return tensor_3(m, r, arguments, out);
-    case DO_PARAMETER: return first_argument(m, r, arguments, BT_PICKLE_TENSOR, out);
-    case DO_SUBTYPE: return subtype(m, r, arguments, out);
-    case DO_FIRST: return first_argument(m, r, arguments, BT_PICKLE_NONE, out);
-    case DO_ATTRIBUTES: return new_plain(m, BT_PICKLE_DICT, true, out);
-    case DO_PLAIN: return new_plain(m, BT_PICKLE_PLAIN, false, out);
-    case DO_ENCODE: return encode(m, r, arguments, out);
-    case DO_NP_DTYPE: return numpy_dtype(m, r, arguments, out);
-    case DO_NP_SCALAR: return numpy_scalar(m, r, arguments, out);
+    case DO_DICT:
+        return make_dict(m, r, arguments, out);
+    case DO_DEFAULT:
+        return new_plain(m, BT_PICKLE_DICT, false, out);
+    case DO_TENSOR:
+        return bt_pickle_tensor_of(m, arguments, UNTYPED, out);
+    case DO_TENSOR_3:
+        return tensor_3(m, r, arguments, out);
+    case DO_PARAMETER:
+        return first_argument(m, r, arguments, BT_PICKLE_TENSOR, out);
+    case DO_SUBTYPE:
+        return subtype(m, r, arguments, out);
+    case DO_FIRST:
+        return first_argument(m, r, arguments, BT_PICKLE_NONE, out);
+    case DO_ATTRIBUTES:
+        return new_plain(m, BT_PICKLE_DICT, true, out);
+    case DO_PLAIN:
+        return new_plain(m, BT_PICKLE_PLAIN, false, out);
+    case DO_ENCODE:
+        return encode(m, r, arguments, out);
+    case DO_NP_DTYPE:
+        return numpy_dtype(m, r, arguments, out);
+    case DO_NP_SCALAR:
+        return numpy_scalar(m, r, arguments, out);
     case IS_STORAGE:
     case IS_DTYPE:
-    case IS_TYPE: break;
+    case IS_TYPE:
+        break;
     }
     return bt_pickle_error(m, "calls %s.%s, which torch.save never does; the pickle is damaged", r->module, r->name);
 }
 
 bt_status bt_pickle_build(machine *m, value *object, const value *state) {
     if (object->kind == BT_PICKLE_DICT && object->object) {
-        if (state->kind != BT_PICKLE_DICT || state->object) return bt_pickle_error(m, "attributes are %s, a dictionary is expected", bt_pickle_kind_name(state->kind));
+        if (state->kind != BT_PICKLE_DICT || state->object)
+            return bt_pickle_error(m, "attributes are %s, a dictionary is expected", bt_pickle_kind_name(state->kind));
         m->document->pushes += state->as.list.count;
-        if (m->document->pushes > BT_PICKLE_MAX_VALUES) return bt_pickle_error(m, "over %zu values; no weight file needs so many", BT_PICKLE_MAX_VALUES);
+        if (m->document->pushes > BT_PICKLE_MAX_VALUES)
+            return bt_pickle_error(m, "over %zu values; no weight file needs so many", BT_PICKLE_MAX_VALUES);
         for (size_t i = 0; i < state->as.list.count; i++) BT_TRY(bt_pickle_append(m, object, state->as.list.item[i]));
         return BT_OK;
     }
     /* A dtype of NumPy with its byte order: values of the other one are not decoded. */
     if (object->kind == BT_PICKLE_PLAIN) {
-        if (state->kind == BT_PICKLE_TUPLE && state->as.list.count > 1 && bt_pickle_is_text(state->as.list.item[1], ">")) object->as.text.length = 0;
+        if (state->kind == BT_PICKLE_TUPLE && state->as.list.count > 1 &&
+            bt_pickle_is_text(state->as.list.item[1], ">"))
+            object->as.text.length = 0;
         return BT_OK;
     }
     /* A Parameter of before 2018: whether it takes a gradient, and its hooks. */
     if (object->kind == BT_PICKLE_TENSOR && state->kind == BT_PICKLE_TUPLE) return BT_OK;
     /* Attributes beside the items: the versions of modules (_metadata) in a state_dict. */
     if (object->kind == BT_PICKLE_DICT) return BT_OK;
-    return bt_pickle_error(m, "gives attributes to %s, which torch.save never does; the pickle is damaged", bt_pickle_kind_name(object->kind));
+    return bt_pickle_error(m, "gives attributes to %s, which torch.save never does; the pickle is damaged",
+                           bt_pickle_kind_name(object->kind));
 }
