@@ -95,11 +95,11 @@ static bt_status operand(machine *m, uint64_t bytes, const unsigned char **out) 
 }
 
 /** An operand that is a number of `bytes` bytes, lowest first. */
-static bt_status number(machine *m, size_t bytes, uint64_t *out) {
+static bt_status number(machine *m, int bytes, uint64_t *out) {
     const unsigned char *at = NULL;
-    BT_TRY(operand(m, bytes, &at));
+    BT_TRY(operand(m, (uint64_t)bytes, &at));
     *out = 0;
-    for (size_t i = bytes; i-- > 0;) *out = *out << 8 | at[i];
+    for (int i = bytes; i-- > 0;) *out = *out << 8 | at[i];
     return BT_OK;
 }
 
@@ -111,20 +111,25 @@ static bt_status push_integer(machine *m, int64_t integer) {
     return push(m, v);
 }
 
-static bt_status push_bool(machine *m, bool boolean) {
+static bt_status op_bool(machine *m, int boolean) {
     value *v = bt_pickle_new(m, BT_PICKLE_BOOL);
     if (v) v->as.boolean = boolean;
     return push(m, v);
 }
 
-static bt_status op_integer(machine *m, size_t bytes) {
+/** None, or an empty list or dictionary. */
+static bt_status op_new(machine *m, int kind) {
+    return push(m, bt_pickle_new(m, (bt_pickle_kind)kind));
+}
+
+static bt_status op_integer(machine *m, int bytes) {
     uint64_t bits = 0;
     BT_TRY(number(m, bytes, &bits));
     return push_integer(m, bytes == 4 ? (int64_t)(int32_t)(uint32_t)bits : (int64_t)bits);
 }
 
 /** Two's complement of any length, whose length is the first operand. */
-static bt_status op_long(machine *m, size_t length_bytes) {
+static bt_status op_long(machine *m, int length_bytes) {
     uint64_t length = 0;
     const unsigned char *at = NULL;
     BT_TRY(number(m, length_bytes, &length));
@@ -141,17 +146,18 @@ static bt_status op_long(machine *m, size_t length_bytes) {
     return push_integer(m, (int64_t)bits);
 }
 
-static bt_status op_double(machine *m) {
+/** A double, highest byte first. */
+static bt_status op_double(machine *m, int bytes) {
     const unsigned char *at = NULL;
-    BT_TRY(operand(m, 8, &at));
+    BT_TRY(operand(m, (uint64_t)bytes, &at));
     uint64_t bits = 0;
-    for (int i = 0; i < 8; i++) bits = bits << 8 | at[i];
+    for (int i = 0; i < bytes; i++) bits = bits << 8 | at[i];
     value *v = bt_pickle_new(m, BT_PICKLE_NUMBER);
     if (v) memcpy(&v->as.number, &bits, 8);
     return push(m, v);
 }
 
-static bt_status op_text(machine *m, size_t length_bytes, bt_pickle_kind kind) {
+static bt_status text_of(machine *m, int length_bytes, bt_pickle_kind kind) {
     uint64_t length = 0;
     const unsigned char *at = NULL;
     BT_TRY(number(m, length_bytes, &length));
@@ -163,9 +169,18 @@ static bt_status op_text(machine *m, size_t length_bytes, bt_pickle_kind kind) {
     return push(m, v);
 }
 
+static bt_status op_text(machine *m, int length_bytes) {
+    return text_of(m, length_bytes, BT_PICKLE_TEXT);
+}
+
+static bt_status op_bytes(machine *m, int length_bytes) {
+    return text_of(m, length_bytes, BT_PICKLE_BYTES);
+}
+
 /* ---- containers ---- */
 
-static bt_status op_mark(machine *m) {
+static bt_status op_mark(machine *m, int unused) {
+    (void)unused;
     if (m->mark_count == BT_PICKLE_MAX_MARKS)
         return bt_pickle_error(m, "over %d containers within each other", BT_PICKLE_MAX_MARKS);
     m->marks[m->mark_count++] = m->depth;
@@ -218,18 +233,21 @@ static bt_status fill(machine *m, size_t first, bt_pickle_kind kind) {
     return BT_OK;
 }
 
-static bt_status op_fill(machine *m, size_t count, bt_pickle_kind kind) {
+/** One item, or one key and its value. */
+static bt_status op_fill(machine *m, int kind) {
+    size_t count = kind == BT_PICKLE_DICT ? 2 : 1;
     BT_TRY(need(m, count + 1));
-    return fill(m, m->depth - count, kind);
+    return fill(m, m->depth - count, (bt_pickle_kind)kind);
 }
 
-static bt_status op_fill_marked(machine *m, bt_pickle_kind kind) {
+static bt_status op_fill_marked(machine *m, int kind) {
     size_t first = 0;
     BT_TRY(end_mark(m, &first));
-    return fill(m, first, kind);
+    return fill(m, first, (bt_pickle_kind)kind);
 }
 
-static bt_status op_pop(machine *m) {
+static bt_status op_pop(machine *m, int unused) {
+    (void)unused;
     if (m->mark_count && m->marks[m->mark_count - 1] == m->depth) {
         m->mark_count--;
         return BT_OK;
@@ -239,7 +257,8 @@ static bt_status op_pop(machine *m) {
     return BT_OK;
 }
 
-static bt_status op_pop_mark(machine *m) {
+static bt_status op_pop_mark(machine *m, int unused) {
+    (void)unused;
     return end_mark(m, &m->depth);
 }
 
@@ -261,13 +280,18 @@ static bt_status put(machine *m, uint64_t index) {
     return BT_OK;
 }
 
-static bt_status op_put(machine *m, size_t bytes) {
+static bt_status op_put(machine *m, int bytes) {
     uint64_t index = 0;
     BT_TRY(number(m, bytes, &index));
     return put(m, index);
 }
 
-static bt_status op_get(machine *m, size_t bytes) {
+static bt_status op_memoize(machine *m, int unused) {
+    (void)unused;
+    return put(m, m->memo_count);
+}
+
+static bt_status op_get(machine *m, int bytes) {
     uint64_t index = 0;
     BT_TRY(number(m, bytes, &index));
     if (index >= m->memo_count || !m->memo[index])
@@ -278,7 +302,8 @@ static bt_status op_get(machine *m, size_t bytes) {
 
 /* ---- names and calls ---- */
 
-static bt_status op_global(machine *m) {
+static bt_status op_global(machine *m, int unused) {
+    (void)unused;
     const char *module = (const char *)m->data + m->at;
     const char *end = memchr(module, '\n', m->bytes - m->at);
     const char *name = end ? end + 1 : NULL;
@@ -290,7 +315,8 @@ static bt_status op_global(machine *m) {
     return push(m, v);
 }
 
-static bt_status op_stack_global(machine *m) {
+static bt_status op_stack_global(machine *m, int unused) {
+    (void)unused;
     BT_TRY(need(m, 2));
     const value *module = m->stack[m->depth - 2], *name = m->stack[m->depth - 1];
     if (module->kind != BT_PICKLE_TEXT || name->kind != BT_PICKLE_TEXT)
@@ -303,7 +329,7 @@ static bt_status op_stack_global(machine *m) {
     return push(m, v);
 }
 
-static bt_status op_call(machine *m, bool make) {
+static bt_status op_call(machine *m, int make) {
     BT_TRY(need(m, 2));
     value *v = NULL;
     BT_TRY(bt_pickle_call(m, m->stack[m->depth - 2], m->stack[m->depth - 1], make, &v));
@@ -311,14 +337,16 @@ static bt_status op_call(machine *m, bool make) {
     return push(m, v);
 }
 
-static bt_status op_build(machine *m) {
+static bt_status op_build(machine *m, int unused) {
+    (void)unused;
     BT_TRY(need(m, 2));
     BT_TRY(bt_pickle_build(m, m->stack[m->depth - 2], m->stack[m->depth - 1]));
     m->depth--;
     return BT_OK;
 }
 
-static bt_status op_persistent(machine *m) {
+static bt_status op_persistent(machine *m, int unused) {
+    (void)unused;
     BT_TRY(need(m, 1));
     value *v = NULL;
     BT_TRY(bt_pickle_storage_of(m, m->stack[m->depth - 1], &v));
@@ -326,136 +354,67 @@ static bt_status op_persistent(machine *m) {
     return push(m, v);
 }
 
-static bt_status op_frame(machine *m) {
+static bt_status op_frame(machine *m, int length_bytes) {
     uint64_t bytes = 0;
-    BT_TRY(number(m, 8, &bytes));
+    BT_TRY(number(m, length_bytes, &bytes));
     if (bytes > m->bytes - m->at)
         return bt_pickle_error(m, "a frame of %llu bytes, and %zu are left; the pickle is cut off or damaged",
                                (unsigned long long)bytes, m->bytes - m->at);
     return BT_OK;
 }
 
-static bt_status op_unknown(const machine *m, int op) {
-    static const struct {
-        int op;
-        const char *what;
-    } known[] = {{'i', "makes an instance"},
-                 {'o', "makes an instance"},
-                 {0x92, "makes an instance"},
-                 {0x82, "calls a registered extension"},
-                 {0x83, "calls a registered extension"},
-                 {0x84, "calls a registered extension"},
-                 {'P', "asks for an outside object"},
-                 {0x8f, "makes a set"},
-                 {0x90, "fills a set"},
-                 {0x91, "makes a set"},
-                 {0x97, "asks for an outside buffer"}};
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (known[i].op == op)
-            return bt_pickle_error(m,
-                                   "instruction 0x%02x %s; weight files hold tensors, numbers, text, lists and "
-                                   "dictionaries only, and nothing else is made",
-                                   (unsigned)op, known[i].what);
-    return bt_pickle_error(
-        m, "instruction 0x%02x is none that torch.save writes; the pickle is damaged, or of protocol 0 or 1",
-        (unsigned)op);
-}
-
 /* ---- the loop ---- */
 
-static bt_status step(machine *m, int op) {
-    switch (op) {
-    case 'N':
-        return push(m, bt_pickle_new(m, BT_PICKLE_NONE));
-    case 0x88:
-        return push_bool(m, true);
-    case 0x89:
-        return push_bool(m, false);
-    case 'K':
-        return op_integer(m, 1);
-    case 'M':
-        return op_integer(m, 2);
-    case 'J':
-        return op_integer(m, 4);
-    case 0x8a:
-        return op_long(m, 1);
-    case 0x8b:
-        return op_long(m, 4);
-    case 'G':
-        return op_double(m);
-    case 0x8c:
-        return op_text(m, 1, BT_PICKLE_TEXT);
-    case 'X':
-        return op_text(m, 4, BT_PICKLE_TEXT);
-    case 0x8d:
-        return op_text(m, 8, BT_PICKLE_TEXT);
-    case 'U':
-        return op_text(m, 1, BT_PICKLE_TEXT); /* str of Python 2 */
-    case 'T':
-        return op_text(m, 4, BT_PICKLE_TEXT);
-    case 'C':
-        return op_text(m, 1, BT_PICKLE_BYTES);
-    case 'B':
-        return op_text(m, 4, BT_PICKLE_BYTES);
-    case 0x8e:
-    case 0x96:
-        return op_text(m, 8, BT_PICKLE_BYTES);
-    case ']':
-        return push(m, bt_pickle_new(m, BT_PICKLE_LIST));
-    case '}':
-        return push(m, bt_pickle_new(m, BT_PICKLE_DICT));
-    case ')':
-        return op_tuple(m, 0);
-    case 0x85:
-        return op_tuple(m, 1);
-    case 0x86:
-        return op_tuple(m, 2);
-    case 0x87:
-        return op_tuple(m, 3);
-    case 't':
-        return op_tuple(m, -1);
-    case '(':
-        return op_mark(m);
-    case 'a':
-        return op_fill(m, 1, BT_PICKLE_LIST);
-    case 'e':
-        return op_fill_marked(m, BT_PICKLE_LIST);
-    case 's':
-        return op_fill(m, 2, BT_PICKLE_DICT);
-    case 'u':
-        return op_fill_marked(m, BT_PICKLE_DICT);
-    case '0':
-        return op_pop(m);
-    case '1':
-        return op_pop_mark(m);
-    case 'q':
-        return op_put(m, 1);
-    case 'r':
-        return op_put(m, 4);
-    case 0x94:
-        return put(m, m->memo_count);
-    case 'h':
-        return op_get(m, 1);
-    case 'j':
-        return op_get(m, 4);
-    case 'c':
-        return op_global(m);
-    case 0x93:
-        return op_stack_global(m);
-    case 'R':
-        return op_call(m, false);
-    case 0x81:
-        return op_call(m, true);
-    case 'b':
-        return op_build(m);
-    case 'Q':
-        return op_persistent(m);
-    case 0x95:
-        return op_frame(m);
-    default:
-        return op_unknown(m, op);
-    }
-}
+/** What each instruction does, and with which number: bytes of an operand, a kind, how many. */
+static const struct {
+    bt_status (*run)(machine *m, int with);
+    int with;
+} instructions[256] = {
+    ['N'] = {op_new, BT_PICKLE_NONE},
+    [0x88] = {op_bool, true},
+    [0x89] = {op_bool, false},
+    ['K'] = {op_integer, 1},
+    ['M'] = {op_integer, 2},
+    ['J'] = {op_integer, 4},
+    [0x8a] = {op_long, 1},
+    [0x8b] = {op_long, 4},
+    ['G'] = {op_double, 8},
+    [0x8c] = {op_text, 1},
+    ['X'] = {op_text, 4},
+    [0x8d] = {op_text, 8},
+    ['U'] = {op_text, 1}, /* str of Python 2 */
+    ['T'] = {op_text, 4},
+    ['C'] = {op_bytes, 1},
+    ['B'] = {op_bytes, 4},
+    [0x8e] = {op_bytes, 8},
+    [0x96] = {op_bytes, 8},
+    [']'] = {op_new, BT_PICKLE_LIST},
+    ['}'] = {op_new, BT_PICKLE_DICT},
+    [')'] = {op_tuple, 0},
+    [0x85] = {op_tuple, 1},
+    [0x86] = {op_tuple, 2},
+    [0x87] = {op_tuple, 3},
+    ['t'] = {op_tuple, -1},
+    ['('] = {op_mark, 0},
+    ['a'] = {op_fill, BT_PICKLE_LIST},
+    ['s'] = {op_fill, BT_PICKLE_DICT},
+    ['e'] = {op_fill_marked, BT_PICKLE_LIST},
+    ['u'] = {op_fill_marked, BT_PICKLE_DICT},
+    ['0'] = {op_pop, 0},
+    ['1'] = {op_pop_mark, 0},
+    ['q'] = {op_put, 1},
+    ['r'] = {op_put, 4},
+    [0x94] = {op_memoize, 0},
+    ['h'] = {op_get, 1},
+    ['j'] = {op_get, 4},
+    ['c'] = {op_global, 0},
+    [0x93] = {op_stack_global, 0},
+    ['R'] = {op_call, false},
+    [0x81] = {op_call, true},
+    ['b'] = {op_build, 0},
+    ['Q'] = {op_persistent, 0},
+    [0x95] = {op_frame, 8},
+};
 
 static bt_status run(machine *m, value **out) {
     if (m->bytes < 2 || m->data[0] != 0x80 || m->data[1] < 2 || m->data[1] > 5)
@@ -467,7 +426,8 @@ static bt_status run(machine *m, value **out) {
             return bt_pickle_error(m, "the pickle does not end; is the download complete?");
         int op = m->data[m->at++];
         if (op == '.') break;
-        BT_TRY(step(m, op));
+        if (!instructions[op].run) return bt_pickle_refuse(m, op);
+        BT_TRY(instructions[op].run(m, instructions[op].with));
     }
     if (m->depth != 1 || m->mark_count)
         return bt_pickle_error(m, "the pickle ends with %zu values on its stack, one is expected; it is damaged",

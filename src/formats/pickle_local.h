@@ -36,6 +36,9 @@ bool bt_pickle_is_text(const bt_pickle_value *value, const char *text);
 bt_status bt_pickle_name(bt_pickle_machine *m, const char *module, size_t module_bytes, const char *name,
                          size_t name_bytes, bt_pickle_value **out) BT_MUST_CHECK;
 
+/** An instruction that is not done, and why. */
+bt_status bt_pickle_refuse(const bt_pickle_machine *m, int op);
+
 /** REDUCE: `callable(*arguments)`; NEWOBJ: `callable.__new__(callable, *arguments)`. */
 bt_status bt_pickle_call(bt_pickle_machine *m, const bt_pickle_value *callable, const bt_pickle_value *arguments,
                          bool make, bt_pickle_value **out) BT_MUST_CHECK;

@@ -145,6 +145,32 @@ bool bt_pickle_storage_type(const value *name, bt_file_dtype *out) {
     return true;
 }
 
+bt_status bt_pickle_refuse(const machine *m, int op) {
+    static const struct {
+        int op;
+        const char *what;
+    } known[] = {{'i', "makes an instance"},
+                 {'o', "makes an instance"},
+                 {0x92, "makes an instance"},
+                 {0x82, "calls a registered extension"},
+                 {0x83, "calls a registered extension"},
+                 {0x84, "calls a registered extension"},
+                 {'P', "asks for an outside object"},
+                 {0x8f, "makes a set"},
+                 {0x90, "fills a set"},
+                 {0x91, "makes a set"},
+                 {0x97, "asks for an outside buffer"}};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (known[i].op == op)
+            return bt_pickle_error(m,
+                                   "instruction 0x%02x %s; weight files hold tensors, numbers, text, lists and "
+                                   "dictionaries only, and nothing else is made",
+                                   (unsigned)op, known[i].what);
+    return bt_pickle_error(
+        m, "instruction 0x%02x is none that torch.save writes; the pickle is damaged, or of protocol 0 or 1",
+        (unsigned)op);
+}
+
 /* ---- what names do ---- */
 
 static bt_status wrong(const machine *m, const row *r) {
