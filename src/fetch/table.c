@@ -10,7 +10,6 @@
 
 #define HUB "https://huggingface.co"
 #define META "https://dl.fbaipublicfiles.com"
-#define TORCH "https://download.pytorch.org"
 #define OPENAI "https://openaipublic.azureedge.net"
 
 #define COUNT_OF(list) ((int)(sizeof(list) / sizeof(list)[0]))
@@ -37,8 +36,11 @@ static const bt_fetch_file clap[] = {
     { name, what, licence, HUB, "timm/" name, NULL, FILES(timm) }
 #define DINOV2_HUB(name, folder, what)                                                                                 \
     { name, what, "Apache-2.0", META, NULL, NULL, ONE("dinov2/" folder "/" name "_pretrain.pth", NULL, 0) }
+#define TORCHVISION_NOTE                                                                                               \
+    "the documentation of torchvision.models (weights of vision transformers) links this file; torch.hub keeps it in " \
+    "~/.cache/torch/hub/checkpoints"
 #define TORCHVISION(name, file, what, licence, sha256)                                                                 \
-    { name, what, licence, TORCH, NULL, NULL, ONE("models/" file, sha256, 0) }
+    { name, what, licence, NULL, NULL, TORCHVISION_NOTE, ONE("models/" file, sha256, 0) }
 #define OPENAI_CLIP(name, file, sha256)                                                                                \
     { name, "OpenAI's CLIP, QuickGELU", "MIT", OPENAI, NULL, NULL, ONE("clip/models/" sha256 "/" file, sha256, 0) }
 
