@@ -1,10 +1,12 @@
 /* Weight files of every kind that pretrained models come in, behind one interface: named tensors whose bytes stay where
  * they are in the mapped file.
  *
- *   safetensors       one file, or shards named by an index (model.safetensors.index.json)
- *   PyTorch           zip archives (torch.save since 1.6: .pth, .pt, .bin, .tar, .ckpt), TorchScript archives among
- * them; files of before 1.6; shards named by an index (pytorch_model.bin.index.json) NumPy             .npz (stored, or
- * deflated in a build with zlib), .npy
+ *   safetensors   one file, or shards named by an index (model.safetensors.index.json)
+ *
+ *   PyTorch       zip archives (torch.save since 1.6: .pth, .pt, .bin, .tar, .ckpt), TorchScript's among them; files of
+ *                 before 1.6; shards named by an index (pytorch_model.bin.index.json)
+ *
+ *   NumPy         .npz (stored, or deflated in a build with zlib), .npy
  *
  * The kind is told by the first bytes, never by the file's name. Nothing of a file is run: see pickle.h for what a
  * PyTorch file may hold. Opening maps the file and reads its directory; it costs no more for large tensors. Copied are
@@ -33,14 +35,12 @@ typedef struct bt_weight {
     bt_file_dtype dtype;
     int rank; /**< 0: a single number */
     int64_t dim[BT_WEIGHT_MAX_RANK];
-    int64_t count; /**< elements */
-    const void
-        *data; /**< row-major, little-endian, at any address: use memcpy, or the functions below; NULL if count is 0 */
+    int64_t count;    /**< elements */
+    const void *data; /**< row-major, little-endian, at any address (use memcpy or bt_weight_to_...); NULL if empty */
     size_t bytes;
     const char *file; /**< the file (of several shards, the one) it lies in */
     uint64_t offset;  /**< byte of that file at which its data begin; of a copied one, its storage's or member's */
-    bool copied; /**< `data` is memory, not the file; what else of the file is shared by name (tied weights) has equal
-                    `data` */
+    bool copied;      /**< `data` is memory, not the file. Tied weights that lie in the file have equal `data` */
 } bt_weight;
 
 typedef struct bt_weights bt_weights;

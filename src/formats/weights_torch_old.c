@@ -1,9 +1,13 @@
 /* PyTorch's format of before 1.6 (and of torch.save(..., _use_new_zipfile_serialization=False)): pickles one behind the
- * other, then the storages. pickle   the magic number 0x1950a86a20f9469cfc6c pickle   the version of the protocol, 1001
+ * other, then the storages.
+ *
+ *   pickle   the magic number 0x1950a86a20f9469cfc6c
+ *   pickle   the version of the protocol, 1001
  *   pickle   {'protocol_version': 1001, 'little_endian': True, 'type_sizes': {...}}
  *   pickle   the object, whose storages have keys
  *   pickle   the list of keys
- *   for each key: uint64 number of elements, the elements; to the end of the file */
+ *
+ * Then, for each key: uint64 number of elements, the elements; to the end of the file. */
 #include "base/memory.h"
 #include "formats/bytes.h"
 #include "formats/weights_torch.h"

@@ -1,8 +1,9 @@
 /* Zip archives of weights: PyTorch's since 1.6, with TorchScript's, and .npz.
  *
  * PyTorch: members NAME/data.pkl, a pickle; NAME/data/KEY, the storages' bytes as they are; NAME/version; since 2.1
- * NAME/byteorder. TorchScript has besides NAME/code/..., which is not read, and NAME/constants.pkl. .npz: members
- * NAME.npy, each a whole .npy file. */
+ * NAME/byteorder. TorchScript has besides NAME/code/..., which is not read, and NAME/constants.pkl.
+ *
+ * .npz: members NAME.npy, each a whole .npy file. */
 #include "base/memory.h"
 #include "formats/inflate.h"
 #include "formats/npy.h"

@@ -4,11 +4,18 @@
  * members through a buffer and accept what this reader refuses: members that overlap, names that are there twice, local
  * headers that contradict the directory. So the directory is read here; deflate is left to zlib (inflate.h).
  *
- * Read (APPNOTE.TXT of the format, 6.3): one disk, no encryption, methods 0 (stored) and 8 (deflated), zip64. Layout,
- * all little-endian: members    local header (30 bytes, name, extra), data, perhaps a descriptor; in any order, none
- * over another directory  for each member 46 bytes, name, extra, comment zip64      56 bytes and its locator of 20
- * bytes, if a field below is all ones end        22 bytes and a comment; the file ends behind it Members' CRC-32 are
- * not compared: that would read the whole file. bt_zip_member.crc is there for who wants to.
+ * Read (APPNOTE.TXT of the format, 6.3): one disk, no encryption, methods 0 (stored) and 8 (deflated), zip64.
+ * Layout, all little-endian:
+ *
+ *   members    local header (30 bytes, name, extra), data, perhaps a descriptor; in any order, none over another
+ *
+ *   directory  for each member 46 bytes, name, extra, comment
+ *
+ *   zip64      56 bytes and its locator of 20 bytes, if a field below is all ones
+ *
+ *   end        22 bytes and a comment; the file ends behind it
+ *
+ * Members' CRC-32 are not compared: that would read the whole file. bt_zip_member.crc is there for who wants to.
  */
 #ifndef BITTERN_FORMATS_ZIP_H
 #define BITTERN_FORMATS_ZIP_H

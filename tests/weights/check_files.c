@@ -1,9 +1,9 @@
 /* Weight files against what is expected of them.
  *
  *   check_files table FOLDER          each row of FOLDER/expected.tsv: FILE <tab> part of the message, or "ok N"
- *   check_files same FILE EXPECTED    all tensors of FILE are those of EXPECTED.safetensors: order, names, dtypes,
- * shapes, bytes, conversions
+ *   check_files same FILE EXPECTED    the tensors of FILE are those of EXPECTED.safetensors
  *
+ * Compared are names, dtypes, shapes, bytes and conversions.
  * EXPECTED's tensors are "NAME" (bytes as they must be), "f32:NAME" and "bf16:NAME" (what conversion must give). */
 #include "formats/weights.h"
 
