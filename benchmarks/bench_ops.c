@@ -192,8 +192,11 @@ static bt_status measure_program(const bt_bench_options *o, bt_program *p, const
     return status;
 }
 
-/** Root `y`, whose gradient is the input `gradient`. */
+/** Root `y`, whose gradient is the input `gradient`. An output too: work that nobody reads is not planned. */
 static bt_root root_of(bt_program *p, bt_value y, const char *gradient) {
+    char name[64];
+    snprintf(name, sizeof name, "made for %s", gradient);
+    bt_output(p, name, y);
     return (bt_root){.value = y,
                      .gradient = y ? bt_input(p, gradient, bt_dtype_of_value(p, y), bt_shape_of_value(p, y)) : 0};
 }
@@ -241,7 +244,7 @@ static void print_table(const bt_bench_options *o, const table *all) {
                 "{\"bench\":\"ops\",\"op\":\"%s\",\"calls\":%d,\"ms\":%.4f,\"gflop_per_s\":%.2f,\"gb_per_s\":%.2f}\n",
                 r->op, r->calls, r->seconds * 1e3, r->flops / r->seconds / 1e9, r->bytes / r->seconds / 1e9);
         else
-            printf("%-18s %4d calls %10.3f ms %9.1f GFLOP/s %8.2f GB/s\n", r->op, r->calls, r->seconds * 1e3,
+            printf("%-21s %4d calls %10.3f ms %9.1f GFLOP/s %8.2f GB/s\n", r->op, r->calls, r->seconds * 1e3,
                    r->flops / r->seconds / 1e9, r->bytes / r->seconds / 1e9);
     }
 }
