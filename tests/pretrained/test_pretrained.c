@@ -326,6 +326,8 @@ static void check_adapters(const fixture *f) {
         return;
     }
     bt_model_release(&m);
+    bt_vit_config *c = &info.vit; /* gradients are of the first size: the one of the positions */
+    if (c->positions == BT_VIT_LEARNED) c->image = bt_vit_grid(c) * c->patch;
     bt_params *store = bt_params_new(f->compute);
     bt_vit vit;
     bt_vit_training t = {.lora = {.targets = BT_LORA_Q | BT_LORA_V, .rank = RANK, .alpha = 2 * RANK}};
