@@ -100,23 +100,6 @@ bt_status bt_model_info_write(const bt_model_info *i, bool adapters, bt_text *ou
 
 /* ---- reading ---- */
 
-static bt_status get_int(const bt_json_value *object, const char *key, int64_t least, int64_t most, int *out) {
-    int64_t value;
-    BT_TRY(bt_json_get_integer(object, key, least, most, &value));
-    *out = (int)value;
-    return BT_OK;
-}
-
-/** A number within bounds: NaN and infinities are none that JSON has. */
-static bt_status get_float(const bt_json_value *object, const char *key, double least, double most, float *out) {
-    double value;
-    BT_TRY(bt_json_get_number(object, key, &value));
-    if (!(value >= least && value <= most))
-        return bt_json_error(bt_json_find(object, key), "\"%s\" is %g; allowed are %g to %g", key, value, least, most);
-    *out = (float)value;
-    return BT_OK;
-}
-
 static bt_status get_three(const bt_json_value *object, const char *key, double least, float out[3]) {
     const bt_json_value *array, *item;
     BT_TRY(bt_json_get(object, key, BT_JSON_ARRAY, &array));
@@ -152,8 +135,8 @@ static bt_status read_preprocess(const bt_json_value *root, bt_model_info *i) {
     char interpolation[32];
     int crop;
     BT_TRY(bt_json_get(root, "preprocess", BT_JSON_OBJECT, &p));
-    BT_TRY(get_int(p, "crop", i->vit.image, i->vit.image, &crop));
-    BT_TRY(get_int(p, "resize", crop, 8192, &i->resize));
+    BT_TRY(bt_json_get_int(p, "crop", i->vit.image, i->vit.image, &crop));
+    BT_TRY(bt_json_get_int(p, "resize", crop, 8192, &i->resize));
     BT_TRY(get_name(p, "interpolation", interpolation, sizeof interpolation));
     int filter = 0;
     while (filter < 2 && strcmp(interpolation, filters[filter]) != 0) filter++;
@@ -181,9 +164,9 @@ static bt_status read_method(const bt_json_value *root, bt_model_info *i) {
     i->method = bt_method_named(name);
     if (!i->method) return bt_error_prefix(BT_ERR_UNSUPPORTED, "%s", bt_json_name(m->document));
     bool codes = i->method->codes;
-    BT_TRY(get_int(m, "bits", codes, codes ? 4096 : 0, &i->config.bits));
+    BT_TRY(bt_json_get_int(m, "bits", codes, codes ? 4096 : 0, &i->config.bits));
     bool classes = !codes && i->method != &bt_method_features;
-    BT_TRY(get_int(m, "classes", classes ? 2 : 0, classes ? 1 << 24 : 0, &i->config.classes));
+    BT_TRY(bt_json_get_int(m, "classes", classes ? 2 : 0, classes ? 1 << 24 : 0, &i->config.classes));
     BT_TRY(get_name(m, "head", size, sizeof size));
     for (int k = 0; k < 4; k++)
         if (strcmp(size, sizes[k]) == 0) {
@@ -202,8 +185,8 @@ static bt_status read_adapter(const bt_json_value *root, bt_model_info *i) {
     BT_TRY(bt_json_get(root, "adapter", BT_JSON_OBJECT, &a));
     BT_TRY(get_name(a, "targets", i->targets, sizeof i->targets));
     BT_TRY(bt_lora_parse_targets(i->targets, &i->lora.targets));
-    BT_TRY(get_int(a, "rank", 1, 1024, &i->lora.rank));
-    BT_TRY(get_float(a, "alpha", 0, 1e6, &i->lora.alpha));
+    BT_TRY(bt_json_get_int(a, "rank", 1, 1024, &i->lora.rank));
+    BT_TRY(bt_json_get_float(a, "alpha", 0, 1e6, &i->lora.alpha));
     BT_TRY(bt_json_get_integer(a, "tower_crc32c", 0, UINT32_MAX, &crc));
     i->tower_crc = (uint32_t)crc;
     return BT_OK;

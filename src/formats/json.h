@@ -83,6 +83,11 @@ bt_status bt_json_get_bool(const bt_json_value *object, const char *key, bool *o
 bt_status bt_json_get_integer(const bt_json_value *object, const char *key, int64_t least, int64_t most,
                               int64_t *out) BT_MUST_CHECK;
 bt_status bt_json_get_number(const bt_json_value *object, const char *key, double *out) BT_MUST_CHECK;
+/** The same into narrower types; bounds lie within theirs. */
+bt_status bt_json_get_int(const bt_json_value *object, const char *key, int64_t least, int64_t most,
+                          int *out) BT_MUST_CHECK;
+bt_status bt_json_get_float(const bt_json_value *object, const char *key, double least, double most,
+                            float *out) BT_MUST_CHECK;
 bt_status bt_json_get_string(const bt_json_value *object, const char *key, const char **out) BT_MUST_CHECK;
 
 /** Member `index` of an array; BT_ERR_FORMAT if it has fewer. */

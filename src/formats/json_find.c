@@ -151,3 +151,20 @@ bt_status bt_json_at(const bt_json_value *array, size_t index, const bt_json_val
     *out = &array->as.member[index];
     return BT_OK;
 }
+
+bt_status bt_json_get_int(const bt_json_value *object, const char *key, int64_t least, int64_t most, int *out) {
+    int64_t value;
+    BT_TRY(bt_json_get_integer(object, key, least, most, &value));
+    *out = (int)value;
+    return BT_OK;
+}
+
+/* A number within bounds: NaN and infinities are none that JSON has. */
+bt_status bt_json_get_float(const bt_json_value *object, const char *key, double least, double most, float *out) {
+    double value;
+    BT_TRY(bt_json_get_number(object, key, &value));
+    if (!(value >= least && value <= most))
+        return bt_json_error(bt_json_find(object, key), "\"%s\" is %g; allowed are %g to %g", key, value, least, most);
+    *out = (float)value;
+    return BT_OK;
+}

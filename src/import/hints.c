@@ -7,15 +7,15 @@
 #include <stdio.h>
 #include <string.h>
 
+bool bt_import_beside(const char *file, const char *name, char *path, size_t bytes) {
+    const char *slash = strrchr(file, '/');
+    int written = snprintf(path, bytes, "%.*s%s", slash ? (int)(slash - file + 1) : 0, file, name);
+    return written > 0 && (size_t)written < bytes && bt_file_exists(path);
+}
+
 bool bt_import_hints_find(const char *weights_path, char *path, size_t bytes) {
-    static const char *const names[] = {"config.json", "open_clip_config.json"};
-    const char *slash = strrchr(weights_path, '/');
-    int folder = slash ? (int)(slash - weights_path + 1) : 0;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        int written = snprintf(path, bytes, "%.*s%s", folder, weights_path, names[i]);
-        if (written > 0 && (size_t)written < bytes && bt_file_exists(path)) return true;
-    }
-    return false;
+    return bt_import_beside(weights_path, "config.json", path, bytes) ||
+           bt_import_beside(weights_path, "open_clip_config.json", path, bytes);
 }
 
 /* ---- members that may be missing, or null ---- */

@@ -17,6 +17,9 @@ typedef struct bt_import_hints {
  * here has. */
 bt_status bt_import_hints_read(const char *path, bt_import_hints *out) BT_MUST_CHECK;
 
+/** The path of `name` in the folder of a file; false if there is none, or the path is too long. */
+bool bt_import_beside(const char *file, const char *name, char *path, size_t bytes);
+
 /** The configuration beside a weight file, by the usual names; false if there is none. */
 bool bt_import_hints_find(const char *weights_path, char *path, size_t bytes);
 

@@ -240,9 +240,12 @@ static bt_status describe(work *k, const bt_weights *weights) {
     if (*r->prefix) bt_text_append(&r->notes, "prefix \"%s\" taken off\n", r->prefix);
     if (k->source.chunked) bt_text_append(&r->notes, "chunks of blocks laid straight\n");
     if (*file.path) bt_text_append(&r->notes, "read with %s\n", file.path);
-    if (!file.image) BT_TRY(bt_import_picture_size(k->o, &file.image));
+    bt_import_picture_file pictures;
+    BT_TRY(bt_import_pictures_read(k->o, &pictures));
+    if (!file.image && pictures.found && pictures.preprocess.height == pictures.preprocess.width)
+        file.image = pictures.preprocess.height;
     BT_TRY(bt_import_tower(&k->source, &k->o->given, &file, &r->config, &r->notes));
-    return bt_import_pictures(k->o, &k->source, r);
+    return bt_import_pictures(k->o, &k->source, &pictures, r);
 }
 
 static bt_status run(work *k, const bt_weights *weights) {

@@ -4,7 +4,6 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "data/preprocess.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -24,27 +23,16 @@ static bt_status read_one(const char *path, bool asked, bt_preprocess *out, bool
     return status;
 }
 
-static bt_status read_any(const bt_import_options *o, bt_preprocess *out, char path[1100], bool *found) {
+bt_status bt_import_pictures_read(const bt_import_options *o, bt_import_picture_file *out) {
     static const char *const names[] = {"preprocessor_config.json", "open_clip_config.json", "config.json"};
-    const char *slash = strrchr(o->path, '/');
-    *found = false;
+    out->found = false;
     if (o->preprocess) {
-        snprintf(path, 1100, "%s", o->preprocess);
-        return read_one(path, true, out, found);
+        snprintf(out->path, sizeof out->path, "%s", o->preprocess);
+        return read_one(out->path, true, &out->preprocess, &out->found);
     }
-    for (size_t i = 0; i < sizeof names / sizeof names[0] && !*found; i++) {
-        int written = snprintf(path, 1100, "%.*s%s", slash ? (int)(slash - o->path + 1) : 0, o->path, names[i]);
-        if (written > 0 && written < 1100 && bt_file_exists(path)) BT_TRY(read_one(path, false, out, found));
-    }
-    return BT_OK;
-}
-
-bt_status bt_import_picture_size(const bt_import_options *o, int *out) {
-    bt_preprocess p;
-    char path[1100];
-    bool found;
-    BT_TRY(read_any(o, &p, path, &found));
-    *out = found && p.height == p.width ? p.height : 0;
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && !out->found; i++)
+        if (bt_import_beside(o->path, names[i], out->path, sizeof out->path))
+            BT_TRY(read_one(out->path, false, &out->preprocess, &out->found));
     return BT_OK;
 }
 
@@ -92,19 +80,16 @@ static void take_published(const bt_import_source *s, bt_import_result *r) {
                 "config.json (--preprocess FILE)");
 }
 
-bt_status bt_import_pictures(const bt_import_options *o, const bt_import_source *s, bt_import_result *r) {
-    bt_preprocess p;
-    char path[1100];
-    bool found;
-    BT_TRY(read_any(o, &p, path, &found));
-    if (!found) {
+bt_status bt_import_pictures(const bt_import_options *o, const bt_import_source *s, const bt_import_picture_file *file,
+                             bt_import_result *r) {
+    if (!file->found) {
         take_published(s, r);
         return BT_OK;
     }
-    BT_TRY(check_mode(o, &p, path));
-    take(&p, r);
-    bt_text_append(&r->notes, "pictures (%s): ", path);
-    BT_TRY(bt_preprocess_describe(&p, &r->notes));
+    BT_TRY(check_mode(o, &file->preprocess, file->path));
+    take(&file->preprocess, r);
+    bt_text_append(&r->notes, "pictures (%s): ", file->path);
+    BT_TRY(bt_preprocess_describe(&file->preprocess, &r->notes));
     bt_text_append(&r->notes, "\n");
     return BT_OK;
 }

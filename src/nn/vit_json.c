@@ -30,22 +30,6 @@ void bt_vit_write_json(const bt_vit_config *c, const char *name, bt_json_writer 
     bt_json_end(w);
 }
 
-static bt_status get_int(const bt_json_value *object, const char *key, int64_t least, int64_t most, int *out) {
-    int64_t value;
-    BT_TRY(bt_json_get_integer(object, key, least, most, &value));
-    *out = (int)value;
-    return BT_OK;
-}
-
-static bt_status get_float(const bt_json_value *object, const char *key, double least, double most, float *out) {
-    double value;
-    BT_TRY(bt_json_get_number(object, key, &value));
-    if (!(value >= least && value <= most))
-        return bt_json_error(bt_json_find(object, key), "\"%s\" is %g; allowed are %g to %g", key, value, least, most);
-    *out = (float)value;
-    return BT_OK;
-}
-
 /** One of `names`, which end with NULL. */
 static bt_status get_choice(const bt_json_value *object, const char *key, const char *const *names, int *out) {
     const char *text;
@@ -60,15 +44,15 @@ static bt_status get_choice(const bt_json_value *object, const char *key, const 
 }
 
 static bt_status read_sizes(const bt_json_value *o, bt_vit_config *c) {
-    BT_TRY(get_int(o, "image", 1, 4096, &c->image));
-    BT_TRY(get_int(o, "patch", 1, 512, &c->patch));
-    BT_TRY(get_int(o, "width", 1, 16384, &c->width));
-    BT_TRY(get_int(o, "depth", 1, 256, &c->depth));
-    BT_TRY(get_int(o, "heads", 1, 256, &c->heads));
-    BT_TRY(get_int(o, "mlp", 1, 65536, &c->mlp));
-    BT_TRY(get_int(o, "registers", 0, 64, &c->registers));
-    BT_TRY(get_int(o, "output", 0, 16384, &c->output));
-    return get_int(o, "grid", 0, 1024, &c->grid);
+    BT_TRY(bt_json_get_int(o, "image", 1, 4096, &c->image));
+    BT_TRY(bt_json_get_int(o, "patch", 1, 512, &c->patch));
+    BT_TRY(bt_json_get_int(o, "width", 1, 16384, &c->width));
+    BT_TRY(bt_json_get_int(o, "depth", 1, 256, &c->depth));
+    BT_TRY(bt_json_get_int(o, "heads", 1, 256, &c->heads));
+    BT_TRY(bt_json_get_int(o, "mlp", 1, 65536, &c->mlp));
+    BT_TRY(bt_json_get_int(o, "registers", 0, 64, &c->registers));
+    BT_TRY(bt_json_get_int(o, "output", 0, 16384, &c->output));
+    return bt_json_get_int(o, "grid", 0, 1024, &c->grid);
 }
 
 static bt_status read_kinds(const bt_json_value *o, bt_vit_config *c) {
@@ -81,8 +65,8 @@ static bt_status read_kinds(const bt_json_value *o, bt_vit_config *c) {
     BT_TRY(bt_json_get_bool(o, "pre_norm", &c->pre_norm));
     BT_TRY(bt_json_get_bool(o, "patch_bias", &patch_bias));
     BT_TRY(bt_json_get_bool(o, "qkv_bias", &qkv_bias));
-    BT_TRY(get_float(o, "rope_theta", 0, 1e9, &c->rope_theta));
-    BT_TRY(get_float(o, "norm_eps", 0, 1, &c->norm_eps));
+    BT_TRY(bt_json_get_float(o, "rope_theta", 0, 1e9, &c->rope_theta));
+    BT_TRY(bt_json_get_float(o, "norm_eps", 0, 1, &c->norm_eps));
     c->activation = (bt_vit_activation)activation;
     c->positions = (bt_vit_positions)positions;
     c->resampling = (bt_positions)resampling;
