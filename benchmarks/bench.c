@@ -45,6 +45,8 @@ static const char *const usage =
     "to\n"
     "  loader  from files to two augmented views, and to the evaluation's view: milliseconds of one core\n"
     "  pack  shuffled raw images from a pack into batches (--image, --threads 2, --device), and bare copies of them\n"
+    "  open  a file of weights made ready to encode (--weights, --batch): seconds beside reading it, memory beside a "
+    "copy\n"
     "options\n"
     "  --model NAME       vit_small_patch14_dinov2\n"
     "  --image PIXELS     224\n"
@@ -57,6 +59,7 @@ static const char *const usage =
     "  --threads N        all\n"
     "  --op NAME          one operation (ops)\n"
     "  --data FOLDER      pictures, one folder a class (loader)\n"
+    "  --weights FILE     a model of bittern import or export (open)\n"
     "  --profile          seconds per operation of one step (vit)\n"
     "  --json             one JSON object a line\n";
 
@@ -65,18 +68,12 @@ static bt_status parse(int argc, char **argv, bt_bench_options *o) {
         const char *name;
         const char **text;
         int *number;
-    } table[] = {{"--model", &o->model, NULL},
-                 {"--device", &o->device, NULL},
-                 {"--dtype", &o->dtype, NULL},
-                 {"--targets", &o->targets, NULL},
-                 {"--op", &o->op, NULL},
-                 {"--data", &o->data, NULL},
-                 {"--image", NULL, &o->image},
-                 {"--batch", NULL, &o->batch},
-                 {"--rank", NULL, &o->rank},
-                 {"--bits", NULL, &o->bits},
-                 {"--iterations", NULL, &o->iterations},
-                 {"--threads", NULL, &o->threads}};
+    } table[] = {
+        {"--model", &o->model, NULL},     {"--device", &o->device, NULL}, {"--dtype", &o->dtype, NULL},
+        {"--targets", &o->targets, NULL}, {"--op", &o->op, NULL},         {"--data", &o->data, NULL},
+        {"--weights", &o->weights, NULL}, {"--image", NULL, &o->image},   {"--batch", NULL, &o->batch},
+        {"--rank", NULL, &o->rank},       {"--bits", NULL, &o->bits},     {"--iterations", NULL, &o->iterations},
+        {"--threads", NULL, &o->threads}};
     for (int i = 2; i < argc; i++) {
         if (strcmp(argv[i], "--json") == 0)
             o->json = true;
@@ -102,6 +99,12 @@ static bt_status parse(int argc, char **argv, bt_bench_options *o) {
     return BT_OK;
 }
 
+static const struct {
+    const char *name;
+    bt_status (*run)(const bt_bench_options *o);
+} benches[] = {{"vit", bt_bench_vit},       {"ops", bt_bench_ops},   {"shapes", bt_bench_shapes},
+               {"loader", bt_bench_loader}, {"pack", bt_bench_pack}, {"open", bt_bench_open}};
+
 int main(int argc, char **argv) {
     bt_bench_options o = {.model = "vit_small_patch14_dinov2",
                           .device = "cpu",
@@ -118,19 +121,12 @@ int main(int argc, char **argv) {
     }
     bt_status status = parse(argc, argv, &o);
     if (status == BT_OK) {
-        if (strcmp(argv[1], "vit") == 0)
-            status = bt_bench_vit(&o);
-        else if (strcmp(argv[1], "ops") == 0)
-            status = bt_bench_ops(&o);
-        else if (strcmp(argv[1], "shapes") == 0)
-            status = bt_bench_shapes(&o);
-        else if (strcmp(argv[1], "loader") == 0)
-            status = bt_bench_loader(&o);
-        else if (strcmp(argv[1], "pack") == 0)
-            status = bt_bench_pack(&o);
-        else
-            status =
-                bt_error(BT_ERR_USAGE, "no benchmark \"%s\"; there are vit, ops, shapes, loader and pack", argv[1]);
+        size_t k = 0, count = sizeof benches / sizeof *benches;
+        while (k < count && strcmp(argv[1], benches[k].name) != 0) k++;
+        status = k < count
+                     ? benches[k].run(&o)
+                     : bt_error(BT_ERR_USAGE, "no benchmark \"%s\"; there are vit, ops, shapes, loader, pack and open",
+                                argv[1]);
     }
     if (status != BT_OK) fprintf(stderr, "bittern-bench: %s\n", bt_error_message());
     return (int)status;

@@ -7,7 +7,7 @@
 #include "train/session.h"
 
 typedef struct bt_bench_options {
-    const char *model, *device, *dtype, *targets, *op, *data;
+    const char *model, *device, *dtype, *targets, *op, *data, *weights;
     int image, batch, rank, bits, iterations, threads;
     bool json, profile;
 } bt_bench_options;
@@ -17,6 +17,7 @@ bt_status bt_bench_ops(const bt_bench_options *o) BT_MUST_CHECK;
 bt_status bt_bench_shapes(const bt_bench_options *o) BT_MUST_CHECK;
 bt_status bt_bench_loader(const bt_bench_options *o) BT_MUST_CHECK;
 bt_status bt_bench_pack(const bt_bench_options *o) BT_MUST_CHECK;
+bt_status bt_bench_open(const bt_bench_options *o) BT_MUST_CHECK;
 
 /** --dtype, and --batch as a step of two views has it. */
 bt_status bt_bench_check(const bt_bench_options *o, bt_dtype *dtype) BT_MUST_CHECK;

@@ -46,7 +46,8 @@ int bt_params_count(const bt_params *store);
 int bt_params_find(const bt_params *store, const char *name); /**< -1 if there is none */
 const bt_param_spec *bt_params_spec(const bt_params *store, int index);
 
-/** Host values of a parameter, f32 in the file's shape, writable until bt_params_commit. */
+/** Host values of a parameter, f32 in the file's shape, writable until bt_params_commit. The memory is taken at the
+ * first call, and all zero then. */
 float *bt_params_host(bt_params *store, int index);
 
 /** Before commit: keeps a moving average beside each trainable parameter and buffer, equal to it at first
@@ -56,6 +57,15 @@ bool bt_params_has_average(const bt_params *store);
 
 /** Allocates device memory and uploads; afterwards the host copies are released. */
 bt_status bt_params_commit(bt_params *store, struct bt_device *device) BT_MUST_CHECK;
+
+/** Writes all values of a parameter, f32 in the file's shape, to `values`. */
+typedef bt_status (*bt_param_source)(void *context, int index, float *values);
+
+/** As bt_params_commit, but asks `source` for each parameter, in order, when it is uploaded, so that a model is never
+ * in memory twice. Host values are not used, but for constants, which follow from the sizes and are not asked for. A
+ * failure of `source` ends it with that status; the store can only be freed then. */
+bt_status bt_params_commit_from(bt_params *store, struct bt_device *device, bt_param_source source,
+                                void *context) BT_MUST_CHECK;
 
 /** Which of a parameter's tensors. */
 typedef enum bt_param_slot {

@@ -100,6 +100,8 @@ size_t bt_tensor_bytes(const bt_tensor *t);
 /** float32 to bf16, round to nearest even; a NaN stays a quiet NaN. */
 uint16_t bt_bf16_of(float value);
 float bt_bf16_to_float(uint16_t value);
+/** bt_bf16_of of each of `count` values. */
+void bt_bf16_of_all(const float *values, int64_t count, uint16_t *out);
 
 #ifdef __cplusplus
 }

@@ -1,5 +1,5 @@
-/* CRC-32C, eight bytes a step through eight tables ("slicing by 8", Kounavis and Berry 2005). Tables are made at the
- * first call. */
+/* CRC-32C: by the instruction where the processor has it (SSE 4.2), else eight bytes a step through eight tables
+ * ("slicing by 8", Kounavis and Berry 2005). Tables are made at the first call. */
 #include "base/crc32c.h"
 
 #include <pthread.h>
@@ -20,7 +20,19 @@ static void fill(void) {
         for (int i = 0; i < 256; i++) table[t][i] = (table[t - 1][i] >> 8) ^ table[0][table[t - 1][i] & 255];
 }
 
-uint32_t bt_crc32c(uint32_t crc, const void *data, size_t bytes) {
+#ifdef __x86_64__
+__attribute__((target("sse4.2"))) static uint32_t by_instruction(uint32_t crc, const unsigned char *p, size_t bytes) {
+    uint64_t sum = ~crc, word;
+    for (; bytes >= 8; bytes -= 8, p += 8) {
+        memcpy(&word, p, 8);
+        sum = __builtin_ia32_crc32di(sum, word);
+    }
+    for (; bytes > 0; bytes--, p++) sum = __builtin_ia32_crc32qi((uint32_t)sum, *p);
+    return ~(uint32_t)sum;
+}
+#endif
+
+uint32_t bt_crc32c_portable(uint32_t crc, const void *data, size_t bytes) {
     pthread_once(&once, fill);
     const unsigned char *p = data;
     crc = ~crc;
@@ -31,4 +43,11 @@ uint32_t bt_crc32c(uint32_t crc, const void *data, size_t bytes) {
     }
     for (; bytes > 0; bytes--, p++) crc = (crc >> 8) ^ table[0][(crc ^ *p) & 255];
     return ~crc;
+}
+
+uint32_t bt_crc32c(uint32_t crc, const void *data, size_t bytes) {
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("sse4.2")) return by_instruction(crc, data, bytes);
+#endif
+    return bt_crc32c_portable(crc, data, bytes);
 }

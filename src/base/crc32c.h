@@ -8,4 +8,7 @@
 /** Goes on from `crc`, which is 0 at the start: crc(crc(0, a), b) is the checksum of a followed by b. */
 uint32_t bt_crc32c(uint32_t crc, const void *data, size_t bytes);
 
+/** The same on every processor: what bt_crc32c does where there is no instruction for it. */
+uint32_t bt_crc32c_portable(uint32_t crc, const void *data, size_t bytes);
+
 #endif

@@ -76,7 +76,7 @@ static bt_status inspect_plan(int count, const char *const *operand, bool json) 
     bt_model model = {.store = NULL};
     bt_device *device = NULL;
     bt_text notes = {0};
-    bt_status status = bt_setup_model(&model, &config, class_count(&config, &notes));
+    bt_status status = bt_setup_model(&model, &config, class_count(&config, &notes), false);
     if (status == BT_OK) status = open_device(&config, &notes, &device);
     if (status == BT_OK) status = plan_and_print(&model, device, &config, json);
     if (status == BT_OK) status = bt_text_status(&notes);

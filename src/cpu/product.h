@@ -7,8 +7,9 @@
  * everywhere, and emulates bf16 exactly where the processor has none: operands are widened to f32 panels, results
  * rounded once.
  *
- * A frozen b is packed once into the form its product reads fastest; instructions that use the same matrix the same way
- * share the packed copy (it lives in the device, counted, until the last of them is released).
+ * A frozen b may be packed once into the form its product reads fastest, where that is worth the memory; instructions
+ * that use the same matrix the same way share the packed copy (it lives in the device, counted, until the last of them
+ * is released).
  */
 #ifndef BITTERN_CPU_PRODUCT_H
 #define BITTERN_CPU_PRODUCT_H
@@ -30,7 +31,8 @@ typedef struct bt_product_spec {
     bool add;                         /**< c is stored with `add` added; `add` may be c itself */
     bool accumulate;                  /**< c's old value is added; not with `add` */
     float alpha;
-    const void *frozen_b; /**< b, if its content never changes: then it is packed here and `b` of the run is not read */
+    const void
+        *frozen_b; /**< b, if its content never changes: then it may be packed here, and `b` of the run is not read */
     bt_product_library library;
 } bt_product_spec;
 

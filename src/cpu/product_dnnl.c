@@ -5,6 +5,9 @@
  * that fits the memory it is given. The older "gemm" would pass over c a second time for it, and round in another order
  * than the sum does; there the addend is copied to c first, at the same cost and with the same bits.
  *
+ * A frozen b is packed where the library wants blocks. Where it would take rows ("gemm", AVX2: it packs b itself at
+ * each run, at the same speed from either orientation) a copy would only be a transposed one, and cost a second model.
+ *
  * oneDNN's reference code, for shapes that it has no fast code for, is a hundred times slower and refused here. Scratch
  * is the caller's (scratchpad mode "user").
  */
@@ -123,11 +126,11 @@ static bt_dnnl_desc desc_of_b(const bt_product_spec *s) {
     return bt_dnnl_desc_new(s->k, s->n, type_of(s->in), s->b_trans ? 1 : s->b_ld, s->b_trans ? s->b_ld : 1);
 }
 
-/* Describes the product; false if there is no memory. */
-static bool describe(const bt_product_spec *s, bool apart, bt_dnnl_matmul *out) {
+/* Describes the product, with b in any form if `any_b`; false if there is no memory. */
+static bool describe(const bt_product_spec *s, bool apart, bool any_b, bt_dnnl_matmul *out) {
     *out = (bt_dnnl_matmul){.sum = s->accumulate || (s->add && !apart), .alpha = s->alpha};
     out->a = bt_dnnl_desc_new(s->m, s->k, type_of(s->in), s->a_trans ? 1 : s->a_ld, s->a_trans ? s->a_ld : 1);
-    out->b = s->frozen_b ? bt_dnnl_desc_new(s->k, s->n, type_of(s->in), 0, 0) : desc_of_b(s);
+    out->b = any_b ? bt_dnnl_desc_new(s->k, s->n, type_of(s->in), 0, 0) : desc_of_b(s);
     out->c = bt_dnnl_desc_new(s->m, s->n, type_of(s->out), s->c_ld, 1);
     if (s->bias) out->bias = bt_dnnl_desc_new(1, s->n, dnnl_f32, s->n, 1);
     if (apart) out->addend = bt_dnnl_desc_new(s->m, s->n, type_of(s->out), s->add_ld, 1);
@@ -172,11 +175,11 @@ static dnnl_status_t variant_fill(variant *v, const bt_dnnl_matmul *x, dnnl_prim
     return status;
 }
 
-static bt_status variant_new(const bt_product *p, bool apart, variant *v, bt_dnnl_desc *chosen) {
+static bt_status variant_new(const bt_product *p, bool apart, bool any_b, variant *v, bt_dnnl_desc *chosen) {
     dnnl_engine_t engine = p->device->dnnl->engine;
     bt_dnnl_matmul x;
     *chosen = NULL;
-    if (!describe(&p->spec, apart, &x))
+    if (!describe(&p->spec, apart, any_b, &x))
         return bt_error(BT_ERR_MEMORY, "cpu: no memory for the descriptors of a product");
     dnnl_primitive_desc_t product = NULL;
     dnnl_status_t status = bt_dnnl_matmul_new(&x, engine, &product);
@@ -249,14 +252,20 @@ static bt_status dnnl_prepare(bt_product *p) {
     if (!state) return BT_ERR_MEMORY;
     p->state = state;
     bt_dnnl_desc chosen = NULL, other = NULL;
-    bt_status status = variant_new(p, false, &state->plain, &chosen);
+    bool packed = s->frozen_b != NULL;
+    bt_status status = variant_new(p, false, packed, &state->plain, &chosen);
+    if (status == BT_OK && packed && bt_dnnl_desc_is_plain(chosen)) {
+        packed = false;
+        variant_release(&state->plain);
+        bt_dnnl_desc_free(chosen);
+        status = variant_new(p, false, false, &state->plain, &chosen);
+    }
     if (status == BT_OK && s->add && state->plain.brgemm) {
-        bool fits = variant_new(p, true, &state->apart, &other) == BT_OK;
-        if (!fits || !state->apart.brgemm || (s->frozen_b && !same_layout(chosen, other)))
-            variant_release(&state->apart);
+        bool fits = variant_new(p, true, packed, &state->apart, &other) == BT_OK;
+        if (!fits || !state->apart.brgemm || (packed && !same_layout(chosen, other))) variant_release(&state->apart);
     }
     bt_dnnl_desc_free(other);
-    if (status == BT_OK && s->frozen_b)
+    if (status == BT_OK && packed)
         status = pack_weights(p, chosen);
     else
         bt_dnnl_desc_free(chosen);
@@ -293,7 +302,7 @@ static bt_status dnnl_run(const bt_product *p, const bt_product_operands *x, voi
         dnnl_memory_t memory;
         const void *data;
     } rows[MAX_ARGS] = {{DNNL_ARG_SRC, v->a, x->a},
-                        {DNNL_ARG_WEIGHTS, v->b, state->pack ? state->pack->data : x->b},
+                        {DNNL_ARG_WEIGHTS, v->b, state->pack ? state->pack->data : bt_product_b(p, x)},
                         {DNNL_ARG_DST, v->c, x->c},
                         {DNNL_ARG_BIAS, v->bias, x->bias},
                         {DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, v->addend, x->add},

@@ -28,6 +28,11 @@ bt_dnnl_desc bt_dnnl_desc_of(dnnl_primitive_desc_t product, dnnl_query_t what) {
     return desc;
 }
 
+bool bt_dnnl_desc_is_plain(bt_dnnl_desc desc) {
+    int blocks = 1;
+    return dnnl_memory_desc_query(desc, dnnl_query_inner_nblks_s32, &blocks) == dnnl_success && blocks == 0;
+}
+
 static dnnl_status_t append_sum(dnnl_post_ops_t ops) {
     return dnnl_post_ops_append_sum(ops, 1.0f, 0, dnnl_data_type_undef);
 }
@@ -66,6 +71,10 @@ bt_dnnl_desc bt_dnnl_desc_of(dnnl_primitive_desc_t product, dnnl_query_t what) {
     dnnl_memory_desc_t *desc = found ? malloc(sizeof *desc) : NULL;
     if (desc) *desc = *found;
     return desc;
+}
+
+bool bt_dnnl_desc_is_plain(bt_dnnl_desc desc) {
+    return desc->format_kind == dnnl_blocked && desc->format_desc.blocking.inner_nblks == 0;
 }
 
 static dnnl_status_t append_sum(dnnl_post_ops_t ops) {

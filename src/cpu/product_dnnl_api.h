@@ -25,6 +25,9 @@ bt_dnnl_desc bt_dnnl_desc_new(int64_t rows, int64_t cols, dnnl_data_type_t dtype
                               int64_t col_stride);
 void bt_dnnl_desc_free(bt_dnnl_desc desc); /**< NULL is allowed */
 
+/** Whether a form is rows with strides, without inner blocks. */
+bool bt_dnnl_desc_is_plain(bt_dnnl_desc desc);
+
 /** What a product of two matrices is made of; bias (1,n), addend (m,n) and `sum` (old c is added) are optional. */
 typedef struct bt_dnnl_matmul {
     bt_dnnl_desc a, b, c, bias, addend;

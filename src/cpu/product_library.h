@@ -20,6 +20,11 @@ struct bt_product {
     void *state;
 };
 
+/** The matrix b of a run that has no packed copy of it. */
+static inline const void *bt_product_b(const bt_product *product, const bt_product_operands *operands) {
+    return product->spec.frozen_b ? product->spec.frozen_b : operands->b;
+}
+
 extern const bt_product_methods bt_product_plain;
 #ifdef BITTERN_WITH_ONEDNN
 extern const bt_product_methods bt_product_dnnl;

@@ -20,11 +20,9 @@ bt_status bt_engine_open(const bt_engine_options *o, bt_engine *out) {
         return bt_error(BT_ERR_USAGE, "batch is %d; allowed are 1 to 65536 images", o->batch);
     const bt_backend *backend = bt_backend_named(o->device);
     if (!backend) return BT_ERR_UNSUPPORTED;
-    bt_status status = bt_model_open(&o->source, o->dtype, &e.info, &e.model);
-    if (status == BT_OK) e.crc = bt_model_crc(&e.model);
+    bt_status status = backend->open(&(bt_device_options){.threads = o->threads}, &e.device);
+    if (status == BT_OK) status = bt_model_load(&o->source, o->dtype, e.device, &e.info, &e.model, &e.crc);
     if (status == BT_OK) status = allocate(&e);
-    if (status == BT_OK) status = backend->open(&(bt_device_options){.threads = o->threads}, &e.device);
-    if (status == BT_OK) status = bt_params_commit(e.model.store, e.device);
     if (status == BT_OK) { /* the session keeps the model's address */
         *out = e;
         status = bt_session_open(&out->session, &out->model, e.device,

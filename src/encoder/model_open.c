@@ -50,51 +50,79 @@ static bt_status check_elements(const tensor_files *f, const bt_model_info *info
                     f->count > 1 ? " and " : "", f->count > 1 ? f->path[1] : "", need, have);
 }
 
-static bt_status fill(const tensor_files *f, bt_params *store) {
-    for (int i = 0; i < bt_params_count(store); i++) {
-        const bt_param_spec *spec = bt_params_spec(store, i);
-        const bt_safetensors_entry *e = NULL;
-        int at = 0;
-        if (spec->kind == BT_PARAM_CONSTANT) continue;
-        for (int k = 0; !e && k < f->count; k++) e = bt_safetensors_find(f->file[at = k], spec->name);
-        char wanted[64], found[64];
-        bt_shape_text(spec->shape, wanted, sizeof wanted);
-        if (!e)
-            return bt_error(BT_ERR_FORMAT, "%s%s%s: tensor \"%s\" %s is missing", f->path[0],
-                            f->count > 1 ? " and " : "", f->count > 1 ? f->path[1] : "", spec->name, wanted);
-        bt_shape shape = bt_shape_of(e->rank <= BT_MAX_RANK ? e->rank : 0, e->dim);
-        if (!bt_shape_equal(shape, spec->shape))
-            return bt_error(BT_ERR_FORMAT, "%s: tensor \"%s\" has shape %s, the model has %s", f->path[at], spec->name,
-                            bt_shape_text(shape, found, sizeof found), wanted);
-        bt_status status = bt_safetensors_to_f32(e, bt_params_host(store, i));
-        if (status != BT_OK) return bt_error_prefix(status, "%s: tensor \"%s\"", f->path[at], spec->name);
-    }
-    return BT_OK;
-}
-
 /* ---- checksums ---- */
 
 static bool of_tower(const char *name) {
     return strncmp(name, "hashcoder.", 10) != 0 && strncmp(name, "head.", 5) != 0 && !strstr(name, ".lora_");
 }
 
-static uint32_t crc_of(const bt_model *m, bool tower_only) {
+/** Goes on over one parameter's name and values. */
+static uint32_t add_crc(uint32_t crc, const bt_param_spec *spec, const float *values) {
+    crc = bt_crc32c(crc, spec->name, strlen(spec->name));
+    return bt_crc32c(crc, values, (size_t)bt_shape_count(spec->shape) * sizeof *values);
+}
+
+uint32_t bt_model_tower_crc(const bt_model *m) {
     uint32_t crc = 0;
     for (int i = 0; i < bt_params_count(m->store); i++) {
         const bt_param_spec *spec = bt_params_spec(m->store, i);
-        if ((tower_only && !of_tower(spec->name)) || spec->kind == BT_PARAM_CONSTANT) continue;
-        crc = bt_crc32c(crc, spec->name, strlen(spec->name));
-        crc = bt_crc32c(crc, bt_params_host(m->store, i), (size_t)bt_shape_count(spec->shape) * sizeof(float));
+        if (of_tower(spec->name) && spec->kind != BT_PARAM_CONSTANT)
+            crc = add_crc(crc, spec, bt_params_host(m->store, i));
     }
     return crc;
 }
 
-uint32_t bt_model_tower_crc(const bt_model *m) {
-    return crc_of(m, true);
+/* ---- values ---- */
+
+/** Reads parameters in order, and sums them up as it goes. */
+typedef struct value_reader {
+    const tensor_files *files;
+    const bt_params *store;
+    uint32_t crc, tower_crc; /* of the parameters so far */
+} value_reader;
+
+/** A bt_param_source. The file's pages are given back behind it: the values are somewhere else then. */
+static bt_status read_values(void *context, int index, float *values) {
+    value_reader *r = context;
+    const tensor_files *f = r->files;
+    const bt_param_spec *spec = bt_params_spec(r->store, index);
+    const bt_safetensors_entry *e = NULL;
+    int at = 0;
+    for (int k = 0; !e && k < f->count; k++) e = bt_safetensors_find(f->file[at = k], spec->name);
+    char wanted[64], found[64];
+    bt_shape_text(spec->shape, wanted, sizeof wanted);
+    if (!e)
+        return bt_error(BT_ERR_FORMAT, "%s%s%s: tensor \"%s\" %s is missing", f->path[0], f->count > 1 ? " and " : "",
+                        f->count > 1 ? f->path[1] : "", spec->name, wanted);
+    bt_shape shape = bt_shape_of(e->rank <= BT_MAX_RANK ? e->rank : 0, e->dim);
+    if (!bt_shape_equal(shape, spec->shape))
+        return bt_error(BT_ERR_FORMAT, "%s: tensor \"%s\" has shape %s, the model has %s", f->path[at], spec->name,
+                        bt_shape_text(shape, found, sizeof found), wanted);
+    bt_status status = bt_safetensors_to_f32(e, values);
+    if (status != BT_OK) return bt_error_prefix(status, "%s: tensor \"%s\"", f->path[at], spec->name);
+    bt_file_map_forget(e->data, e->bytes);
+    r->crc = add_crc(r->crc, spec, values);
+    if (of_tower(spec->name)) r->tower_crc = add_crc(r->tower_crc, spec, values);
+    return BT_OK;
 }
 
-uint32_t bt_model_crc(const bt_model *m) {
-    return crc_of(m, false);
+/** Where the values of an opened model go: to the host copies of its store, or (device) to the device at once. */
+typedef struct value_target {
+    bt_device *device; /* NULL: host */
+    uint32_t crc, tower_crc;
+} value_target;
+
+static bt_status take_values(const tensor_files *files, bt_params *store, value_target *to) {
+    value_reader r = {.files = files, .store = store};
+    if (to->device)
+        BT_TRY(bt_params_commit_from(store, to->device, read_values, &r));
+    else
+        for (int i = 0; i < bt_params_count(store); i++)
+            if (bt_params_spec(store, i)->kind != BT_PARAM_CONSTANT)
+                BT_TRY(read_values(&r, i, bt_params_host(store, i)));
+    to->crc = r.crc;
+    to->tower_crc = r.tower_crc;
+    return BT_OK;
 }
 
 /* ---- runs ---- */
@@ -111,7 +139,7 @@ static bt_status declare_run(const bt_run_config *config, const tensor_files *fi
     c.model.train_all = false; /* all values come from files: nothing is trained, and nothing has moments */
     c.run.dtype = compute == BT_BF16;
     c.train.ema = 0; /* nor averages: they are in the files in the weights' place */
-    BT_TRY(bt_setup_model(model, &c, classes_of(files)));
+    BT_TRY(bt_setup_model(model, &c, classes_of(files), true));
     if (!bt_model_has_tower(model))
         return bt_error(
             BT_ERR_UNSUPPORTED,
@@ -130,7 +158,8 @@ static bt_status declare_run(const bt_run_config *config, const tensor_files *fi
     return BT_OK;
 }
 
-static bt_status open_run(const bt_model_source *s, bt_dtype compute, bt_model_info *info, bt_model *model) {
+static bt_status open_run(const bt_model_source *s, bt_dtype compute, bt_model_info *info, bt_model *model,
+                          value_target *to) {
     char checkpoint[PATH_BYTES], path[4][PATH_BYTES + 40];
     BT_TRY(bt_checkpoint_find(s->path, s->checkpoint ? s->checkpoint : "last", checkpoint, sizeof checkpoint));
     snprintf(path[1], sizeof path[1], "%s/base.safetensors", s->path);
@@ -151,7 +180,7 @@ static bt_status open_run(const bt_model_source *s, bt_dtype compute, bt_model_i
     }
     if (status == BT_OK && bt_file_exists(path[1])) status = add_file(&files, path[1]);
     if (status == BT_OK) status = declare_run(&config, &files, compute, info, model);
-    if (status == BT_OK) status = fill(&files, model->store);
+    if (status == BT_OK) status = take_values(&files, model->store, to);
     close_files(&files);
     bt_options_free(options);
     return status;
@@ -207,7 +236,8 @@ static bt_status choose_image(const bt_model_source *s, bt_model_info *info) {
     return status == BT_OK ? BT_OK : bt_error_prefix(status, "%s", s->path);
 }
 
-static bt_status open_file(const bt_model_source *s, bt_dtype compute, bt_model_info *info, bt_model *model) {
+static bt_status open_file(const bt_model_source *s, bt_dtype compute, bt_model_info *info, bt_model *model,
+                           value_target *to) {
     char base[PATH_BYTES];
     tensor_files files = {.count = 0};
     bt_status status = add_file(&files, s->path);
@@ -216,17 +246,18 @@ static bt_status open_file(const bt_model_source *s, bt_dtype compute, bt_model_
     if (status == BT_OK) status = check_elements(&files, info);
     if (status == BT_OK && s->image) status = choose_image(s, info);
     if (status == BT_OK) status = declare_file(info, compute, model);
-    if (status == BT_OK) status = fill(&files, model->store);
-    if (status == BT_OK && info->adapter_file && bt_model_tower_crc(model) != info->tower_crc)
+    if (status == BT_OK) status = take_values(&files, model->store, to);
+    if (status == BT_OK && info->adapter_file && to->tower_crc != info->tower_crc)
         status = bt_error(
             BT_ERR_FORMAT,
             "%s: its tower is not the one that the adapters of %s were trained on (CRC-32C %08x, expected %08x)", base,
-            s->path, (unsigned)bt_model_tower_crc(model), (unsigned)info->tower_crc);
+            s->path, (unsigned)to->tower_crc, (unsigned)info->tower_crc);
     close_files(&files);
     return status;
 }
 
-bt_status bt_model_open(const bt_model_source *source, bt_dtype compute, bt_model_info *info, bt_model *model) {
+static bt_status open_to(const bt_model_source *source, bt_dtype compute, bt_model_info *info, bt_model *model,
+                         value_target *to) {
     size_t length = strlen(source->path);
     bool one_file = is_file(source->path);
     bt_model_info described = {.targets = "none", .lora.rank = 1};
@@ -242,12 +273,25 @@ bt_status bt_model_open(const bt_model_source *source, bt_dtype compute, bt_mode
         return bt_error(BT_ERR_USAGE, "checkpoint \"%s\": %s is one file; checkpoints are chosen of a run",
                         source->checkpoint, source->path);
     bt_status status =
-        one_file ? open_file(source, compute, &described, &made) : open_run(source, compute, &described, &made);
+        one_file ? open_file(source, compute, &described, &made, to) : open_run(source, compute, &described, &made, to);
     if (status != BT_OK) {
         bt_model_release(&made);
         return status;
     }
     *info = described;
     *model = made;
+    return BT_OK;
+}
+
+bt_status bt_model_open(const bt_model_source *source, bt_dtype compute, bt_model_info *info, bt_model *model) {
+    value_target host = {.device = NULL};
+    return open_to(source, compute, info, model, &host);
+}
+
+bt_status bt_model_load(const bt_model_source *source, bt_dtype compute, bt_device *device, bt_model_info *info,
+                        bt_model *model, uint32_t *crc) {
+    value_target to = {.device = device};
+    BT_TRY(open_to(source, compute, info, model, &to));
+    *crc = to.crc;
     return BT_OK;
 }

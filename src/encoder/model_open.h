@@ -5,6 +5,8 @@
 
 #include "encoder/model_info.h"
 
+struct bt_device;
+
 typedef struct bt_model_source {
     const char *path;       /**< a run's folder, or an exported .safetensors file */
     const char *checkpoint; /**< of a run: "last", "best", or the number of a step (bt_checkpoint_find); NULL: "last" */
@@ -19,11 +21,14 @@ typedef struct bt_model_source {
 bt_status bt_model_open(const bt_model_source *source, bt_dtype compute, bt_model_info *info,
                         bt_model *model) BT_MUST_CHECK;
 
+/** As bt_model_open, with the store committed to `device`. Values go from the file to the device one tensor at a time,
+ * so that no more than the device's copy stays in memory. `crc` is the CRC-32C of all names and f32 values: it tells
+ * whether two models are the same. */
+bt_status bt_model_load(const bt_model_source *source, bt_dtype compute, struct bt_device *device, bt_model_info *info,
+                        bt_model *model, uint32_t *crc) BT_MUST_CHECK;
+
 /** CRC-32C of the tower's values (without adapters and head), before commit: tells whether adapters belong to a tower.
  */
 uint32_t bt_model_tower_crc(const bt_model *model);
-
-/** CRC-32C of all values, before commit: tells whether two models are the same. */
-uint32_t bt_model_crc(const bt_model *model);
 
 #endif

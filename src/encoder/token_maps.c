@@ -136,16 +136,20 @@ bt_status bt_token_maps_make(const bt_model_source *source, bt_dtype dtype, int 
     bt_model_info info;
     bt_model model = {.store = NULL};
     bt_device *device = NULL;
-    BT_TRY(bt_model_open(source, dtype, &info, &model));
+    uint32_t crc;
+    bt_status status = bt_backend_named("cpu")->open(&(bt_device_options){.threads = threads}, &device);
+    if (status == BT_OK) status = bt_model_load(source, dtype, device, &info, &model, &crc);
+    if (status != BT_OK) {
+        if (device) device->backend->close(device);
+        return status;
+    }
     bt_token_maps m = {.side = info.vit.image / info.vit.patch,
                        .size = info.vit.image,
                        .width = info.vit.width,
                        .heads = info.vit.heads};
-    bt_status status = bt_backend_named("cpu")->open(&(bt_device_options){.threads = threads}, &device);
-    if (status == BT_OK) status = bt_params_commit(model.store, device);
-    if (status == BT_OK) status = make(&model, &info, dtype, device, picture, &m);
+    status = make(&model, &info, dtype, device, picture, &m);
     bt_model_release(&model);
-    if (device) device->backend->close(device);
+    device->backend->close(device);
     if (status != BT_OK) {
         bt_token_maps_free(&m);
         return status;

@@ -108,13 +108,25 @@ size_t bt_tensor_bytes(const bt_tensor *t) {
     return (size_t)product(rows - 1, stride_bytes) + (size_t)row_bytes;
 }
 
+/* Without a branch, so that loops of it become vectors. The carry of the rounding could turn a NaN into infinity or
+ * zero: it keeps its sign and upper payload instead. */
+static inline uint16_t round_bits(uint32_t bits) {
+    uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16, quiet = (bits >> 16) | 0x0040u;
+    return (uint16_t)((bits & 0x7fffffffu) > 0x7f800000u ? quiet : rounded);
+}
+
 uint16_t bt_bf16_of(float value) {
     uint32_t bits;
     memcpy(&bits, &value, sizeof bits);
-    /* The carry of the rounding below could turn a NaN into infinity or zero; keep its sign and upper payload. */
-    if ((bits & 0x7fffffffu) > 0x7f800000u) return (uint16_t)((bits >> 16) | 0x0040u);
-    uint32_t round_to_even = 0x7fffu + ((bits >> 16) & 1u);
-    return (uint16_t)((bits + round_to_even) >> 16);
+    return round_bits(bits);
+}
+
+void bt_bf16_of_all(const float *values, int64_t count, uint16_t *out) {
+    for (int64_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, values + i, sizeof bits);
+        out[i] = round_bits(bits);
+    }
 }
 
 float bt_bf16_to_float(uint16_t value) {

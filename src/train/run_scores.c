@@ -85,7 +85,7 @@ static bt_status embed_one(evaluation *e, bt_way way, const char *what, const in
 static bt_status open_model(evaluation *e, bt_way way, bool fit) {
     const bt_split *split = &e->setup.split;
     bt_session_options o = bt_setup_session(e->config, false);
-    BT_TRY(bt_setup_model(&e->model, e->config, (int)e->setup.data.class_count));
+    BT_TRY(bt_setup_model(&e->model, e->config, (int)e->setup.data.class_count, false));
     BT_TRY(load_weights(e, way));
     BT_TRY(bt_params_commit(e->model.store, e->setup.device));
     BT_TRY(bt_session_open(&e->session, &e->model, e->setup.device, &o));

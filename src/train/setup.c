@@ -55,7 +55,7 @@ static double tower_decay(const bt_run_config *c) {
     return own >= 0 ? own : c->optim.weight_decay;
 }
 
-bt_status bt_setup_model(bt_model *out, const bt_run_config *c, int classes) {
+bt_status bt_setup_model(bt_model *out, const bt_run_config *c, int classes, bool blank) {
     bt_vit_config vit;
     BT_TRY(vit_of(c, &vit));
     const bt_method *method = bt_method_named(c->method.name);
@@ -76,6 +76,7 @@ bt_status bt_setup_model(bt_model *out, const bt_run_config *c, int classes) {
         .full = c->model.train_all,
         .lora = {.rank = c->adapter.rank, .alpha = (float)c->adapter.alpha, .dropout = (float)c->adapter.dropout},
         .decay = (float)tower_decay(c),
+        .blank = blank,
         .seed = (uint64_t)c->run.seed};
     BT_TRY(bt_lora_parse_targets(c->adapter.targets, &t.lora.targets));
     if (t.full && t.lora.targets)
@@ -177,7 +178,7 @@ static bt_status open_data(bt_setup *s, const bt_run_config *c) {
 bt_status bt_setup_open(bt_setup *out, const bt_run_config *c) {
     memset(out, 0, sizeof *out);
     bt_status status = open_data(out, c);
-    if (status == BT_OK) status = bt_setup_model(&out->model, c, (int)out->data.class_count);
+    if (status == BT_OK) status = bt_setup_model(&out->model, c, (int)out->data.class_count, false);
     if (status == BT_OK) status = check_labels(out);
     if (status == BT_OK) {
         const bt_backend *backend = bt_backend_named(c->run.device);

@@ -17,9 +17,9 @@ typedef struct bt_setup {
     bt_loader_options loader; /**< evaluation and training share it; the sample list is set by its user */
 } bt_setup;
 
-/** Declares the model of a configuration with its initial values, for data with `classes` classes. `out` owns memory on
- * success (bt_model_release). */
-bt_status bt_setup_model(bt_model *out, const bt_run_config *config, int classes) BT_MUST_CHECK;
+/** Declares the model of a configuration, for data with `classes` classes, with its initial values or (`blank`) a tower
+ * without: all of them come from files. `out` owns memory on success (bt_model_release). */
+bt_status bt_setup_model(bt_model *out, const bt_run_config *config, int classes, bool blank) BT_MUST_CHECK;
 
 /** Opens the data of a configuration. */
 bt_status bt_setup_data(bt_dataset *out, const bt_run_config *config) BT_MUST_CHECK;

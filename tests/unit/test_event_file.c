@@ -21,6 +21,9 @@ static void crc_published(void **state) {
     assert_int_equal(bt_crc32c(0, "123456789", 9), 0xe3069283u);
     for (size_t cut = 0; cut <= 32; cut++)
         assert_int_equal(bt_crc32c(bt_crc32c(0, bytes, cut), bytes + cut, 32 - cut), 0x46dd794eu);
+    for (size_t cut = 0; cut <= 32; cut++)
+        assert_int_equal(bt_crc32c_portable(7, bytes + cut, 32 - cut), bt_crc32c(7, bytes + cut, 32 - cut));
+    assert_int_equal(bt_crc32c_portable(0, "123456789", 9), 0xe3069283u);
 }
 
 /* One bit at a time, from the definition. */

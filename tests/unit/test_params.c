@@ -259,9 +259,88 @@ static void refusals(void **state) {
     bt_params_free(s);
 }
 
+/* ---- values from a source ---- */
+
+typedef struct source {
+    const bt_params *store;
+    int next, fails_at;
+} source;
+
+static bt_status number(void *context, int index, float *values) {
+    source *s = context;
+    if (index == s->fails_at) return bt_error(BT_ERR_FORMAT, "the file ends");
+    assert_int_equal(index, s->next++);
+    for (int64_t k = 0; k < count_of(s->store, index); k++) values[k] = (float)(100 * index + k) + 0.125f;
+    return BT_OK;
+}
+
+/* In order, each once, to the same values as host copies give; averages too. */
+static void values_from_a_source(void **state) {
+    (void)state;
+    bt_device *device = open_device();
+    bt_params *from_host = make_store(BT_BF16), *s = make_store(BT_BF16);
+    bt_params_host(s, BIAS)[3] = 77; /* not used */
+    bt_params_keep_average(s);
+    check_ok(bt_params_commit(from_host, device));
+    source counted = {.store = s, .fails_at = -1};
+    check_ok(bt_params_commit_from(s, device, number, &counted));
+    assert_int_equal(counted.next, COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        float found[64], wanted[64], average[64];
+        size_t bytes = (size_t)count_of(s, i) * sizeof(float);
+        check_ok(bt_params_read(from_host, i, BT_SLOT_VALUE, wanted));
+        check_ok(bt_params_read(s, i, BT_SLOT_VALUE, found));
+        assert_memory_equal(found, wanted, bytes);
+        if (i == FROZEN_WEIGHT || i == FROZEN_BIAS) continue;
+        check_ok(bt_params_read(s, i, BT_SLOT_AVERAGE, average));
+        assert_memory_equal(average, wanted, bytes);
+    }
+    bt_params_free(s);
+    bt_params_free(from_host);
+    bt_cpu_backend.close(device);
+}
+
+/* Constants keep their values and are not asked for; what nobody set is zero. */
+static void constants_are_not_asked_for(void **state) {
+    (void)state;
+    bt_device *device = open_device();
+    for (int with_source = 0; with_source < 2; with_source++) {
+        bt_params *s = bt_params_new(BT_F32);
+        const bt_param_spec constant = {.name = "angles", .shape = bt_shape1(3), .kind = BT_PARAM_CONSTANT},
+                            other = {.name = "bias", .shape = bt_shape1(5), .kind = BT_PARAM_F32};
+        assert_int_equal(bt_params_add(s, &constant), 0);
+        assert_int_equal(bt_params_add(s, &other), 1);
+        bt_params_host(s, 0)[2] = 4;
+        source counted = {.store = s, .next = 1, .fails_at = -1};
+        check_ok(with_source ? bt_params_commit_from(s, device, number, &counted) : bt_params_commit(s, device));
+        assert_int_equal(counted.next, 1 + with_source);
+        float angles[3], bias[5];
+        check_ok(bt_params_read(s, 0, BT_SLOT_VALUE, angles));
+        check_ok(bt_params_read(s, 1, BT_SLOT_VALUE, bias));
+        assert_true(angles[0] == 0 && angles[2] == 4);
+        for (int k = 0; k < 5; k++) assert_true(bias[k] == (with_source ? 100.125f + (float)k : 0));
+        bt_params_free(s);
+    }
+    bt_cpu_backend.close(device);
+}
+
+static void a_source_that_fails(void **state) {
+    (void)state;
+    bt_device *device = open_device();
+    bt_params *s = make_store(BT_F32);
+    source counted = {.store = s, .fails_at = BUFFER};
+    check_error(bt_params_commit_from(s, device, number, &counted), BT_ERR_FORMAT, "the file ends");
+    assert_int_equal(counted.next, BUFFER);
+    bt_params_free(s);
+    bt_cpu_backend.close(device);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_come_back),
+        cmocka_unit_test(values_from_a_source),
+        cmocka_unit_test(constants_are_not_asked_for),
+        cmocka_unit_test(a_source_that_fails),
         cmocka_unit_test(slots_are_written_and_read),
         cmocka_unit_test(slots_that_are_not_there),
         cmocka_unit_test(programs_see_the_layout),

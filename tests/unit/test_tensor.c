@@ -129,11 +129,15 @@ static uint16_t rounded(float value, uint16_t below) {
 static void bf16_exhaustive(void **state) {
     (void)state;
     static const uint32_t lower[] = {0, 1, 2, 0x1234, 0x7ffe, 0x7fff, 0x8000, 0x8001, 0x8002, 0xcdef, 0xfffe, 0xffff};
+    static float at_once[256][12];
+    static uint16_t one_by_one[256][12], all[256][12];
     for (uint32_t upper = 0; upper < 65536; upper++) {
         for (size_t i = 0; i < sizeof lower / sizeof lower[0]; i++) {
             uint32_t bits = upper << 16 | lower[i];
             float value = float_of(bits);
             uint16_t got = bt_bf16_of(value);
+            at_once[upper % 256][i] = value;
+            one_by_one[upper % 256][i] = got;
             if (isnan(value)) {
                 assert_true((got & 0x7fff) > 0x7f80);   /* a NaN */
                 assert_int_equal(got & 0x0040, 0x0040); /* quiet */
@@ -144,6 +148,9 @@ static void bf16_exhaustive(void **state) {
                 assert_int_equal(got, rounded(value, (uint16_t)upper));
             }
         }
+        if (upper % 256 < 255) continue;
+        bt_bf16_of_all(at_once[0], sizeof at_once / sizeof at_once[0][0], all[0]);
+        assert_memory_equal(all, one_by_one, sizeof all);
     }
 }
 
