@@ -36,8 +36,8 @@ is() { # what, a, b
 # ---- without the network: table, names, places ----
 case_of "the list" 0 'dinov2-with-registers-base' --list
 # README's table has every name of the list but those of sound, and no other.
-sed -n '/^## Supported models/,/^The CUDA/p' "$root/README.md" | awk -F'|' 'NR > 3 && NF > 3 { print $3 }' | grep -o '`[^`]*`' |
-    tr -d '`' | while read -r name; do eval "printf '%s\n' $name"; done | grep -vx 'bittern fetch' | sort >"$scratch/readme"
+sed -n '/^## Supported models/,/^The CUDA/p' "$root/README.md" | awk -F'|' '/^\|/ && !/bittern fetch/ { print $3 }' | grep -o '`[^`]*`' |
+    tr -d '`' | while read -r name; do eval "printf '%s\n' $name"; done | sort >"$scratch/readme"
 awk '$2 == "no" && $0 !~ /, sound/ { print $1 }' "$scratch/out" | sort >"$scratch/listed"
 [ -s "$scratch/readme" ] && cmp -s "$scratch/readme" "$scratch/listed"
 check "README has the names of the list" $?
