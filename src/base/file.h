@@ -43,6 +43,10 @@ bt_status bt_file_append(bt_file_writer *writer, const void *data, size_t bytes)
  * appends go on behind the last byte. Failures are kept as those of append. */
 bt_status bt_file_patch(bt_file_writer *writer, size_t offset, const void *data, size_t bytes);
 
+/** Writes what is buffered, and syncs: all that can fail for want of room. For files that belong together: each is
+ * flushed before the first is committed. Failures are kept as those of append. */
+bt_status bt_file_flush(bt_file_writer *writer) BT_MUST_CHECK;
+
 /** Writes what is buffered, syncs, renames, syncs the folder. On failure the temporary file is removed. Ends the writer
  *  either way. */
 bt_status bt_file_commit(bt_file_writer *writer) BT_MUST_CHECK;

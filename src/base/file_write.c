@@ -99,6 +99,12 @@ bt_status bt_file_patch(bt_file_writer *writer, size_t offset, const void *data,
     return writer->status;
 }
 
+bt_status bt_file_flush(bt_file_writer *writer) {
+    if (writer->status == BT_OK) (void)flush(writer);
+    if (writer->status == BT_OK && fsync(writer->fd) != 0) writer->status = bt_file_error("write", writer->path, errno);
+    return writer->status;
+}
+
 /* The folder that `path` lies in, in new memory. */
 static char *folder_of(const char *path) {
     const char *slash = strrchr(path, '/');
@@ -110,8 +116,7 @@ static char *folder_of(const char *path) {
 
 bt_status bt_file_commit(bt_file_writer *writer) {
     BT_ASSERT(writer->fd >= 0);
-    bt_status status = writer->status != BT_OK ? writer->status : flush(writer);
-    if (status == BT_OK && fsync(writer->fd) != 0) status = bt_file_error("write", writer->path, errno);
+    bt_status status = bt_file_flush(writer);
     if (status == BT_OK) {
         /* Network file systems report a full disk only here. */
         int failed = close(writer->fd);
