@@ -32,14 +32,22 @@ static const bt_option export_options[] = {
 };
 static const bt_option_table export_table = BT_OPTION_TABLE("bittern export", export_options);
 
-/** `outputs`: of an ONNX graph, else NULL. */
-static bt_status print_json(const bt_export_result *r, const char *out, const char *kind, const char *outputs) {
+static void put_outputs(bt_json_writer *w, const bt_onnx_result *r) {
+    bt_json_key(w, "outputs");
+    bt_json_begin_array(w);
+    for (int k = 0; k < r->outputs; k++) bt_json_put_string(w, r->output[k]);
+    bt_json_end(w);
+    bt_json_member_bool(w, "external", r->external);
+}
+
+/** `onnx`: of a graph, else NULL. */
+static bt_status print_json(const bt_export_result *r, const char *out, const char *kind, const bt_onnx_result *onnx) {
     bt_text text = {0};
     bt_json_writer w = bt_json_write_to(&text, true);
     bt_json_begin_object(&w);
     bt_json_member_string(&w, "out", out);
     bt_json_member_string(&w, "kind", kind);
-    if (outputs) bt_json_member_string(&w, "outputs", outputs);
+    if (onnx) put_outputs(&w, onnx);
     bt_json_member_integer(&w, "step", r->info.step);
     bt_json_member_integer(&w, "tensors", r->tensors);
     bt_json_member_integer(&w, "merged", r->merged);
@@ -84,10 +92,11 @@ static bt_status check_onnx(const export_flags *f, const char *out) {
 static bt_status export_onnx(const export_flags *f, const bt_model_source *source, const char *out) {
     bt_onnx_result r;
     BT_TRY(bt_onnx_export(source, f->external, out, &r));
-    if (f->json) return print_json(&r.model, out, "onnx", r.outputs);
+    if (f->json) return print_json(&r.model, out, "onnx", &r);
     int side = r.model.info.vit.image;
-    printf("%s: pixels (N, 3, %d, %d) to %s; %lld tensors, %.1f MB", out, side, side, r.outputs,
-           (long long)r.model.tensors, r.model.bytes / 1e6);
+    printf("%s: pixels (N, 3, %d, %d) to", out, side, side);
+    for (int k = 0; k < r.outputs; k++) printf("%s %s", k ? "," : "", r.output[k]);
+    printf("; %lld tensors, %.1f MB", (long long)r.model.tensors, r.model.bytes / 1e6);
     if (r.external) printf(", the weights in %s.data", out);
     if (r.model.merged) printf(", %lld adapters merged", (long long)r.model.merged);
     printf("\n");

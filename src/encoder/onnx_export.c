@@ -25,8 +25,8 @@ static bt_program *record(const bt_model *m) {
     return p;
 }
 
-/** Outputs of the program under their names; of all tokens the patches, of bits the bytes. */
-static void add_outputs(bt_onnx_builder *b, const bt_vit_config *c, bt_onnx_result *r) {
+/** Outputs of the program under their names; of all tokens those behind the first `front`, of bits the bytes. */
+static void add_outputs(bt_onnx_builder *b, int front, bt_onnx_result *r) {
     for (int k = 0; k < b->program->output_count; k++) {
         const bt_output_info *o = &b->program->output[k];
         const bt_value_info *info = bt_info(b->program, o->value);
@@ -36,13 +36,13 @@ static void add_outputs(bt_onnx_builder *b, const bt_vit_config *c, bt_onnx_resu
         for (int axis = 1; axis < info->shape.rank; axis++) dim[axis] = info->shape.dim[axis];
         if (bits) dim[1] = (dim[1] + 7) / 8;
         if (patches) {
-            from = bt_onnx_slice(b, from, 1, 1 + c->registers, dim[1]);
-            dim[1] -= 1 + c->registers;
+            from = bt_onnx_slice(b, from, 1, front, dim[1]);
+            dim[1] -= front;
         }
         bt_onnx_node(b->graph, &(bt_onnx_node_spec){.op = "Identity", .inputs = {from}, .outputs = {name}});
         bt_onnx_output(b->graph, name, bits ? BT_ONNX_U8 : BT_ONNX_F32, info->shape.rank, dim);
-        size_t used = strlen(r->outputs);
-        snprintf(r->outputs + used, sizeof r->outputs - used, "%s%s", used ? ", " : "", name);
+        BT_ASSERT(r->outputs < (int)(sizeof r->output / sizeof r->output[0]));
+        snprintf(r->output[r->outputs++], sizeof r->output[0], "%s", name);
     }
 }
 
@@ -50,11 +50,10 @@ static bt_status write(const bt_onnx_graph *g, bool external, const char *out, b
     bt_text json = {0}, about = {0};
     bt_onnx_written written = {0};
     bt_status status = bt_model_info_write(&r->model.info, false, &json);
-    bt_text_append(
-        &about,
-        "%s as Bittern computes it. pixels: f32 (N, 3, %d, %d), normalised; the metadata \"" BT_MODEL_INFO_KEY
-        "\" says how pictures are made ready. Outputs: %s.",
-        r->model.info.tower, r->model.info.vit.image, r->model.info.vit.image, r->outputs);
+    bt_text_append(&about, "%s as Bittern computes it: pixels f32 (N, 3, %d, %d), normalised, to", r->model.info.tower,
+                   r->model.info.vit.image, r->model.info.vit.image);
+    for (int k = 0; k < r->outputs; k++) bt_text_append(&about, "%s %s", k ? "," : "", r->output[k]);
+    bt_text_append(&about, ". How pictures are made ready: metadata \"" BT_MODEL_INFO_KEY "\".");
     if (status == BT_OK) status = bt_text_status(&about);
     const bt_safetensors_pair metadata = {BT_MODEL_INFO_KEY, bt_text_get(&json)};
     const bt_onnx_description d = {.producer = "bittern",
@@ -82,7 +81,7 @@ bt_status bt_onnx_export(const bt_model_source *source, bool external, const cha
     bt_status status = bt_model_merge(&m, &r.model.merged);
     bt_program *p = status == BT_OK ? record(&m) : NULL;
     if (status == BT_OK) status = bt_onnx_translate(&builder, p, m.store, &graph);
-    if (status == BT_OK) add_outputs(&builder, &m.vit.config, &r);
+    if (status == BT_OK) add_outputs(&builder, 1 + m.vit.config.registers, &r);
     if (status == BT_OK) status = builder.status;
     if (status == BT_OK) status = write(&graph, external, out, &r);
     bt_onnx_builder_free(&builder);

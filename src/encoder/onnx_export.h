@@ -7,7 +7,8 @@
 typedef struct bt_onnx_result {
     bt_export_result model; /**< tensors: of the graph; bytes: of all files */
     bool external;          /**< the weights are in OUT.data */
-    char outputs[80];       /**< names, "class, patches" */
+    char output[4][16];     /**< names */
+    int outputs;
 } bt_onnx_result;
 
 /** Writes OUT, in f32, adapters merged as bt_model_export does. Positions are for pictures of the model's size
