@@ -135,14 +135,21 @@ static bt_status append_outside(output *o, const bt_onnx_tensor *t, const bt_tex
     return append_values(o->data, t);
 }
 
-/** ModelProto but its graph: ir_version 1, producer_name 2, producer_version 3, doc_string 6, opset_import 8 (version
- * 2), metadata_props 14 (key 1, value 2). */
-static void put_model(bt_text *out, const bt_onnx_description *d) {
+/** What stands before and behind the tensors, in the order of the fields' numbers, which is that of other writers too.
+ */
+typedef struct frame {
+    bt_text front, tail, scratch;
+} frame;
+
+static void free_frame(frame *f) {
+    bt_text_free(&f->front);
+    bt_text_free(&f->tail);
+    bt_text_free(&f->scratch);
+}
+
+/** ModelProto behind its graph: opset_import 8 (version 2), metadata_props 14 (key 1, value 2). */
+static void put_tail(bt_text *out, const bt_onnx_description *d) {
     bt_text part = {0};
-    bt_protobuf_integer(out, 1, BT_ONNX_IR);
-    bt_protobuf_string(out, 2, d->producer);
-    bt_protobuf_string(out, 3, d->version);
-    bt_protobuf_string(out, 6, d->text);
     bt_protobuf_integer(&part, 2, BT_ONNX_OPSET);
     bt_protobuf_message(out, 8, &part);
     for (int i = 0; i < d->metadata_count; i++) {
@@ -154,43 +161,59 @@ static void put_model(bt_text *out, const bt_onnx_description *d) {
     bt_text_free(&part);
 }
 
-/** The model's fields, then the key and length of graph 7 and the graph's fields but its tensors. */
-static bt_status make_front(output *o, const bt_onnx_description *d, bt_text *front, bt_text *scratch) {
-    const bt_text *parts[] = {&o->g->nodes, &o->g->inputs, &o->g->outputs};
+/** ModelProto: ir_version 1, producer_name 2, producer_version 3, doc_string 6, then graph 7 with nodes 1 and name 2.
+ */
+static bt_status make_frame(output *o, const bt_onnx_description *d, frame *f) {
+    const bt_onnx_graph *g = o->g;
+    if (g->failed) return bt_error(BT_ERR_MEMORY, "out of memory for an ONNX graph");
+    bt_text_clear(&f->front);
+    bt_text_clear(&f->tail);
     bt_text name = {0};
     bt_protobuf_string(&name, 2, d->name);
-    o->graph_bytes = name.length;
-    for (int k = 0; k < 3; k++) o->graph_bytes += parts[k]->length;
-    bt_status status = o->g->failed ? BT_ERR_MEMORY : each_tensor(o, scratch, measure);
-    put_model(front, d);
-    bt_protobuf_head(front, 7, o->graph_bytes);
-    o->model_bytes = front->length + o->graph_bytes;
-    bt_text_append_bytes(front, bt_text_get(&name), name.length);
-    for (int k = 0; k < 3; k++) bt_text_append_bytes(front, bt_text_get(parts[k]), parts[k]->length);
+    o->graph_bytes = g->nodes.length + name.length + g->inputs.length + g->outputs.length;
+    bt_status status = each_tensor(o, &f->scratch, measure);
+    bt_protobuf_integer(&f->front, 1, BT_ONNX_IR);
+    bt_protobuf_string(&f->front, 2, d->producer);
+    bt_protobuf_string(&f->front, 3, d->version);
+    bt_protobuf_string(&f->front, 6, d->text);
+    bt_protobuf_head(&f->front, 7, o->graph_bytes);
+    put_tail(&f->tail, d);
+    o->model_bytes = f->front.length + o->graph_bytes + f->tail.length;
+    bt_text_append_bytes(&f->front, bt_text_get(&g->nodes), g->nodes.length);
+    bt_text_append_bytes(&f->front, bt_text_get(&name), name.length);
+    f->front.failed = f->front.failed || name.failed || f->tail.failed;
     bt_text_free(&name);
-    return status == BT_OK ? bt_text_status(front) : status;
+    return status == BT_OK ? bt_text_status(&f->front) : status;
 }
 
-static bt_status write_files(output *o, const bt_text *front, bt_text *scratch, const char *path,
-                             const char *data_path) {
-    bt_file_writer model, data;
+static bt_status append_text(bt_file_writer *writer, const bt_text *text) {
+    return bt_file_append(writer, bt_text_get(text), text->length);
+}
+
+static bt_status append_model(output *o, frame *f) {
+    BT_TRY(append_text(o->model, &f->front));
+    BT_TRY(each_tensor(o, &f->scratch, append));
+    BT_TRY(append_text(o->model, &o->g->inputs));
+    BT_TRY(append_text(o->model, &o->g->outputs));
+    return append_text(o->model, &f->tail);
+}
+
+/** Everything is on the disk before the first of two files gets its name. */
+static bt_status write_files(output *o, frame *f, const char *path, const char *data_path) {
+    bt_file_writer model, data = {.fd = -1};
     BT_TRY(bt_file_begin(path, &model));
     o->model = &model;
-    bt_status status = bt_file_append(&model, bt_text_get(front), front->length);
-    if (status == BT_OK) status = each_tensor(o, scratch, append);
+    o->data = &data;
+    bt_status status = append_model(o, f);
     if (status == BT_OK && o->location) {
         status = bt_file_begin(data_path, &data);
-        if (status == BT_OK) o->data = &data;
-        if (status == BT_OK) status = each_tensor(o, scratch, append_outside);
+        if (status == BT_OK) status = each_tensor(o, &f->scratch, append_outside);
         if (status == BT_OK) status = bt_file_flush(&data);
-    }
-    if (status == BT_OK) status = bt_file_flush(&model);
-    if (status == BT_OK && o->data) {
-        status = bt_file_commit(&data);
-        o->data = NULL;
+        if (status == BT_OK) status = bt_file_flush(&model);
+        if (status == BT_OK) status = bt_file_commit(&data);
     }
     if (status == BT_OK) return bt_file_commit(&model);
-    if (o->data) bt_file_abandon(&data);
+    bt_file_abandon(&data);
     bt_file_abandon(&model);
     return status;
 }
@@ -203,16 +226,16 @@ static bt_status check_names(const char *path, const char *data_path, bool exter
 
 bt_status bt_onnx_write(const bt_onnx_graph *g, const bt_onnx_description *d, const char *path, bt_onnx_written *out) {
     uint64_t most = d->most ? d->most : INT32_MAX;
-    bt_text front = {0}, scratch = {0}, data_path = {0};
+    frame f = {0};
+    bt_text data_path = {0};
     bt_text_append(&data_path, "%s" BT_ONNX_DATA_SUFFIX, path);
     const char *slash = strrchr(bt_text_get(&data_path), '/'), *second = slash ? slash + 1 : bt_text_get(&data_path);
     output o = {.g = g, .location = d->external ? second : NULL};
     bt_status status = bt_text_status(&data_path);
-    if (status == BT_OK) status = make_front(&o, d, &front, &scratch);
+    if (status == BT_OK) status = make_frame(&o, d, &f);
     if (status == BT_OK && !o.location && o.model_bytes > most) {
-        bt_text_clear(&front);
         o.location = second;
-        status = make_front(&o, d, &front, &scratch);
+        status = make_frame(&o, d, &f);
     }
     if (status == BT_OK && o.model_bytes > most)
         status = bt_error(BT_ERR_UNSUPPORTED,
@@ -220,12 +243,10 @@ bt_status bt_onnx_write(const bt_onnx_graph *g, const bt_onnx_description *d, co
                           "protocol buffer may have",
                           path, (double)o.model_bytes, (double)most);
     if (status == BT_OK) status = check_names(path, bt_text_get(&data_path), o.location != NULL);
-    if (status == BT_OK) {
+    if (status == BT_OK) status = write_files(&o, &f, path, bt_text_get(&data_path));
+    if (status == BT_OK)
         *out = (bt_onnx_written){.bytes = (double)(o.model_bytes + o.data_bytes), .external = o.location != NULL};
-        status = write_files(&o, &front, &scratch, path, bt_text_get(&data_path));
-    }
-    bt_text_free(&front);
-    bt_text_free(&scratch);
+    free_frame(&f);
     bt_text_free(&data_path);
     return status;
 }

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # bittern export MODEL OUT.onnx: every committed tower at its own and at another size of pictures, runs with heads and adapters, one file and two, evaluated
 # by NumPy (onnx_numpy.py) or by onnxruntime.   onnx.sh BITTERN numpy|onnxruntime
-# Exit code 77: no Python with it. onnxruntime, with onnx, is taken from BITTERN_ONNX_PYTHON, or from python3.
+# Exit code 77: no Python with it. onnxruntime, with onnx, is taken from BITTERN_ONNX_PYTHON, BITTERN_PYTHON or python3.
 . "$(dirname "$0")/../cli/common.sh"
 fixtures=$here/fixtures engine=$2
 if [ "$engine" = numpy ]; then
     need_python numpy NumPy python3-numpy
 else
-    for python in "${BITTERN_ONNX_PYTHON:-}" python3 none; do [ -n "$python" ] && "$python" -c 'import numpy, onnx, onnxruntime' 2>/dev/null && break; done
+    for python in "${BITTERN_ONNX_PYTHON:-}" "${BITTERN_PYTHON:-}" python3 none; do [ -n "$python" ] && "$python" -c 'import numpy, onnx, onnxruntime' 2>/dev/null && break; done
     [ "$python" != none ] || { echo "skipped: no Python with onnxruntime and onnx (BITTERN_ONNX_PYTHON names one)"; exit 77; }
 fi
 

@@ -35,6 +35,9 @@ class Runtime:
     def __init__(self, path):
         import onnx, onnxruntime
         onnx.checker.check_model(path, full_check=True)
+        with open(path, "rb") as f:
+            raw = f.read()
+        check(f"{path}: bytes as the onnx package writes them", onnx.load_model(path, load_external_data=False).SerializeToString() == raw)
         self.session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         self.metadata = self.session.get_modelmeta().custom_metadata_map
 
