@@ -60,6 +60,17 @@ def run_batches(graph, pixels):
     return out
 
 
+def check_eps(what, graph, info):
+    """At these sizes of values an eps that is ten times too large stays within the tolerance: it is compared as such."""
+    if engine != "numpy":
+        return
+    found = {(n["op_type"], a["f"]) for n in graph.graph["node"] for a in n["attribute"] if a["name"] == "epsilon"}
+    wanted = {("LayerNormalization", float(np.float32(info["tower"]["norm_eps"])))}
+    if info["method"]["bits"] and "without norm" not in info["method"]["head"]:
+        wanted.add(("BatchNormalization", float(np.float32(1e-5))))
+    check(f"{what}: eps {found}, expected {wanted}", found == wanted)
+
+
 # ---- towers ----
 
 def read_safetensors(path):
@@ -81,6 +92,7 @@ def check_tower(name, size, path):
     found = run_batches(graph, np.concatenate([picture(size), picture(size)[:1]]))
     info = json.loads(graph.metadata["bittern"])
     check(f"{name}: the description is of this size", info["preprocess"]["crop"] == size == info["tower"]["image"])
+    check_eps(name, graph, info)
     names = {"class": f"class_{size}", "patches": f"patches_{size}"}
     if f"embedding_{size}" in expected:
         names["projection"] = f"embedding_{size}"
@@ -126,6 +138,7 @@ def check_run(run):
     mean, std = (np.array(info["preprocess"][key], np.float32) for key in ("mean", "std"))
     pixels = ((pictures.astype(np.float32) / 255 - mean) / std).transpose(0, 3, 1, 2).copy()
     found = run_batches(graph, pixels)
+    check_eps(run, graph, info)
     logits = np.load(run + ".logits.npy")
     names = {"embedding", "logits"} | ({"codes"} if info["method"]["bits"] else set())
     check(f"{run}: outputs are {sorted(found)}", set(found) == names)
