@@ -60,7 +60,7 @@ train() { # name, settings...
 codes=--codes
 train plain adapter.targets=q,v method.bits=24
 train full adapter.targets=qkv,proj,fc1,fc2 model.registers=2 model.layer_scale=true method.head=large method.bits=70
-train whole adapter.targets=none model.train_all=true model.activation=swiglu model.qkv_bias=false method.batch_norm=false
+train whole adapter.targets=none model.train_all=true model.activation=swiglu model.qkv_bias=false model.pre_norm=true model.output=20 method.batch_norm=false
 codes=
 train classes adapter.targets=k,fc2 method.name=classify method.views=1
 answer "a run" 0 "to embedding, logits, codes; " export plain plain.onnx
