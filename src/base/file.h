@@ -29,6 +29,7 @@ typedef struct bt_file_writer {
     int fd;          /**< -1: closed */
     char *path;      /**< the final name */
     char *temporary; /**< the name while it is written */
+    char *folder;    /**< of both */
     char *buffer;
     size_t buffered_bytes;
     bt_status status; /**< the first failure stays, and commit reports it */
@@ -42,6 +43,10 @@ bt_status bt_file_append(bt_file_writer *writer, const void *data, size_t bytes)
 /** Replaces bytes that were appended before, beginning at byte `offset`: for a header that is known at the end. Later
  * appends go on behind the last byte. Failures are kept as those of append. */
 bt_status bt_file_patch(bt_file_writer *writer, size_t offset, const void *data, size_t bytes);
+
+/** Writes what is buffered, and syncs: all that can fail for want of room; commit needs no memory either. For files
+ * that belong together: each is flushed before the first is committed. Failures are kept as those of append. */
+bt_status bt_file_flush(bt_file_writer *writer) BT_MUST_CHECK;
 
 /** Writes what is buffered, syncs, renames, syncs the folder. On failure the temporary file is removed. Ends the writer
  *  either way. */

@@ -39,15 +39,26 @@ static void release(bt_file_writer *writer) {
     if (writer->fd >= 0) close(writer->fd);
     bt_memory_free(writer->path);
     bt_memory_free(writer->temporary);
+    bt_memory_free(writer->folder);
     bt_memory_free(writer->buffer);
     *writer = (bt_file_writer){.fd = -1};
+}
+
+/* The folder that `path` lies in, in new memory. */
+static char *folder_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    if (!slash) return bt_memory_copy_text(".");
+    char *folder = bt_memory_copy_text(path);
+    if (folder) folder[slash == path ? 1 : slash - path] = '\0';
+    return folder;
 }
 
 bt_status bt_file_begin(const char *path, bt_file_writer *out) {
     bt_file_writer writer = {.fd = -1};
     bt_status status = BT_ERR_MEMORY;
     writer.path = bt_memory_copy_text(path);
-    if (writer.path) writer.buffer = bt_memory_alloc(BUFFER_BYTES, 1);
+    if (writer.path) writer.folder = folder_of(path);
+    if (writer.folder) writer.buffer = bt_memory_alloc(BUFFER_BYTES, 1);
     if (writer.buffer) status = create_temporary(&writer);
     if (status != BT_OK) {
         release(&writer);
@@ -99,33 +110,26 @@ bt_status bt_file_patch(bt_file_writer *writer, size_t offset, const void *data,
     return writer->status;
 }
 
-/* The folder that `path` lies in, in new memory. */
-static char *folder_of(const char *path) {
-    const char *slash = strrchr(path, '/');
-    if (!slash) return bt_memory_copy_text(".");
-    char *folder = bt_memory_copy_text(path);
-    if (folder) folder[slash == path ? 1 : slash - path] = '\0';
-    return folder;
+bt_status bt_file_flush(bt_file_writer *writer) {
+    if (writer->status == BT_OK) (void)flush(writer);
+    if (writer->status == BT_OK && fsync(writer->fd) != 0) writer->status = bt_file_error("write", writer->path, errno);
+    return writer->status;
 }
 
 bt_status bt_file_commit(bt_file_writer *writer) {
     BT_ASSERT(writer->fd >= 0);
-    bt_status status = writer->status != BT_OK ? writer->status : flush(writer);
-    if (status == BT_OK && fsync(writer->fd) != 0) status = bt_file_error("write", writer->path, errno);
+    bt_status status = bt_file_flush(writer);
     if (status == BT_OK) {
         /* Network file systems report a full disk only here. */
         int failed = close(writer->fd);
         writer->fd = -1;
         if (failed) status = bt_file_error("write", writer->path, errno);
     }
-    char *folder = status == BT_OK ? folder_of(writer->path) : NULL;
-    if (status == BT_OK && !folder) status = BT_ERR_MEMORY;
     if (status == BT_OK && rename(writer->temporary, writer->path) != 0) {
         status = bt_file_error("write", writer->path, errno);
     }
     if (status != BT_OK) unlink(writer->temporary);
-    if (status == BT_OK) status = bt_file_sync_folder(folder);
-    bt_memory_free(folder);
+    if (status == BT_OK) status = bt_file_sync_folder(writer->folder);
     release(writer);
     return status;
 }

@@ -28,16 +28,17 @@ static void merge_layer(bt_params *store, const bt_vit_linear *layer, double *su
         }
 }
 
-static bt_status merge(bt_model *m, int64_t *merged) {
+bt_status bt_model_merge(bt_model *m, int64_t *merged) {
     int64_t widest = m->vit.config.width > m->vit.config.mlp ? m->vit.config.width : m->vit.config.mlp;
     double *sum = bt_memory_alloc((size_t)widest, sizeof *sum);
     if (!sum) return BT_ERR_MEMORY;
     for (int i = 0; i < m->vit.config.depth; i++) {
-        const bt_vit_block *b = &m->vit.block[i];
-        const bt_vit_linear *layers[] = {&b->qkv, &b->proj, &b->fc1, &b->fc2};
+        bt_vit_block *b = &m->vit.block[i];
+        bt_vit_linear *layers[] = {&b->qkv, &b->proj, &b->fc1, &b->fc2};
         for (int k = 0; k < 4; k++) {
             if (layers[k]->lora.a < 0) continue;
             merge_layer(m->store, layers[k], sum);
+            layers[k]->lora.a = layers[k]->lora.b = -1;
             ++*merged;
         }
     }
@@ -106,7 +107,7 @@ bt_status bt_model_export(const bt_model_source *source, bool adapters, bt_expor
         status = bt_error(BT_ERR_CONFIG, "%s has no adapters (adapter.targets: none); export it without --adapter",
                           source->path);
     if (adapters && status == BT_OK) r.info.tower_crc = bt_model_tower_crc(&m);
-    if (!adapters && status == BT_OK) status = merge(&m, &r.merged);
+    if (!adapters && status == BT_OK) status = bt_model_merge(&m, &r.merged);
     if (status == BT_OK)
         status = form == BT_FORM_BITTERN ? bt_model_write(&m, adapters, out, &r) : write_named(&m, form, out, &r);
     bt_model_release(&m);

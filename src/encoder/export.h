@@ -21,6 +21,10 @@ typedef struct bt_export_result {
 bt_status bt_model_export(const bt_model_source *source, bool adapters, bt_export_form form, const char *out,
                           bt_export_result *result) BT_MUST_CHECK;
 
+/** Adds the adapters of a model that is not committed to the weights of their layers, which have none from then on;
+ * adds how many to `merged`. BT_ERR_MEMORY. */
+bt_status bt_model_merge(bt_model *model, int64_t *merged) BT_MUST_CHECK;
+
 /** Writes what result->info describes: all tensors, or adapters and head; counts them into `result`. */
 bt_status bt_model_write(const bt_model *model, bool adapters, const char *out, bt_export_result *result) BT_MUST_CHECK;
 

@@ -272,6 +272,11 @@ static bt_status open_to(const bt_model_source *source, bt_dtype compute, bt_mod
     if (one_file && source->checkpoint && strcmp(source->checkpoint, "last") != 0)
         return bt_error(BT_ERR_USAGE, "checkpoint \"%s\": %s is one file; checkpoints are chosen of a run",
                         source->checkpoint, source->path);
+    if (!one_file && source->image)
+        return bt_error(BT_ERR_USAGE,
+                        "another size of pictures (%d): %s is a run; write it to a file first (bittern export %s "
+                        "MODEL.safetensors), whose size can be chosen",
+                        source->image, source->path, source->path);
     bt_status status =
         one_file ? open_file(source, compute, &described, &made, to) : open_run(source, compute, &described, &made, to);
     if (status != BT_OK) {

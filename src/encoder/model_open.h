@@ -11,7 +11,7 @@ typedef struct bt_model_source {
     const char *path;       /**< a run's folder, or an exported .safetensors file */
     const char *checkpoint; /**< of a run: "last", "best", or the number of a step (bt_checkpoint_find); NULL: "last" */
     const char *base; /**< of an adapter file: the tower's .safetensors, or the run that has it; NULL or "": none */
-    int image;        /**< pixels of a side, of a file; 0: as it says */
+    int image;        /**< pixels of a side, of a file; 0: as it says. A run has the one it was trained at */
 } bt_model_source;
 
 /** Declares the model and fills in its values, f32 as they are in the files (of a run that keeps moving averages,
