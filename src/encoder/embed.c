@@ -100,14 +100,16 @@ static bt_status load_and_run(embedding *e, double *wait_seconds) {
     int64_t *samples = bt_memory_alloc((size_t)e->sources.set.count, sizeof *samples);
     if (!samples) return BT_ERR_MEMORY;
     for (int64_t i = 0; i < e->sources.set.count; i++) samples[i] = i;
+    const bt_preprocess pictures = bt_model_preprocess(&e->engine.info);
+    bt_picture_rule_warn(&e->engine.info.pictures, &e->sources.set);
     bt_loader_options o = {.set = &e->sources.set,
                            .samples = samples,
                            .count = e->sources.set.count,
                            .batch = e->engine.batch,
                            .size = e->engine.info.vit.image,
                            .views = 1,
-                           .resize = e->engine.info.resize,
-                           .filter = e->engine.info.filter,
+                           .preprocess = &pictures,
+                           .filter = pictures.filter,
                            .skip_damaged = e->o->skip_damaged,
                            .image = {.orientation = e->engine.info.orientation},
                            .threads = e->o->loader_threads,

@@ -48,11 +48,14 @@ static bool wanted(const embedding *e, int file) {
 
 /** Everything that decides the bits of the files and what they become, in one line. */
 static void describe(const embedding *e, bt_text *out) {
+    const bt_picture_rule *r = &e->engine.info.pictures;
+    char fill[16];
+    snprintf(fill, sizeof fill, " %02x%02x%02x", r->fill[0], r->fill[1], r->fill[2]);
     bt_text_append(out,
                    "model %08x, pictures %08x (%" PRId64
-                   "), size %d of %d %d%s, batch %d, device %s, dtype %s, threads %d,%s%s%s damaged %s%s",
+                   "), size %d of %d %s %s %s%s%s, batch %d, device %s, dtype %s, threads %d,%s%s%s damaged %s%s",
                    (unsigned)e->engine.crc, (unsigned)e->sources.crc, e->sources.set.count, e->engine.info.vit.image,
-                   e->engine.info.resize, (int)e->engine.info.filter,
+                   r->resize, bt_resize_mode_names[r->mode], bt_filter_names[r->filter], bt_center_names[r->center], fill,
                    e->engine.info.orientation == BT_ORIENTATION_APPLY ? " upright" : "", e->engine.batch,
                    e->o->engine.device, e->o->engine.dtype == BT_BF16 ? "bf16" : "f32", e->o->engine.threads,
                    e->o->skip_embeddings ? "" : " embeddings,", e->o->codes ? " codes," : "",

@@ -48,8 +48,11 @@ typedef struct bt_data_section {
     double tail_power;
     int damaged; /**< 0 fatal, 1 skip */
     int loader_threads, ahead, cache_mb, resize;
+    int resize_mode;   /**< bt_resize_mode */
     int interpolation; /**< bt_filter */
-    int orientation;   /**< bt_orientation */
+    int center;        /**< bt_center */
+    bt_int_list fill;
+    int orientation; /**< bt_orientation */
     bool jpeg_scale;
 } bt_data_section;
 

@@ -7,7 +7,7 @@
 #include <bittern/safetensors.h>
 
 static void check_same(const bt_model_info *a, const bt_model_info *b) {
-    FUZZ_CHECK(memcmp(&a->vit, &b->vit, sizeof a->vit) == 0 && a->method == b->method && a->resize == b->resize &&
+    FUZZ_CHECK(memcmp(&a->vit, &b->vit, sizeof a->vit) == 0 && a->method == b->method && memcmp(&a->pictures, &b->pictures, sizeof a->pictures) == 0 &&
                a->step == b->step);
     FUZZ_CHECK(a->config.bits == b->config.bits && a->config.head == b->config.head &&
                a->config.classes == b->config.classes);

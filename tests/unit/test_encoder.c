@@ -36,7 +36,7 @@ static bt_model_info info_of(const bt_method *method, bool adapters) {
                                   .classes = method == &bt_method_crovca ? 0 : CLASSES},
                        .targets = "none",
                        .lora = {.rank = 1},
-                       .resize = 10,
+                       .pictures.resize = 10,
                        .filter = BT_FILTER_BICUBIC,
                        .step = 77,
                        .adapter_file = adapters};
@@ -125,7 +125,7 @@ static void test_description_comes_back(void **state) {
         assert_ptr_equal(back.method, &bt_method_crovca);
         assert_int_equal(back.config.bits, BITS);
         assert_int_equal(back.config.head, BT_HASHCODER_LARGE);
-        assert_int_equal(back.resize, 10);
+        assert_int_equal(back.pictures.resize, 10);
         assert_int_equal(back.filter, BT_FILTER_BICUBIC);
         assert_int_equal(back.step, 77);
         assert_int_equal(back.adapter_file, adapters);
