@@ -47,8 +47,7 @@ bt_status bt_picture_rule_of(const bt_preprocess *p, int size, const char *name,
     bt_picture_rule r = {.mode = p->mode, .filter = p->filter, .center = p->center};
     r.resize = resized ? bt_picture_rule_scale(p->resize_height, p->height, size) : size;
     if (p->mode != BT_RESIZE_SHORTEST) memcpy(r.fill, p->fill, sizeof r.fill); /* nothing is filled there */
-    if (r.resize < 1)
-        return bt_error(BT_ERR_UNSUPPORTED, "%s: squares of %d leave no pixel to resize to", name, size);
+    if (r.resize < 1) return bt_error(BT_ERR_UNSUPPORTED, "%s: squares of %d leave no pixel to resize to", name, size);
     *out = r;
     return BT_OK;
 }

@@ -7,8 +7,9 @@
  *    "method":     {"name": "crovca", "bits": 32, "head": "small", "classes": 0},
  *    "adapter":    {"targets": "q,v", "rank": 16, "alpha": 16, "tower_crc32c": 1234}}
  *
- * Without "orientation" EXIF's is ignored; "adapter" is there in files of that kind only. The version is 3 where pictures
- * are not resized by their shorter side, or their centre is not torchvision's: a reader of version 2 would not heed it.
+ * Without "orientation" EXIF's is ignored; "adapter" is there in files of that kind only. The version is 3 where
+ * pictures are not resized by their shorter side, or their centre is not torchvision's: a reader of version 2 would not
+ * heed it.
  */
 #ifndef BITTERN_ENCODER_MODEL_INFO_H
 #define BITTERN_ENCODER_MODEL_INFO_H

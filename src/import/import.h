@@ -16,8 +16,8 @@ typedef struct bt_import_options {
     const char *preprocess; /**< configuration of its pictures: preprocessor_config.json, config.json of timm,
                                open_clip_config.json; NULL: the one beside the weights, or what is published for the
                                family */
-    const char *prefix; /**< of the tower, where there are several; NULL */
-    bt_import_hints given; /**< what the user says; overrides configurations */
+    const char *prefix;     /**< of the tower, where there are several; NULL */
+    bt_import_hints given;  /**< what the user says; overrides configurations */
 } bt_import_options;
 
 typedef struct bt_import_result {

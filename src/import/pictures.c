@@ -42,9 +42,9 @@ static void take_published(const bt_import_source *s, bt_import_result *r) {
     bool hub = strstr(s->family->name, "hub") != NULL, torchvision = strstr(s->family->name, "torchvision") != NULL;
     memcpy(r->config.mean, mean, sizeof mean);
     memcpy(r->config.std, std, sizeof std);
-    r->pictures = (bt_picture_rule){
-        .resize = hub || torchvision ? bt_picture_rule_scale(256, 224, r->config.image) : r->config.image,
-        .filter = torchvision ? BT_FILTER_BILINEAR : BT_FILTER_BICUBIC};
+    r->pictures = (bt_picture_rule){.resize = hub || torchvision ? bt_picture_rule_scale(256, 224, r->config.image)
+                                                                 : r->config.image,
+                                    .filter = torchvision ? BT_FILTER_BILINEAR : BT_FILTER_BICUBIC};
     if (hub || torchvision) {
         bt_text_append(
             &r->notes,

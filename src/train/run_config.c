@@ -125,9 +125,10 @@ static const bt_option data_options[] = {
     BT_OPTION_INT(bt_data_section, cache_mb, "256", 0, 1e6, "decoded images kept in memory"),
     BT_OPTION_INT(bt_data_section, resize, "0", 0, 8192,
                   "evaluation: pixels of the side that resize_mode names, before the centre; 0: model.image"),
-    BT_OPTION_ENUM(bt_data_section, resize_mode, "shortest", bt_resize_mode_names,
-                   "evaluation: what is resized: the shorter side, the longer one (then filled up), both (squash), none; "
-                   "the centre of model.image is taken, filled up where it is larger"),
+    BT_OPTION_ENUM(
+        bt_data_section, resize_mode, "shortest", bt_resize_mode_names,
+        "evaluation: what is resized: the shorter side, the longer one (then filled up), both (squash), none; "
+        "the centre of model.image is taken, filled up where it is larger"),
     BT_OPTION_ENUM(bt_data_section, interpolation, "bilinear", bt_filter_names, "of that resizing"),
     BT_OPTION_ENUM(bt_data_section, center, "even", bt_center_names,
                    "where the centre begins if an odd number of pixels is left over: half of it rounded to even "

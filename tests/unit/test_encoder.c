@@ -157,7 +157,8 @@ static void test_descriptions_that_do_not_fit(void **state) {
         const char *from, *to, *text;
         bt_status status;
     } cases[] = {
-        {"\"version\":2", "\"version\":1", "version 1 of the description; this program reads 2 and 3", BT_ERR_UNSUPPORTED},
+        {"\"version\":2", "\"version\":1", "version 1 of the description; this program reads 2 and 3",
+         BT_ERR_UNSUPPORTED},
         {"\"version\":2", "\"version\":4", "version 4 of the description", BT_ERR_UNSUPPORTED},
         {"\"crop\":8", "\"mode\":\"widest\",\"crop\":8",
          "mode \"widest\"; this program knows shortest, longest, squash and none", BT_ERR_UNSUPPORTED},
