@@ -56,6 +56,7 @@ static void print_tower(FILE *to, const bt_vit_config *c) {
         fprintf(to, " %d x %d (resampled as %s)", c->grid, c->grid, bt_resampling_names[c->resampling]);
     fprintf(to, "%s%s%s%s", c->layer_scale ? ", layer scale" : "", c->pre_norm ? ", norm before the blocks" : "",
             c->no_patch_bias ? ", patches without bias" : "", c->no_qkv_bias ? ", q, k, v without bias" : "");
+    if (c->no_key_bias) fprintf(to, ", keys without bias");
     if (c->output) fprintf(to, ", projection to %d", c->output);
     fprintf(to, "\n");
 }

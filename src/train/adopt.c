@@ -69,6 +69,7 @@ static bt_status adopt_tower(const adoption *a, const bt_vit_config *c) {
     BT_TRY(adopt_bool(a, "model.pre_norm", c->pre_norm));
     BT_TRY(adopt_bool(a, "model.patch_bias", !c->no_patch_bias));
     BT_TRY(adopt_bool(a, "model.qkv_bias", !c->no_qkv_bias));
+    BT_TRY(adopt_bool(a, "model.key_bias", !c->no_key_bias));
     return adopt_float(a, "model.norm_eps", c->norm_eps);
 }
 

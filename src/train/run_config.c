@@ -62,6 +62,8 @@ static const bt_option model_options[] = {
     BT_OPTION_BOOL(bt_model_section, pre_norm, "false", "layer norm before the first block, as in CLIP (custom)"),
     BT_OPTION_BOOL(bt_model_section, patch_bias, "true", "of the patch embedding (custom)"),
     BT_OPTION_BOOL(bt_model_section, qkv_bias, "true", "of queries, keys and values (custom)"),
+    BT_OPTION_BOOL(bt_model_section, key_bias, "true",
+                   "of keys; false: only queries and values have one, as in DINOv3 (custom)"),
     BT_OPTION_BOOL(bt_model_section, train_all, "false", "train all weights of the tower, not adapters"),
     BT_OPTION_DOUBLE(bt_model_section, norm_eps, "1e-6", 0, 1, "of layer norm (custom)"),
     BT_OPTION_FLOATS(bt_model_section, mean, "0.485, 0.456, 0.406", -1000, 1000,

@@ -34,6 +34,7 @@ static bt_status vit_of(const bt_run_config *c, bt_vit_config *vit) {
                                .pre_norm = c->model.pre_norm,
                                .no_patch_bias = !c->model.patch_bias,
                                .no_qkv_bias = !c->model.qkv_bias,
+                               .no_key_bias = !c->model.key_bias,
                                .norm_eps = (float)c->model.norm_eps};
     } else if (!bt_vit_named(c->model.name, vit)) {
         return bt_error(BT_ERR_CONFIG,
