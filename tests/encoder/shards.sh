@@ -48,10 +48,12 @@ check "a shard's own files" "$([ -s part.shards/00002-of-00003.npy ] && [ -s par
 check "each lists the pictures it left out" "$([ "$(cat part.shards/*.damaged.txt)" = "$(cat whole_damaged.damaged.txt)" ] && [ "$(find part.shards -name '*.damaged.txt' | wc -l)" = 2 ]; echo $?)"
 check "ranges follow each other" "$(cat part.shards/*.paths.txt | cmp -s - whole_damaged.paths.txt; echo $?)"
 "$bittern" embed run damaged part.npy "${flags[@]}" --shard 2/3 --resume --json >out 2>err && grep -q '"shard": 2' out && grep -q '"first": 30' out && grep -q '"count": 34' out
-check "JSON of a shard that is done: $(tr -d '\n' <out)" $?
+code=$?
+check "JSON of a shard that is done: $(tr -d '\n' <out)" $code
 check "which is not made again" "$(says "was done before"; echo $?)"
 "$bittern" embed --join part.npy --json >out && grep -q '"shards": 3' out && grep -q '"damaged": 2' out
-check "JSON of joining: $(tr -d '\n' <out)" $?
+code=$?
+check "JSON of joining: $(tr -d '\n' <out)" $code
 
 # Killed and continued, each by itself.
 rm -rf k.* && cp -r part.shards k.shards && rm k.shards/00002-of-00003.*

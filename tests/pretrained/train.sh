@@ -45,20 +45,24 @@ END
     embed "run_$name" a && embed "run_$name" again && cmp -s a.npy again.npy
     check "$name: embedded from the run" $?
     "$bittern" export "run_$name" apart.safetensors --adapter >out 2>err && embed apart.safetensors b --base "$name.safetensors" && cmp -s a.npy b.npy && cmp -s a.codes.npy b.codes.npy
-    check "$name: adapters on the imported tower give the run's bits: $(tail -n 1 err)" $?
+    code=$?
+    check "$name: adapters on the imported tower give the run's bits: $(tail -n 1 err)" $code
     "$bittern" export "run_$name" merged.safetensors >out 2>err && grep -q ' 2 adapters merged' out && embed merged.safetensors c
-    check "$name: merged: $(tail -n 1 err)" $?
+    code=$?
+    check "$name: merged: $(tail -n 1 err)" $code
     "$bittern" embed "$name.safetensors" pictures t.npy --threads 1 >out 2>err
     if python_with numpy; then
         close_to a.npy c.npy
-        check "$name: merged embeds alike: $(tail -n 1 err)" $?
+        code=$?
+        check "$name: merged embeds alike: $(tail -n 1 err)" $code
         close_to a.npy t.npy
         check "$name: and not as before training" "$([ $? -ne 0 ]; echo $?)"
     fi
     image=$("$bittern" config "$name.yaml" | sed -n 's/^  image: \([0-9]*\) .*/\1/p') patch=$("$bittern" config "$name.yaml" | sed -n 's/^  patch: \([0-9]*\) .*/\1/p')
     answer "$name: trained at $((image + patch)) pixels" 0 "" train "$name.yaml" run.dir="larger_$name" model.image=$((image + patch)) train.epochs=1 eval.batch=0
     "$bittern" export "larger_$name" larger.safetensors --adapter >out 2>err && embed "larger_$name" d && embed larger.safetensors e --base "$name.safetensors" && cmp -s d.npy e.npy && ! cmp -s a.npy d.npy
-    check "$name: embedded at that size: $(tail -n 1 err)" $?
+    code=$?
+    check "$name: embedded at that size: $(tail -n 1 err)" $code
 done
 check "$towers towers" "$([ $towers -ge 16 ]; echo $?)"
 for tower in dinov3 dinov3_gated; do grep -q 'key_bias: false' <("$bittern" config $tower.yaml); check "$tower: keys without bias" $?; done
