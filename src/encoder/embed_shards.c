@@ -3,6 +3,7 @@
 
 #include "base/crc32c.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "formats/json.h"
 #include "formats/npy.h"
@@ -20,7 +21,7 @@ enum { NOTE_VERSION = 1, CLASSES = FILES, NOTED };
 typedef struct note {
     bt_json *json; /* its texts lie there */
     bt_shard shard;
-    const char *settings;
+    const char *settings, *device;
     uint32_t model, listing;
     int64_t total, first, pictures; /* of the listing; of this shard */
     int64_t rows, damaged;
@@ -63,12 +64,15 @@ static bt_status put_files(const embedding *e, bt_json_writer *w) {
 }
 
 static bt_status put_note(const embedding *e, bt_json_writer *w) {
+    char device[256];
+    e->engine.device->backend->describe(e->engine.device, device, sizeof device);
     bt_json_begin_object(w);
     bt_json_member_integer(w, "version", NOTE_VERSION);
     bt_json_member_integer(w, "shard", e->o->shard.index);
     bt_json_member_integer(w, "shards", e->o->shard.count);
     bt_json_member_string(w, "settings", bt_text_get(&e->settings));
     bt_json_member_integer(w, "model_crc32c", e->engine.crc);
+    bt_json_member_string(w, "device", device);
     bt_json_member_integer(w, "listing_crc32c", e->sources.crc);
     bt_json_member_integer(w, "listing", e->sources.set.count);
     bt_json_member_integer(w, "first", e->begin);
@@ -131,6 +135,7 @@ static bt_status read_members(const bt_json_value *root, note *n) {
     BT_TRY(bt_json_get_int(root, "shards", 1, BT_SHARDS_LAST, &n->shard.count));
     BT_TRY(bt_json_get_int(root, "shard", 1, n->shard.count, &n->shard.index));
     BT_TRY(bt_json_get_string(root, "settings", &n->settings));
+    BT_TRY(bt_json_get_string(root, "device", &n->device));
     BT_TRY(read_crc(root, "model_crc32c", &n->model));
     BT_TRY(read_crc(root, "listing_crc32c", &n->listing));
     BT_TRY(bt_json_get_integer(root, "listing", 0, UINT32_MAX, &n->total));
@@ -293,11 +298,18 @@ static bt_status check_notes(joining *j) {
     char path[EMBED_PATH];
     BT_TRY(note_path(j, 1, ".json", path));
     BT_TRY(read_note(path, &j->first));
+    bool warned = false;
     for (int k = 1; k <= j->shards; k++) {
         note n;
         BT_TRY(note_path(j, k, ".json", path));
         BT_TRY(read_note(path, &n));
         bt_status status = check_fits(j, &n, k, begin, path);
+        if (status == BT_OK && !warned && strcmp(n.device, j->first.device) != 0) {
+            bt_log_warn(
+                "shard %d was made on \"%s\", shard 1 on \"%s\": last bits may differ from those of one machine", k,
+                n.device, j->first.device);
+            warned = true;
+        }
         begin += n.pictures;
         j->e.state.rows += n.rows;
         j->e.state.damaged += n.damaged;

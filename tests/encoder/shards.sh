@@ -101,6 +101,9 @@ fresh good && sed -i 's/"first": 30/"first": 25/' part.shards/00002-of-00003.jso
 answer "ranges that overlap" 5 "it begins at picture 26, 31 is expected" embed --join part.npy
 fresh good && sed -i 's/"rows": [0-9]*/"rows": 3/' part.shards/00002-of-00003.json
 answer "rows that do not add up" 5 "00002-of-00003.json: " embed --join part.npy
+fresh good && sed -i 's/"device": "/&another /' part.shards/00003-of-00003.json
+answer "another machine" 0 'shard 3 was made on "another ' embed --join part.npy
+rm -f part.npy part.*.npy part.*.txt
 fresh good && printf 'x' | dd of=part.shards/00002-of-00003.npy bs=1 seek=900 conv=notrunc 2>/dev/null
 answer "a file that was changed" 5 "00002-of-00003.npy is not the file that was written" embed --join part.npy
 fresh good && truncate -s -4 part.shards/00002-of-00003.codes.npy
