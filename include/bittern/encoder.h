@@ -47,7 +47,8 @@ typedef struct bt_encoder_options {
 typedef struct bt_encoder_info {
     char method[16];        /**< "crovca", "classify" */
     int32_t image_size;     /**< S: pixels of a side that the model takes */
-    int32_t resize;         /**< pixels of the shorter side before the centre of S x S is cut out */
+    int32_t resize;         /**< pixels of the side that pictures are resized to before the centre of S x S is taken:
+                               the shorter one, the longer one, both; which, bittern inspect shows. 0: not resized */
     int32_t width;          /**< of an embedding */
     int32_t logits;         /**< columns of the logits: one a bit, or one a class */
     int32_t bits;           /**< of a code; 0: the method makes none */
@@ -74,8 +75,9 @@ bt_status bt_encoder_encode(bt_encoder *encoder, const uint8_t *images, int64_t 
                             uint8_t *codes) BT_MUST_CHECK;
 
 /** One picture of any size to the model's: pixels (height, width, 3) to out (S, S, 3). As the model's evaluation had
- * it, and as PIL resizes: shorter side to `resize`, bilinear or bicubic with a filter that widens when shrinking, then
- * the centre. BT_ERR_USAGE, BT_ERR_MEMORY. */
+ * it, and as PIL resizes, with a filter that widens when shrinking: as a rule the shorter side to `resize` and then the
+ * centre; some models squash pictures, or pad them. BT_ERR_USAGE, BT_ERR_MEMORY, BT_ERR_FORMAT (a picture so narrow
+ * that resizing leaves no pixel of it). */
 bt_status bt_encoder_prepare(const bt_encoder *encoder, const uint8_t *pixels, int64_t height, int64_t width,
                              uint8_t *out) BT_MUST_CHECK;
 

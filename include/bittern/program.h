@@ -192,6 +192,10 @@ void bt_ema_update(bt_program *p, bt_params *store);
 /** Appends the clearing of the store's gradients (before the first chunk of an accumulated batch). */
 void bt_zero_gradients(bt_program *p, bt_params *store);
 
+/** Appends the clearing of rows [first, first+count) of one parameter's gradient: what is 0 there stays 0. Call after
+ * bt_differentiate. */
+void bt_zero_gradient_rows(bt_program *p, bt_params *store, int index, int64_t first, int64_t count);
+
 /* ---- plan and run ---- */
 
 typedef struct bt_plan bt_plan;

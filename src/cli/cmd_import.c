@@ -13,7 +13,7 @@ typedef struct import_flags {
     const char *out, *config, *preprocess, *prefix, *base;
     int heads, image, activation;
     double norm_eps;
-    bool shortest, map, json;
+    bool map, json;
 } import_flags;
 
 static const char *const activations[] = {"auto", "gelu", "quick_gelu", NULL};
@@ -25,9 +25,6 @@ static const bt_option import_options[] = {
     BT_OPTION_STRING(import_flags, preprocess, "",
                      "how pictures are made ready: preprocessor_config.json, open_clip_config.json, timm's "
                      "config.json; without: the one beside the weights"),
-    BT_OPTION_BOOL(
-        import_flags, shortest, "false",
-        "pictures are resized by their shorter side and cropped, where the configuration squashes or pads them"),
     BT_OPTION_STRING(import_flags, prefix, "",
                      "of the tower's names, where a file holds several, as in teacher.backbone."),
     BT_OPTION_STRING(import_flags, base, "",
@@ -59,6 +56,7 @@ static void print_tower(FILE *to, const bt_vit_config *c) {
         fprintf(to, " %d x %d (resampled as %s)", c->grid, c->grid, bt_resampling_names[c->resampling]);
     fprintf(to, "%s%s%s%s", c->layer_scale ? ", layer scale" : "", c->pre_norm ? ", norm before the blocks" : "",
             c->no_patch_bias ? ", patches without bias" : "", c->no_qkv_bias ? ", q, k, v without bias" : "");
+    if (c->no_key_bias) fprintf(to, ", keys without bias");
     if (c->output) fprintf(to, ", projection to %d", c->output);
     fprintf(to, "\n");
 }
@@ -142,7 +140,6 @@ static bt_status import(const bt_arguments *a) {
         .config = text_or_none(f->config),
         .prefix = text_or_none(f->prefix),
         .preprocess = text_or_none(f->preprocess),
-        .shortest = f->shortest,
         .given = {.heads = f->heads, .image = f->image, .activation = f->activation - 1, .norm_eps = f->norm_eps}};
     bt_import_result r;
     bt_status status = bt_import(&o, &r);

@@ -170,7 +170,22 @@ static void put_plain(const char *text) {
     for (; *text; text++) putchar((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
 }
 
-static void file_lines(const bt_weights *file) {
+/** A model of ours: how pictures become what it takes. */
+static bt_status picture_line(const char *description, const char *path) {
+    bt_model_info info;
+    bt_text text = {0};
+    BT_TRY(bt_model_info_read(description, path, &info));
+    const bt_preprocess p = bt_model_preprocess(&info);
+    bt_status status = bt_preprocess_describe(&p, &text);
+    if (status == BT_OK)
+        printf("pictures: %s; EXIF orientation %s\n", bt_text_get(&text),
+               info.orientation == BT_ORIENTATION_APPLY ? "applied" : "ignored");
+    bt_text_free(&text);
+    return status;
+}
+
+static bt_status file_lines(const bt_weights *file, const char *path) {
+    const char *ours = NULL;
     for (int64_t i = 0; i < bt_weights_count(file); i++) {
         const bt_weight *t = bt_weights_at(file, i);
         printf("%-4s (", bt_file_dtype_name(t->dtype));
@@ -186,8 +201,10 @@ static void file_lines(const bt_weights *file) {
         printf(": ");
         put_plain(text);
         putchar('\n');
+        if (strcmp(name, BT_MODEL_INFO_KEY) == 0) ours = text;
     }
     printf("%lld tensors, %s\n", (long long)bt_weights_count(file), bt_weights_format(file));
+    return ours ? picture_line(ours, path) : BT_OK;
 }
 
 static bt_status list_tensors(const char *path, bool json) {
@@ -200,7 +217,7 @@ static bt_status list_tensors(const char *path, bool json) {
         file_json(file, &w);
         status = finish_json(&w, &text);
     } else {
-        file_lines(file);
+        status = file_lines(file, path);
     }
     bt_weights_close(file);
     return status;

@@ -22,7 +22,7 @@ static bt_status check_names(const bt_dataset *s, const char *what, const char *
 }
 
 bt_status bt_embed_check_hdf5(const embedding *e) {
-    const bt_dataset *s = &e->sources.set;
+    const bt_dataset *s = &e->sources.set; /* a shard's too: its names are joined with those of others */
     BT_TRY(check_names(s, "picture", s->paths, s->count));
     return check_names(s, "class", s->class_names, s->class_count);
 }
@@ -92,14 +92,13 @@ static bt_status put_lines(const embedding *e, int file, int64_t count, bt_h5_wr
 static bt_status write_all(const embedding *e, bt_h5_writer *w) {
     int64_t offset[FILES] = {0};
     bt_h5_put_number(w, "bittern_embeddings", 1);
-    bt_h5_put_text(w, "method", e->engine.info.method->name);
-    bt_h5_put_number(w, "bits", bt_model_bits(&e->engine.info));
+    bt_h5_put_text(w, "method", e->kind.method);
+    bt_h5_put_number(w, "bits", e->kind.bits);
     for (int i = FILE_EMBEDDINGS; i <= FILE_LABELS; i++)
         if (e->file[i].fd >= 0) BT_TRY(put_array(e, i, w, &offset[i]));
     BT_TRY(put_lines(e, FILE_PATHS, e->state.rows, w));
     if (e->state.damaged) BT_TRY(put_lines(e, FILE_DAMAGED, e->state.damaged, w));
-    if (e->sources.set.class_count)
-        bt_h5_put_texts(w, "classes", e->sources.set.class_names, e->sources.set.class_count);
+    if (e->kind.class_count) bt_h5_put_texts(w, "classes", e->kind.classes, e->kind.class_count);
     BT_TRY(bt_h5_seal(w));
     for (int i = FILE_EMBEDDINGS; i <= FILE_LABELS; i++)
         if (e->file[i].fd >= 0) BT_TRY(fill_array(&e->file[i], w, offset[i]));
@@ -108,7 +107,7 @@ static bt_status write_all(const embedding *e, bt_h5_writer *w) {
 
 bt_status bt_embed_write_hdf5(const embedding *e) {
     bt_h5_writer w;
-    BT_TRY(bt_h5_begin(e->o->out, &w));
+    BT_TRY(bt_h5_begin(e->out, &w));
     bt_status status = write_all(e, &w);
     if (status == BT_OK) return bt_h5_commit(&w);
     bt_h5_abandon(&w);

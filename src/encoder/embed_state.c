@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "formats/hdf5.h"
 #include "formats/json.h"
 
 #include <dirent.h>
@@ -11,53 +12,69 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PATH_BYTES = 4096 + 32, VERSION = 1 };
+enum { VERSION = 1 };
 
 static const char *const names[FILES] = {"embeddings.npy", "codes.npy", "logits.npy",
                                          "labels.npy",     "paths.txt", "damaged.txt"};
 
-bool bt_embed_is_hdf5(const bt_embed_options *o) {
-    size_t length = strlen(o->out);
-    return length > 3 && strcmp(o->out + length - 3, ".h5") == 0;
+const char *bt_embed_file_end(int file) {
+    static const char *const ends[FILES] = {".npy",        ".codes.npy", ".logits.npy",
+                                            ".labels.npy", ".paths.txt", ".damaged.txt"};
+    return ends[file];
 }
 
-/** Length of OUT without ".npy" or ".h5". */
-static int stem(const embedding *e) {
-    return (int)strlen(e->o->out) - (bt_embed_is_hdf5(e->o) ? 3 : 4);
+bool bt_embed_is_hdf5(const char *out) {
+    size_t length = strlen(out);
+    return length > 3 && strcmp(out + length - 3, ".h5") == 0;
 }
 
-static bt_status work_path(const embedding *e, const char *name, char path[PATH_BYTES]) {
-    int length = snprintf(path, PATH_BYTES, "%.*s.work/%s", stem(e), e->o->out, name);
-    return length < PATH_BYTES ? BT_OK : bt_error(BT_ERR_IO, "%s: the path is too long", e->o->out);
+bt_status bt_embed_check_out(const char *out) {
+    size_t length = strlen(out), end = bt_embed_is_hdf5(out) ? 3 : 4;
+    bool known = end == 3 || (length > 4 && strcmp(out + length - 4, ".npy") == 0);
+    if (!known || out[length - end - 1] == '/')
+        return bt_error(BT_ERR_USAGE, "%s: the name of the output ends in .npy or .h5", out);
+    if (end == 3 && !bt_h5_available())
+        return bt_error(BT_ERR_UNSUPPORTED,
+                        "%s: this build has no HDF5; install libhdf5-dev and configure again, or let the name of the "
+                        "output end in .npy",
+                        out);
+    return BT_OK;
 }
 
-static bool wanted(const embedding *e, int file) {
-    switch (file) {
-    case FILE_EMBEDDINGS:
-        return !e->o->skip_embeddings;
-    case FILE_CODES:
-        return e->o->codes;
-    case FILE_LOGITS:
-        return e->o->logits;
-    case FILE_LABELS:
-        return e->sources.labelled;
-    default:
-        return true;
-    }
+bt_status bt_embed_path(const embedding *e, const char *end, char path[EMBED_PATH]) {
+    int stem = (int)strlen(e->out) - (bt_embed_is_hdf5(e->out) ? 3 : 4);
+    int length = snprintf(path, EMBED_PATH, "%.*s%s", stem, e->out, end);
+    return length < EMBED_PATH ? BT_OK : bt_error(BT_ERR_IO, "%s: the path is too long", e->out);
 }
 
-/** Everything that decides the bits of the files and what they become, in one line. */
-static void describe(const embedding *e, bt_text *out) {
+static bt_status work_path(const embedding *e, const char *name, char path[EMBED_PATH]) {
+    BT_TRY(bt_embed_path(e, ".work/", path));
+    size_t length = strlen(path);
+    return snprintf(path + length, EMBED_PATH - length, "%s", name) < (int)(EMBED_PATH - length)
+               ? BT_OK
+               : bt_error(BT_ERR_IO, "%s: the path is too long", e->out);
+}
+
+/** Pictures of this work. */
+static int64_t pictures(const embedding *e) {
+    return e->end - e->begin;
+}
+
+void bt_embed_describe(embedding *e) {
+    bt_text *out = &e->settings;
+    const bt_picture_rule *r = &e->engine.info.pictures;
+    char fill[16];
+    snprintf(fill, sizeof fill, " %02x%02x%02x", r->fill[0], r->fill[1], r->fill[2]);
     bt_text_append(out,
                    "model %08x, pictures %08x (%" PRId64
-                   "), size %d of %d %d%s, batch %d, device %s, dtype %s, threads %d,%s%s%s damaged %s%s",
+                   "), size %d of %d %s %s %s%s%s, batch %d, device %s, dtype %s, threads %d,%s%s%s damaged %s%s",
                    (unsigned)e->engine.crc, (unsigned)e->sources.crc, e->sources.set.count, e->engine.info.vit.image,
-                   e->engine.info.resize, (int)e->engine.info.filter,
-                   e->engine.info.orientation == BT_ORIENTATION_APPLY ? " upright" : "", e->engine.batch,
+                   r->resize, bt_resize_mode_names[r->mode], bt_filter_names[r->filter], bt_center_names[r->center],
+                   fill, e->engine.info.orientation == BT_ORIENTATION_APPLY ? " upright" : "", e->engine.batch,
                    e->o->engine.device, e->o->engine.dtype == BT_BF16 ? "bf16" : "f32", e->o->engine.threads,
                    e->o->skip_embeddings ? "" : " embeddings,", e->o->codes ? " codes," : "",
                    e->o->logits ? " logits," : "", e->o->skip_damaged ? "skipped" : "fatal",
-                   bt_embed_is_hdf5(e->o) ? ", HDF5" : "");
+                   bt_embed_is_hdf5(e->out) ? ", HDF5" : "");
 }
 
 /* ---- state.json ---- */
@@ -85,17 +102,14 @@ static bt_status read_members(const bt_json_value *root, const char *settings, e
 
 /** The saved state; nothing done if there is none. */
 static bt_status read_state(embedding *e) {
-    char path[PATH_BYTES];
+    char path[EMBED_PATH];
     BT_TRY(work_path(e, "state.json", path));
     if (!bt_file_exists(path)) return BT_OK;
     bt_json *json;
-    bt_text settings = {0};
     BT_TRY(bt_json_read(path, &json));
-    describe(e, &settings);
     embed_state s = {.done = 0};
-    bt_status status = bt_text_status(&settings);
-    if (status == BT_OK) status = read_members(bt_json_root(json), bt_text_get(&settings), &s);
-    bool whole = s.done == e->sources.set.count || (s.done < e->sources.set.count && s.done % e->engine.batch == 0);
+    bt_status status = read_members(bt_json_root(json), bt_text_get(&e->settings), &s);
+    bool whole = s.done == pictures(e) || (s.done < pictures(e) && s.done % e->engine.batch == 0);
     if (status == BT_OK && (!whole || s.rows + s.damaged != s.done))
         status = bt_error(BT_ERR_FORMAT,
                           "%s: %" PRId64 " pictures, %" PRId64 " rows and %" PRId64
@@ -103,24 +117,22 @@ static bt_status read_state(embedding *e) {
                           path, s.done, s.rows, s.damaged);
     if (status == BT_OK) e->state = s;
     bt_json_free(json);
-    bt_text_free(&settings);
     return status;
 }
 
 bt_status bt_embed_state_save(embedding *e) {
-    char path[PATH_BYTES];
+    char path[EMBED_PATH];
     BT_TRY(work_path(e, "state.json", path));
     for (int i = 0; i < FILES; i++) {
         if (e->file[i].fd < 0) continue; /* not wanted, or it has its final name */
         BT_TRY(bt_growing_sync(&e->file[i]));
         e->state.bytes[i] = e->file[i].bytes;
     }
-    bt_text text = {0}, settings = {0};
-    describe(e, &settings);
+    bt_text text = {0};
     bt_json_writer w = bt_json_write_to(&text, true);
     bt_json_begin_object(&w);
     bt_json_member_integer(&w, "version", VERSION);
-    bt_json_member_string(&w, "settings", bt_text_get(&settings));
+    bt_json_member_string(&w, "settings", bt_text_get(&e->settings));
     bt_json_member_integer(&w, "done", e->state.done);
     bt_json_member_integer(&w, "rows", e->state.rows);
     bt_json_member_integer(&w, "damaged", e->state.damaged);
@@ -130,39 +142,36 @@ bt_status bt_embed_state_save(embedding *e) {
     bt_json_end(&w);
     bt_json_end(&w);
     bt_status status = bt_json_finish(&w);
-    if (status == BT_OK) status = bt_text_status(&settings);
     if (status == BT_OK) status = bt_file_write(path, bt_text_get(&text), text.length);
     bt_text_free(&text);
-    bt_text_free(&settings);
     return status;
 }
 
 /* ---- the work folder ---- */
 
 static bt_status open_one(embedding *e, int file) {
-    char path[PATH_BYTES];
+    char path[EMBED_PATH];
     BT_TRY(work_path(e, names[file], path));
     int64_t bytes = e->state.bytes[file];
-    bool named = e->state.done == e->sources.set.count && !bt_embed_is_hdf5(e->o) && !bt_file_exists(path);
+    bool named = e->state.done && e->state.done == pictures(e) && !bt_embed_is_hdf5(e->out) && !bt_file_exists(path);
     if (named) return BT_OK; /* killed while files got their final names */
     switch (file) {
     case FILE_EMBEDDINGS:
-        return bt_growing_open_array(path, BT_FILE_F32, bt_vit_output(&e->engine.info.vit), bytes, &e->file[file]);
+        return bt_growing_open_array(path, BT_FILE_F32, e->kind.width, bytes, &e->file[file]);
     case FILE_CODES:
-        return bt_growing_open_array(path, BT_FILE_U8, bt_engine_code_bytes(&e->engine), bytes, &e->file[file]);
+        return bt_growing_open_array(path, BT_FILE_U8, e->kind.code_bytes, bytes, &e->file[file]);
     case FILE_LOGITS:
-        return bt_growing_open_array(path, BT_FILE_F32, bt_model_outputs(&e->engine.info), bytes, &e->file[file]);
+        return bt_growing_open_array(path, BT_FILE_F32, e->kind.outputs, bytes, &e->file[file]);
     case FILE_LABELS:
-        if (!e->sources.set.several) return bt_growing_open_array(path, BT_FILE_I32, 0, bytes, &e->file[file]);
-        return bt_growing_open_array(path, BT_FILE_U8, e->sources.set.class_count, bytes, &e->file[file]);
+        return bt_growing_open_array(path, e->kind.label_columns ? BT_FILE_U8 : BT_FILE_I32, e->kind.label_columns,
+                                     bytes, &e->file[file]);
     default:
         return bt_growing_open_text(path, bytes, &e->file[file]);
     }
 }
 
-/** Removes the work folder with what is in it; a folder that is not there is no matter. */
-static void remove_work(const embedding *e) {
-    char path[PATH_BYTES], folder[PATH_BYTES];
+void bt_embed_remove_work(const embedding *e) {
+    char path[EMBED_PATH], folder[EMBED_PATH];
     if (work_path(e, "", folder) != BT_OK) return;
     DIR *d = opendir(folder);
     for (struct dirent *entry; d && (entry = readdir(d));)
@@ -174,28 +183,25 @@ static void remove_work(const embedding *e) {
 }
 
 bt_status bt_embed_state_open(embedding *e) {
-    char folder[PATH_BYTES];
+    char folder[EMBED_PATH];
     BT_TRY(work_path(e, "", folder));
-    if (e->o->resume)
+    if (e->o && e->o->resume)
         BT_TRY(read_state(e));
     else
-        remove_work(e);
+        bt_embed_remove_work(e);
     folder[strlen(folder) - 1] = 0;
     BT_TRY(bt_file_make_folders(folder));
     for (int i = 0; i < FILES; i++)
-        if (wanted(e, i)) BT_TRY(open_one(e, i));
+        if (e->kind.has[i]) BT_TRY(open_one(e, i));
     return BT_OK;
 }
 
 /* ---- the end ---- */
 
 static bt_status finish_one(embedding *e, int file) {
-    static const char *const ends[FILES] = {".npy",        ".codes.npy", ".logits.npy",
-                                            ".labels.npy", ".paths.txt", ".damaged.txt"};
-    char path[PATH_BYTES];
-    int length = snprintf(path, sizeof path, "%.*s%s", stem(e), e->o->out, ends[file]);
-    if (length >= PATH_BYTES) return bt_error(BT_ERR_IO, "%s: the path is too long", e->o->out);
-    if (!wanted(e, file) || (file == FILE_DAMAGED && !e->state.bytes[file])) {
+    char path[EMBED_PATH];
+    BT_TRY(bt_embed_path(e, bt_embed_file_end(file), path));
+    if (!e->kind.has[file] || (file == FILE_DAMAGED && !e->state.bytes[file])) {
         unlink(path); /* of earlier work, which it would be mixed up with */
         return BT_OK;
     }
@@ -205,16 +211,14 @@ static bt_status finish_one(embedding *e, int file) {
 }
 
 static bt_status write_classes(const embedding *e) {
-    char path[PATH_BYTES];
-    if (snprintf(path, sizeof path, "%.*s.classes.txt", stem(e), e->o->out) >= PATH_BYTES)
-        return bt_error(BT_ERR_IO, "%s: the path is too long", e->o->out);
-    if (!e->sources.set.class_count) {
+    char path[EMBED_PATH];
+    BT_TRY(bt_embed_path(e, ".classes.txt", path));
+    if (!e->kind.class_count) {
         unlink(path);
         return BT_OK;
     }
     bt_text text = {0};
-    for (int64_t c = 0; c < e->sources.set.class_count; c++)
-        bt_text_append(&text, "%s\n", e->sources.set.class_names[c]);
+    for (int64_t c = 0; c < e->kind.class_count; c++) bt_text_append(&text, "%s\n", e->kind.classes[c]);
     bt_status status = bt_text_status(&text);
     if (status == BT_OK) status = bt_file_write(path, bt_text_get(&text), text.length);
     bt_text_free(&text);
@@ -225,18 +229,20 @@ static bt_status write_classes(const embedding *e) {
 static bt_status name_files(embedding *e) {
     BT_TRY(write_classes(e));
     for (int i = FILES - 1; i >= 0; i--) BT_TRY(finish_one(e, i));
-    char *folder = bt_file_sibling(e->o->out, ".");
+    char *folder = bt_file_sibling(e->out, ".");
     bt_status status = folder ? bt_file_sync_folder(folder) : BT_ERR_MEMORY;
     bt_memory_free(folder);
     return status;
 }
 
 bt_status bt_embed_state_finish(embedding *e) {
-    if (!e->state.rows)
-        return bt_error(BT_ERR_FORMAT, "%s: all %" PRId64 " pictures are damaged", e->o->data.root,
-                        e->sources.set.count);
+    bool shard = e->o && e->o->shard.count;
+    if (!e->state.rows && !shard)
+        return bt_error(BT_ERR_FORMAT, "%s: all %" PRId64 " pictures are damaged", e->o ? e->o->data.root : e->out,
+                        pictures(e));
     BT_TRY(bt_embed_state_save(e));
-    BT_TRY(bt_embed_is_hdf5(e->o) ? bt_embed_write_hdf5(e) : name_files(e));
-    remove_work(e);
+    BT_TRY(bt_embed_is_hdf5(e->out) ? bt_embed_write_hdf5(e) : name_files(e));
+    if (shard) BT_TRY(bt_embed_write_shard(e));
+    bt_embed_remove_work(e);
     return BT_OK;
 }

@@ -8,7 +8,6 @@
 #include "base/build.h"
 #include "base/memory.h"
 #include "base/thread.h"
-#include "data/transform.h"
 #include "encoder/engine.h"
 
 #include <bittern/image.h>
@@ -115,7 +114,7 @@ static bt_status read_options(const char *path, const bt_encoder_options *o, bt_
 static void note_info(bt_encoder *e, const bt_engine_options *o) {
     const bt_model_info *i = &e->engine.info;
     e->info = (bt_encoder_info){.image_size = i->vit.image,
-                                .resize = i->resize,
+                                .resize = i->pictures.mode == BT_RESIZE_NONE ? 0 : i->pictures.resize,
                                 .width = bt_vit_output(&i->vit),
                                 .logits = bt_model_outputs(i),
                                 .bits = bt_model_bits(i),
@@ -184,9 +183,8 @@ bt_status bt_encoder_prepare(const bt_encoder *e, const uint8_t *pixels, int64_t
         return bt_error(BT_ERR_USAGE, "a picture of %" PRId64 " x %" PRId64 " pixels; both must be 1 to 2^31 - 1",
                         height, width);
     bt_resampler resampler = {.weights = NULL};
-    bt_view view = bt_view_center(height, width, e->info.resize, e->info.image_size);
-    view.filter = e->engine.info.filter;
-    bt_status status = bt_resample(&resampler, pixels, height, width, &view, out);
+    const bt_preprocess rule = bt_model_preprocess(&e->engine.info);
+    bt_status status = bt_preprocess_run(&rule, &resampler, pixels, height, width, out);
     bt_resampler_free(&resampler);
     return status;
 }

@@ -116,11 +116,8 @@ bt_status bt_model_export(const bt_model_source *source, bool adapters, bt_expor
 }
 
 bt_status bt_tower_write(const bt_import_result *tower, const char *out) {
-    bt_export_result r = {.info = {.method = &bt_method_features,
-                                   .targets = "none",
-                                   .vit = tower->config,
-                                   .resize = tower->resize,
-                                   .filter = tower->filter}};
+    bt_export_result r = {
+        .info = {.method = &bt_method_features, .targets = "none", .vit = tower->config, .pictures = tower->pictures}};
     const bt_model m = {.store = tower->store, .vit = tower->vit, .method = &bt_method_features};
     snprintf(r.info.tower, sizeof r.info.tower, "%s", tower->family);
     return bt_model_write(&m, false, out, &r);

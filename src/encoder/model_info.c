@@ -9,10 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERSION = 2 };
+enum { VERSION = 2, NEWEST = 3 };
 static const char *const sizes[] = {"small", "large", "small without norm",
                                     "large without norm"}; /* bt_hashcoder_size + 2 without_norm */
-static const char *const filters[] = {[BT_FILTER_BILINEAR] = "bilinear", [BT_FILTER_BICUBIC] = "bicubic"};
 
 int bt_model_bits(const bt_model_info *i) {
     return i->method->codes ? i->config.bits : 0;
@@ -20,6 +19,15 @@ int bt_model_bits(const bt_model_info *i) {
 
 int bt_model_outputs(const bt_model_info *i) {
     return bt_model_bits(i) ? i->config.bits : i->config.classes;
+}
+
+bt_preprocess bt_model_preprocess(const bt_model_info *i) {
+    bt_preprocess p = bt_picture_rule_at(&i->pictures, i->vit.image);
+    for (int k = 0; k < 3; k++) {
+        p.mean[k] = bt_number_shortest(i->vit.mean[k]);
+        p.std[k] = bt_number_shortest(i->vit.std[k]);
+    }
+    return p;
 }
 
 /** Of one block. */
@@ -59,9 +67,7 @@ static void write_tower(bt_json_writer *w, const bt_model_info *i) {
     bt_vit_write_json(c, i->tower, w);
     bt_json_key(w, "preprocess");
     bt_json_begin_object(w);
-    bt_json_member_integer(w, "resize", i->resize);
-    bt_json_member_integer(w, "crop", c->image);
-    bt_json_member_string(w, "interpolation", filters[i->filter]);
+    bt_picture_rule_write(&i->pictures, c->image, w);
     put_three(w, "mean", c->mean);
     put_three(w, "std", c->std);
     if (i->orientation == BT_ORIENTATION_APPLY) bt_json_member_string(w, "orientation", "apply");
@@ -81,7 +87,7 @@ static void write_adapter(bt_json_writer *w, const bt_model_info *i) {
 bt_status bt_model_info_write(const bt_model_info *i, bool adapters, bt_text *out) {
     bt_json_writer w = bt_json_write_to(out, false);
     bt_json_begin_object(&w);
-    bt_json_member_integer(&w, "version", VERSION);
+    bt_json_member_integer(&w, "version", bt_picture_rule_plain(&i->pictures) ? VERSION : NEWEST);
     bt_json_member_string(&w, "kind", adapters ? "adapter" : "model");
     bt_json_member_string(&w, "bittern", bt_build_version);
     bt_json_member_integer(&w, "step", i->step);
@@ -132,18 +138,10 @@ static bt_status read_tower(const bt_json_value *root, bt_model_info *i) {
 
 static bt_status read_preprocess(const bt_json_value *root, bt_model_info *i) {
     const bt_json_value *p;
-    char interpolation[32];
     int crop;
     BT_TRY(bt_json_get(root, "preprocess", BT_JSON_OBJECT, &p));
     BT_TRY(bt_json_get_int(p, "crop", i->vit.image, i->vit.image, &crop));
-    BT_TRY(bt_json_get_int(p, "resize", crop, 8192, &i->resize));
-    BT_TRY(get_name(p, "interpolation", interpolation, sizeof interpolation));
-    int filter = 0;
-    while (filter < 2 && strcmp(interpolation, filters[filter]) != 0) filter++;
-    if (filter == 2)
-        return bt_error(BT_ERR_UNSUPPORTED, "%s: interpolation \"%s\"; this program knows bilinear and bicubic",
-                        bt_json_name(p->document), interpolation);
-    i->filter = (bt_filter)filter;
+    BT_TRY(bt_picture_rule_read(p, &i->pictures, &crop));
     if (bt_json_find(p, "orientation")) {
         char orientation[32];
         BT_TRY(get_name(p, "orientation", orientation, sizeof orientation));
@@ -196,9 +194,9 @@ static bt_status read_root(const bt_json_value *root, bt_model_info *i) {
     int64_t version;
     char kind[32];
     BT_TRY(bt_json_get_integer(root, "version", 1, INT64_MAX, &version));
-    if (version != VERSION)
-        return bt_error(BT_ERR_UNSUPPORTED, "%s: version %lld of the description; this program reads %d",
-                        bt_json_name(root->document), (long long)version, VERSION);
+    if (version < VERSION || version > NEWEST)
+        return bt_error(BT_ERR_UNSUPPORTED, "%s: version %lld of the description; this program reads %d and %d",
+                        bt_json_name(root->document), (long long)version, VERSION, NEWEST);
     BT_TRY(get_name(root, "kind", kind, sizeof kind));
     i->adapter_file = strcmp(kind, "adapter") == 0;
     if (!i->adapter_file && strcmp(kind, "model") != 0)

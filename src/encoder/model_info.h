@@ -3,19 +3,20 @@
  *
  *   {"version": 2, "kind": "model" or "adapter", "bittern": "0.1.0", "step": 1200,
  *    "tower":      as nn/vit_json.h has it,
- *    "preprocess": {"resize": 224, "crop": 224, "interpolation": "bilinear" or "bicubic", "mean": [..3], "std": [..3],
- *                   "orientation": "apply"},                                              left out: EXIF orientation is
- * ignored "method":     {"name": "crovca", "bits": 32, "head": "small", "classes": 0}, "adapter":    {"targets": "q,v",
- * "rank": 16, "alpha": 16, "tower_crc32c": 1234}}                      kind "adapter" only
+ *    "preprocess": {as data/picture_rule.h has it, "mean": [..3], "std": [..3], "orientation": "apply"},
+ *    "method":     {"name": "crovca", "bits": 32, "head": "small", "classes": 0},
+ *    "adapter":    {"targets": "q,v", "rank": 16, "alpha": 16, "tower_crc32c": 1234}}
  *
- * Interpolation is PIL's (the filter widens when shrinking): shorter side to `resize`, then the centre.
+ * Without "orientation" EXIF's is ignored; "adapter" is there in files of that kind only. The version is 3 where
+ * pictures are not resized by their shorter side, or their centre is not torchvision's: a reader of version 2 would not
+ * heed it.
  */
 #ifndef BITTERN_ENCODER_MODEL_INFO_H
 #define BITTERN_ENCODER_MODEL_INFO_H
 
+#include "data/picture_rule.h"
 #include "formats/json.h"
 #include "method/method.h"
-#include "pixels/view.h"
 
 #include <bittern/image.h>
 
@@ -28,8 +29,7 @@ typedef struct bt_model_info {
     bt_method_config config; /**< bits, head, classes; the rest does not matter behind training */
     char targets[64];        /**< of adapters that are apart; "none" where there are none or they are merged */
     bt_lora_config lora;
-    int resize;                 /**< pixels of the shorter side before the centre crop */
-    bt_filter filter;           /**< of that resizing */
+    bt_picture_rule pictures;   /**< how they become squares of vit.image */
     bt_orientation orientation; /**< of picture files */
     int64_t step;               /**< of training; 0: not known */
     bool adapter_file;          /**< the file has adapters and head, and needs the tower from elsewhere */
@@ -41,6 +41,9 @@ int bt_model_bits(const bt_model_info *info);
 
 /** Columns of the logits: bits or classes. */
 int bt_model_outputs(const bt_model_info *info);
+
+/** How pictures become what the tower takes, values too. */
+bt_preprocess bt_model_preprocess(const bt_model_info *info);
 
 /** Appends the JSON. `adapters`: for an adapter file, else for a model without any. */
 bt_status bt_model_info_write(const bt_model_info *info, bool adapters, bt_text *out) BT_MUST_CHECK;

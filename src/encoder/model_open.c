@@ -150,8 +150,7 @@ static bt_status declare_run(const bt_run_config *config, const tensor_files *fi
     info->config = model->config;
     info->lora = (bt_lora_config){.rank = c.adapter.rank, .alpha = (float)c.adapter.alpha};
     BT_TRY(bt_lora_parse_targets(c.adapter.targets, &info->lora.targets));
-    info->resize = c.data.resize ? c.data.resize : info->vit.image;
-    info->filter = (bt_filter)c.data.interpolation;
+    info->pictures = bt_setup_pictures(&c, info->vit.image);
     info->orientation = (bt_orientation)c.data.orientation;
     snprintf(info->tower, sizeof info->tower, "%s", c.model.name);
     snprintf(info->targets, sizeof info->targets, "%s", c.adapter.targets);
@@ -227,10 +226,8 @@ static bt_status add_base(tensor_files *files, const bt_model_source *s, char *r
 /** Another size than the file's: positions are resampled, or rotary. */
 static bt_status choose_image(const bt_model_source *s, bt_model_info *info) {
     if (!info->vit.grid) info->vit.grid = info->vit.image / info->vit.patch;
-    if (info->resize == info->vit.image)
-        info->resize = s->image;
-    else
-        info->resize = (int)((int64_t)info->resize * s->image / info->vit.image);
+    info->pictures.resize = bt_picture_rule_scale(info->pictures.resize, info->vit.image, s->image);
+    if (info->pictures.resize < 1) info->pictures.resize = 1;
     info->vit.image = s->image;
     bt_status status = bt_vit_check(&info->vit);
     return status == BT_OK ? BT_OK : bt_error_prefix(status, "%s", s->path);

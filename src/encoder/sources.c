@@ -258,6 +258,8 @@ bt_status bt_sources_open(const bt_dataset_options *options, bt_sources *out) {
         s.crc = bt_crc32c(s.crc, s.set.paths[i], strlen(s.set.paths[i]) + 1);
         s.crc = bt_crc32c(s.crc, s.set.label_items + first, (size_t)items * sizeof *s.set.label_items);
     }
+    for (int64_t c = 0; c < s.set.class_count; c++)
+        s.crc = bt_crc32c(s.crc, s.set.class_names[c], strlen(s.set.class_names[c]) + 1);
     *out = s;
     return BT_OK;
 }

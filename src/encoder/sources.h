@@ -14,7 +14,7 @@
 typedef struct bt_sources {
     bt_dataset set;
     bool labelled; /**< some picture has a label */
-    uint32_t crc;  /**< CRC-32C of paths and labels */
+    uint32_t crc;  /**< CRC-32C of paths, labels and names of classes */
 } bt_sources;
 
 /** `options->root` says where; the rest is for tables. BT_ERR_IO, BT_ERR_FORMAT (no picture, a name with a line break),

@@ -2,7 +2,6 @@
 #include "encoder/token_maps.h"
 
 #include "base/memory.h"
-#include "data/transform.h"
 #include "retrieval/pca.h"
 #include "tensor/backend.h"
 
@@ -17,10 +16,10 @@
 static bt_status load_picture(const bt_model_info *info, const char *path, uint8_t *out) {
     bt_image image;
     bt_resampler resampler = {0};
-    BT_TRY(bt_image_load(path, NULL, &image));
-    bt_view view = bt_view_center(image.height, image.width, info->resize, info->vit.image);
-    view.filter = info->filter;
-    bt_status status = bt_resample(&resampler, image.pixels, image.height, image.width, &view, out);
+    BT_TRY(bt_image_load(path, &(bt_image_options){.orientation = info->orientation}, &image));
+    const bt_preprocess rule = bt_model_preprocess(info);
+    bt_status status = bt_preprocess_run(&rule, &resampler, image.pixels, image.height, image.width, out);
+    if (status != BT_OK) status = bt_error_prefix(status, "%s", path);
     bt_resampler_free(&resampler);
     bt_image_free(&image);
     return status;

@@ -245,7 +245,7 @@ static bt_status describe(work *k, const bt_weights *weights) {
     if (!file.image && pictures.found && pictures.preprocess.height == pictures.preprocess.width)
         file.image = pictures.preprocess.height;
     BT_TRY(bt_import_tower(&k->source, &k->o->given, &file, &r->config, &r->notes));
-    return bt_import_pictures(k->o, &k->source, &pictures, r);
+    return bt_import_pictures(&k->source, &pictures, r);
 }
 
 static bt_status run(work *k, const bt_weights *weights) {

@@ -6,19 +6,18 @@
 #define BITTERN_IMPORT_IMPORT_H
 
 #include "base/text.h"
+#include "data/picture_rule.h"
 #include "import/hints.h"
 #include "nn/vit.h"
-#include "pixels/view.h"
 
 typedef struct bt_import_options {
     const char *path;   /**< weights: a file, or an index of shards */
     const char *config; /**< config.json, open_clip_config.json; NULL: the one beside the weights, if there is one */
     const char *preprocess; /**< configuration of its pictures: preprocessor_config.json, config.json of timm,
-                               open_clip_config.json; NULL: the one beside    the weights, or what is published for the
+                               open_clip_config.json; NULL: the one beside the weights, or what is published for the
                                family */
-    bool shortest;      /**< pictures are resized by their shorter side and cropped, whatever the configuration says */
-    const char *prefix; /**< of the tower, where there are several; NULL */
-    bt_import_hints given; /**< what the user says; overrides configurations */
+    const char *prefix;     /**< of the tower, where there are several; NULL */
+    bt_import_hints given;  /**< what the user says; overrides configurations */
 } bt_import_options;
 
 typedef struct bt_import_result {
@@ -26,8 +25,7 @@ typedef struct bt_import_result {
     char format[64];    /**< "PyTorch", "safetensors in 3 shards" */
     char prefix[200];
     bt_vit_config config;
-    int resize;                   /**< pixels of a picture's shorter side, before the centre of config.image */
-    bt_filter filter;             /**< of that */
+    bt_picture_rule pictures;     /**< how they become squares of config.image */
     bt_params *store;             /**< all values; NULL after a failure before they were read */
     bt_vit vit;                   /**< in it */
     int64_t tensors, taken, left; /**< of the file; used; left out for a reason */

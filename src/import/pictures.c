@@ -36,42 +36,20 @@ bt_status bt_import_pictures_read(const bt_import_options *o, bt_import_picture_
     return BT_OK;
 }
 
-static bt_status check_mode(const bt_import_options *o, const bt_preprocess *p, const char *path) {
-    static const char *const modes[] = {[BT_RESIZE_SHORTEST] = "by the shorter side",
-                                        [BT_RESIZE_LONGEST] = "by the longer side and padded",
-                                        [BT_RESIZE_SQUASH] = "squashed",
-                                        [BT_RESIZE_NONE] = "not resized"};
-    if (o->shortest || (p->mode == BT_RESIZE_SHORTEST && p->height == p->width && p->resize_height == p->resize_width &&
-                        p->resize_height >= p->height))
-        return BT_OK;
-    return bt_error(BT_ERR_UNSUPPORTED,
-                    "%s: pictures are %s to %d x %d, then %d x %d of them taken; this program resizes the shorter side "
-                    "and takes a square from the centre. --shortest "
-                    "does that with the file's size, filter, mean and deviation",
-                    path, modes[p->mode], p->resize_width, p->resize_height, p->width, p->height);
-}
-
-static void take(const bt_preprocess *p, bt_import_result *r) {
-    int crop = p->height, resize = p->mode == BT_RESIZE_SHORTEST ? p->resize_height : crop;
-    if (resize < crop) resize = crop;
-    r->resize = (int)((int64_t)resize * r->config.image / crop);
-    r->filter = p->filter;
-    bt_preprocess_unit(p, r->config.mean, r->config.std);
-}
-
 /** Resize 256, crop 224 for DINOv2 (its evaluation) and torchvision's first weights; ImageNet's mean and deviation. */
 static void take_published(const bt_import_source *s, bt_import_result *r) {
     static const float mean[3] = {0.485f, 0.456f, 0.406f}, std[3] = {0.229f, 0.224f, 0.225f};
     bool hub = strstr(s->family->name, "hub") != NULL, torchvision = strstr(s->family->name, "torchvision") != NULL;
     memcpy(r->config.mean, mean, sizeof mean);
     memcpy(r->config.std, std, sizeof std);
-    r->resize = hub || torchvision ? (int)((int64_t)r->config.image * 256 / 224) : r->config.image;
-    r->filter = torchvision ? BT_FILTER_BILINEAR : BT_FILTER_BICUBIC;
+    r->pictures = (bt_picture_rule){.resize = hub || torchvision ? bt_picture_rule_scale(256, 224, r->config.image)
+                                                                 : r->config.image,
+                                    .filter = torchvision ? BT_FILTER_BILINEAR : BT_FILTER_BICUBIC};
     if (hub || torchvision) {
         bt_text_append(
             &r->notes,
             "pictures: shorter side to %d (%s), centre, ImageNet's mean and deviation: as published for this family\n",
-            r->resize, torchvision ? "bilinear" : "bicubic");
+            r->pictures.resize, torchvision ? "bilinear" : "bicubic");
         return;
     }
     bt_text_append(&r->notes, "pictures: ImageNet's mean and deviation are assumed: no configuration says otherwise\n");
@@ -80,16 +58,23 @@ static void take_published(const bt_import_source *s, bt_import_result *r) {
                 "config.json (--preprocess FILE)");
 }
 
-bt_status bt_import_pictures(const bt_import_options *o, const bt_import_source *s, const bt_import_picture_file *file,
-                             bt_import_result *r) {
+bt_status bt_import_pictures(const bt_import_source *s, const bt_import_picture_file *file, bt_import_result *r) {
+    const bt_preprocess *p = &file->preprocess;
     if (!file->found) {
         take_published(s, r);
         return BT_OK;
     }
-    BT_TRY(check_mode(o, &file->preprocess, file->path));
-    take(&file->preprocess, r);
+    BT_TRY(bt_picture_rule_of(p, r->config.image, file->path, &r->pictures));
+    bt_preprocess_unit(p, r->config.mean, r->config.std);
     bt_text_append(&r->notes, "pictures (%s): ", file->path);
-    BT_TRY(bt_preprocess_describe(&file->preprocess, &r->notes));
+    BT_TRY(bt_preprocess_describe(p, &r->notes));
     bt_text_append(&r->notes, "\n");
+    if (p->height != r->config.image)
+        bt_text_append(&r->notes, "  for squares of %d; of %d likewise, by %d\n", p->height, r->config.image,
+                       r->pictures.resize);
+    if (*p->assumed) bt_text_append(&r->notes, "  not in the file, so as its library has it: %s\n", p->assumed);
+    if (p->by_tensor)
+        bt_text_append(&r->notes, "  its library resizes tensors: pixels here are PIL's, and differ from those by "
+                                  "roundings\n");
     return BT_OK;
 }

@@ -14,10 +14,10 @@ typedef struct bt_import_picture_file {
 } bt_import_picture_file;
 bt_status bt_import_pictures_read(const bt_import_options *options, bt_import_picture_file *out) BT_MUST_CHECK;
 
-/** Fills r->resize, r->filter, r->config.mean, .std from it, or what is published for the family (said in r->notes;
- * where neither is there, ImageNet's numbers are taken with a warning). BT_ERR_UNSUPPORTED for pictures that are
- * squashed or padded, unless options->shortest. */
-bt_status bt_import_pictures(const bt_import_options *options, const bt_import_source *source,
-                             const bt_import_picture_file *file, bt_import_result *r) BT_MUST_CHECK;
+/** Fills r->pictures, r->config.mean, .std from it, or what is published for the family (said in r->notes; where
+ * neither is there, ImageNet's numbers are taken with a warning). BT_ERR_UNSUPPORTED for pictures that are no squares.
+ */
+bt_status bt_import_pictures(const bt_import_source *source, const bt_import_picture_file *file,
+                             bt_import_result *r) BT_MUST_CHECK;
 
 #endif

@@ -82,7 +82,9 @@ static bt_status from_blocks(const bt_import_source *s, bt_vit_config *c) {
     c->layer_scale = there(s, "blocks.0.ls1.gamma");
     c->layer_scale_init = 1e-5f;
     c->pre_norm = there(s, "norm_pre.weight");
-    c->no_qkv_bias = !there(s, "blocks.0.attn.qkv.bias");
+    bt_import_parts bias;
+    c->no_qkv_bias = !bt_import_resolve(s, "blocks.0.attn.qkv.bias", &bias);
+    c->no_key_bias = !c->no_qkv_bias && bias.rule->how == BT_IMPORT_NO_K;
     return BT_OK;
 }
 

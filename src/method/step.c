@@ -30,6 +30,10 @@ static bt_value tower(bt_program *p, const bt_model *m, const bt_step_options *o
     return bt_vit_forward(p, m->store, &m->vit, pixels, ids);
 }
 
+static bool tower_trains(const bt_step_options *o) {
+    return o->groups & 1u << BT_GROUP_TOWER;
+}
+
 /** Head and loss on e, the backward, and the terms as outputs. */
 static void loss_and_backward(bt_program *p, const bt_model *m, const bt_step_options *o, bt_value e) {
     bt_loss_term terms[BT_MAX_TERMS];
@@ -42,15 +46,12 @@ static void loss_and_backward(bt_program *p, const bt_model *m, const bt_step_op
         roots[i] = (bt_root){.value = value[i], .weight = terms[i].weight};
     }
     bt_differentiate(p, roots, count, o->groups);
+    if (tower_trains(o)) bt_vit_hold_gradients(p, m->store, &m->vit);
 }
 
 static void update(bt_program *p, const bt_model *m, const bt_step_options *o) {
     bt_adamw_update(p, m->store, o->groups, &o->adamw);
     if (o->average) bt_ema_update(p, m->store);
-}
-
-static bool tower_trains(const bt_step_options *o) {
-    return o->groups & 1u << BT_GROUP_TOWER;
 }
 
 bt_program *bt_step_program(const bt_model *m, const bt_step_options *o) {
@@ -108,6 +109,7 @@ bt_program *bt_backward_program(const bt_model *m, const bt_step_options *o) {
     bt_value de =
         bt_input(p, "de", BT_F32, bt_shape2((int64_t)m->config.views * o->batch, bt_vit_output(&m->vit.config)));
     bt_differentiate(p, &(bt_root){.value = e, .gradient = de}, 1, o->groups & ~BT_MASK_HEAD);
+    bt_vit_hold_gradients(p, m->store, &m->vit);
     return p;
 }
 

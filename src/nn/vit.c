@@ -86,7 +86,7 @@ static int add(const builder *b, const char *name, bt_shape shape, int64_t colum
                           .shape = shape,
                           .columns = columns,
                           .kind = kind,
-                          .trainable = b->training->full,
+                          .trainable = b->training->full && kind != BT_PARAM_CONSTANT,
                           .group = b->training->group,
                           .decay = b->training->decay};
     return bt_declare(b->store, &spec);
@@ -319,6 +319,14 @@ bt_value bt_vit_forward(bt_program *p, bt_params *store, const bt_vit *vit, bt_v
     x = bt_reshape(p, x, bt_shape2(s.rank ? s.dim[0] : 1, vit->config.width));
     if (vit->projection >= 0) x = bt_linear(p, x, bt_param(p, store, vit->projection), 0, 0);
     return bt_cast(p, x, BT_F32);
+}
+
+void bt_vit_hold_gradients(bt_program *p, bt_params *store, const bt_vit *vit) {
+    int64_t d = vit->config.width;
+    for (int i = 0; vit->config.no_key_bias && i < vit->config.depth; i++) {
+        int bias = vit->block[i].qkv.b;
+        if (bias >= 0 && bt_params_spec(store, bias)->trainable) bt_zero_gradient_rows(p, store, bias, d, d);
+    }
 }
 
 bt_value bt_vit_forward_tokens(bt_program *p, bt_params *store, const bt_vit *vit, bt_value images, bt_value ids) {

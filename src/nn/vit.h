@@ -32,6 +32,7 @@ typedef struct bt_vit_config {
     int output;       /**< width of the projection behind the last norm; 0: there is none */
     bool pre_norm;    /**< layer norm before the first block (CLIP) */
     bool no_patch_bias, no_qkv_bias;
+    bool no_key_bias; /**< queries and values have one, keys have not (DINOv3): its part of qkv's stays 0 */
     bool layer_scale;
     float layer_scale_init;
     float norm_eps;
@@ -80,6 +81,10 @@ void bt_vit_release(bt_vit *vit);
  * projected. ids (N) i64 keys the dropout of adapters in a training program; without ids there is none. Of the last
  * block only the class token's row is computed. */
 bt_value bt_vit_forward(bt_program *p, bt_params *store, const bt_vit *vit, bt_value images, bt_value ids);
+
+/** Behind bt_differentiate of a program that trains the whole tower: clears the gradients of what the tower has not,
+ * the bias of keys. */
+void bt_vit_hold_gradients(bt_program *p, bt_params *store, const bt_vit *vit);
 
 /** All tokens behind the last norm, (N, bt_vit_token_count, width) in f32, not projected: class token, registers,
  * patches in raster order. */

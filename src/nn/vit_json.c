@@ -26,6 +26,7 @@ void bt_vit_write_json(const bt_vit_config *c, const char *name, bt_json_writer 
     bt_json_member_bool(w, "pre_norm", c->pre_norm);
     bt_json_member_bool(w, "patch_bias", !c->no_patch_bias);
     bt_json_member_bool(w, "qkv_bias", !c->no_qkv_bias);
+    if (c->no_key_bias) bt_json_member_bool(w, "key_bias", false);
     bt_json_member_number(w, "norm_eps", bt_number_shortest(c->norm_eps));
     bt_json_end(w);
 }
@@ -57,7 +58,7 @@ static bt_status read_sizes(const bt_json_value *o, bt_vit_config *c) {
 
 static bt_status read_kinds(const bt_json_value *o, bt_vit_config *c) {
     int activation, positions, resampling;
-    bool patch_bias, qkv_bias;
+    bool patch_bias, qkv_bias, key_bias = true;
     BT_TRY(get_choice(o, "activation", bt_vit_activation_names, &activation));
     BT_TRY(get_choice(o, "positions", bt_vit_positions_names, &positions));
     BT_TRY(get_choice(o, "resampling", bt_resampling_names, &resampling));
@@ -65,6 +66,7 @@ static bt_status read_kinds(const bt_json_value *o, bt_vit_config *c) {
     BT_TRY(bt_json_get_bool(o, "pre_norm", &c->pre_norm));
     BT_TRY(bt_json_get_bool(o, "patch_bias", &patch_bias));
     BT_TRY(bt_json_get_bool(o, "qkv_bias", &qkv_bias));
+    if (bt_json_find(o, "key_bias")) BT_TRY(bt_json_get_bool(o, "key_bias", &key_bias));
     BT_TRY(bt_json_get_float(o, "rope_theta", 0, 1e9, &c->rope_theta));
     BT_TRY(bt_json_get_float(o, "norm_eps", 0, 1, &c->norm_eps));
     c->activation = (bt_vit_activation)activation;
@@ -72,6 +74,7 @@ static bt_status read_kinds(const bt_json_value *o, bt_vit_config *c) {
     c->resampling = (bt_positions)resampling;
     c->no_patch_bias = !patch_bias;
     c->no_qkv_bias = !qkv_bias;
+    c->no_key_bias = !key_bias;
     c->layer_scale_init = 1e-5f;
     return BT_OK;
 }

@@ -8,6 +8,19 @@ void bt_zero_gradients(bt_program *p, bt_params *store) {
     BT_EMIT(p, zero, .x = bt_store_value(p, (bt_store_ref){.slot = BT_STORE_ALL_GRADIENTS}));
 }
 
+void bt_zero_gradient_rows(bt_program *p, bt_params *store, int index, int64_t first, int64_t count) {
+    if (!bt_recording(p)) return;
+    p->store = store;
+    if (!bt_params_spec(store, index)->trainable) {
+        bt_program_fail(p, BT_ERR_SHAPE, "\"%s\" is not trained: it has no gradient to clear",
+                        bt_params_spec(store, index)->name);
+        return;
+    }
+    bt_store_ref rows = {.slot = BT_STORE_GRADIENT, .param = index, .first = first, .count = count};
+    bt_value x = bt_store_value(p, rows);
+    if (bt_recording(p)) BT_EMIT(p, zero, .x = x);
+}
+
 void bt_adamw_update(bt_program *p, bt_params *store, uint32_t groups, const bt_adamw_options *options) {
     if (!bt_recording(p)) return;
     if (p->store && p->store != store) {

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/number.h"
+#include "data/picture_rule.h"
 #include "nn/vit_json.h"
 
 #include <bittern/safetensors.h>
@@ -68,13 +69,15 @@ static bt_status adopt_tower(const adoption *a, const bt_vit_config *c) {
     BT_TRY(adopt_bool(a, "model.pre_norm", c->pre_norm));
     BT_TRY(adopt_bool(a, "model.patch_bias", !c->no_patch_bias));
     BT_TRY(adopt_bool(a, "model.qkv_bias", !c->no_qkv_bias));
+    BT_TRY(adopt_bool(a, "model.key_bias", !c->no_key_bias));
     return adopt_float(a, "model.norm_eps", c->norm_eps);
 }
 
 typedef struct pictures {
-    int64_t resize, crop;
-    const char *interpolation; /* of the document */
+    bt_picture_rule rule;
+    int crop;
     double mean[3], std[3];
+    bool upright; /* EXIF orientation is applied */
 } pictures;
 
 static bt_status read_three(const bt_json_value *object, const char *key, double out[3]) {
@@ -90,28 +93,41 @@ static bt_status read_three(const bt_json_value *object, const char *key, double
 static bt_status read_pictures(const bt_json_value *root, pictures *out) {
     const bt_json_value *o;
     BT_TRY(bt_json_get(root, "preprocess", BT_JSON_OBJECT, &o));
-    BT_TRY(bt_json_get_integer(o, "resize", 1, 8192, &out->resize));
-    BT_TRY(bt_json_get_integer(o, "crop", 1, 4096, &out->crop));
-    BT_TRY(bt_json_get_string(o, "interpolation", &out->interpolation));
+    BT_TRY(bt_picture_rule_read(o, &out->rule, &out->crop));
+    const char *orientation = "ignore";
+    if (bt_json_find(o, "orientation")) BT_TRY(bt_json_get_string(o, "orientation", &orientation));
+    out->upright = strcmp(orientation, "apply") == 0;
     BT_TRY(read_three(o, "mean", out->mean));
     return read_three(o, "std", out->std);
 }
 
-/** Three numbers, where the configuration leaves its own. */
+/** A list of three, where the configuration leaves its own. */
+static bt_status adopt_list(const adoption *a, const char *path, const char *const items[3]) {
+    if (strcmp(bt_options_origin(a->options, bt_options_find(a->options, path)), "default") != 0) return BT_OK;
+    return bt_options_set(a->options, path, (bt_option_text){items, 3}, a->file, a->file);
+}
+
 static bt_status adopt_three(const adoption *a, const char *path, const double values[3]) {
     char text[3][BT_NUMBER_BYTES];
     const char *const items[] = {text[0], text[1], text[2]};
-    if (strcmp(bt_options_origin(a->options, bt_options_find(a->options, path)), "default") != 0) return BT_OK;
     for (int k = 0; k < 3; k++) bt_number_write_double(values[k], text[k]);
-    return bt_options_set(a->options, path, (bt_option_text){items, 3}, a->file, a->file);
+    return adopt_list(a, path, items);
 }
 
 /** Sizes follow the image's, where that is another than the file's. */
 static bt_status adopt_pictures(const adoption *a, const pictures *p, int image) {
-    char resize[32];
-    snprintf(resize, sizeof resize, "%" PRId64, p->resize * image / p->crop);
+    const bt_picture_rule *r = &p->rule;
+    char resize[32], fill[3][8];
+    const char *const items[] = {fill[0], fill[1], fill[2]};
+    int pixels = bt_picture_rule_scale(r->resize, p->crop, image);
+    snprintf(resize, sizeof resize, "%d", pixels > 1 ? pixels : 1);
+    for (int k = 0; k < 3; k++) snprintf(fill[k], sizeof fill[k], "%d", r->fill[k]);
     BT_TRY(adopt(a, "data.resize", resize, true));
-    BT_TRY(adopt(a, "data.interpolation", p->interpolation, true));
+    BT_TRY(adopt(a, "data.resize_mode", bt_resize_mode_names[r->mode], true));
+    BT_TRY(adopt(a, "data.interpolation", bt_filter_names[r->filter], true));
+    BT_TRY(adopt(a, "data.center", bt_center_names[r->center], true));
+    BT_TRY(adopt_list(a, "data.fill", items));
+    BT_TRY(adopt(a, "data.orientation", p->upright ? "apply" : "ignore", true));
     BT_TRY(adopt_three(a, "model.mean", p->mean));
     return adopt_three(a, "model.std", p->std);
 }
@@ -123,7 +139,7 @@ static bt_status adopt_file(const adoption *a, const bt_run_config *c, const cha
     bt_safetensors *file;
     bt_json *json = NULL;
     const bt_json_value *tower;
-    pictures p = {.resize = 0};
+    pictures p = {.crop = 0};
     BT_TRY(bt_safetensors_open(path, &file));
     const char *text = bt_safetensors_metadata(file, "bittern");
     *found = text != NULL;

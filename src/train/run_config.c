@@ -1,6 +1,7 @@
 /* The option tables of a run. */
 #include "train/run_config.h"
 
+#include "data/picture_rule.h"
 #include "formats/json.h"
 #include "method/method.h"
 #include "train/history.h"
@@ -12,7 +13,6 @@ static const char *const heads[] = {"small", "large", NULL};
 static const char *const damaged[] = {"fatal", "skip", NULL};
 static const char *const samplers[] = {"shuffle", "class_balanced", "long_tail", NULL};
 static const char *const formats[] = {"auto", "folder", "manifest", "lists", "pack", NULL};
-static const char *const filters[] = {"bilinear", "bicubic", NULL};
 static const char *const orientations[] = {"ignore", "apply", NULL};
 static const char *const recompute[] = {"none", "cheap", "blocks", NULL};
 
@@ -62,6 +62,8 @@ static const bt_option model_options[] = {
     BT_OPTION_BOOL(bt_model_section, pre_norm, "false", "layer norm before the first block, as in CLIP (custom)"),
     BT_OPTION_BOOL(bt_model_section, patch_bias, "true", "of the patch embedding (custom)"),
     BT_OPTION_BOOL(bt_model_section, qkv_bias, "true", "of queries, keys and values (custom)"),
+    BT_OPTION_BOOL(bt_model_section, key_bias, "true",
+                   "of keys; false: only queries and values have one, as in DINOv3 (custom)"),
     BT_OPTION_BOOL(bt_model_section, train_all, "false", "train all weights of the tower, not adapters"),
     BT_OPTION_DOUBLE(bt_model_section, norm_eps, "1e-6", 0, 1, "of layer norm (custom)"),
     BT_OPTION_FLOATS(bt_model_section, mean, "0.485, 0.456, 0.406", -1000, 1000,
@@ -124,8 +126,16 @@ static const bt_option data_options[] = {
     BT_OPTION_INT(bt_data_section, ahead, "4", 2, 64, "batches made ahead"),
     BT_OPTION_INT(bt_data_section, cache_mb, "256", 0, 1e6, "decoded images kept in memory"),
     BT_OPTION_INT(bt_data_section, resize, "0", 0, 8192,
-                  "evaluation: pixels of the shorter side before the centre crop; 0: model.image"),
-    BT_OPTION_ENUM(bt_data_section, interpolation, "bilinear", filters, "of that resizing"),
+                  "evaluation: pixels of the side that resize_mode names, before the centre; 0: model.image"),
+    BT_OPTION_ENUM(
+        bt_data_section, resize_mode, "shortest", bt_resize_mode_names,
+        "evaluation: what is resized: the shorter side, the longer one (then filled up), both (squash), none; "
+        "the centre of model.image is taken, filled up where it is larger"),
+    BT_OPTION_ENUM(bt_data_section, interpolation, "bilinear", bt_filter_names, "of that resizing"),
+    BT_OPTION_ENUM(bt_data_section, center, "even", bt_center_names,
+                   "where the centre begins if an odd number of pixels is left over: half of it rounded to even "
+                   "(torchvision, timm, open_clip), or down (transformers)"),
+    BT_OPTION_INTS(bt_data_section, fill, "0, 0, 0", 0, 255, "red, green, blue where a picture does not reach"),
     BT_OPTION_ENUM(
         bt_data_section, orientation, "ignore", orientations,
         "of EXIF and XMP: PIL and the libraries of published models ignore it; apply: pictures are turned upright"),
@@ -137,7 +147,7 @@ static const bt_option augment_options[] = {
     BT_OPTION_DOUBLE(bt_augment_section, scale_min, "0.4", 0.01, 1, "smallest share of the picture in a random crop"),
     BT_OPTION_DOUBLE(bt_augment_section, scale_max, "1", 0.01, 1, "largest share"),
     BT_OPTION_DOUBLE(bt_augment_section, flip, "0.5", 0, 1, "probability of a mirrored view"),
-    BT_OPTION_ENUM(bt_augment_section, interpolation, "bilinear", filters, "of the crop's resizing"),
+    BT_OPTION_ENUM(bt_augment_section, interpolation, "bilinear", bt_filter_names, "of the crop's resizing"),
     BT_OPTION_DOUBLE(bt_augment_section, jitter, "0", 0, 1,
                      "probability of colour jitter (the papers: 0.8), with the four strengths below"),
     BT_OPTION_DOUBLE(bt_augment_section, brightness, "0.4", 0, 1, "factor within 1 - this to 1 + this; 0: without"),
@@ -321,9 +331,21 @@ static bt_status check_three(const bt_float_list *list, const bt_options *o, con
                             : bt_options_error(o, path, "%d numbers, expected 3: red, green, blue", list->count);
 }
 
+static bt_status check_pictures(const bt_run_config *c, const bt_options *o) {
+    if (c->data.fill.count != 3)
+        return bt_options_error(o, "data.fill", "%d numbers, expected 3: red, green, blue", c->data.fill.count);
+    if (c->data.resize_mode == BT_RESIZE_SHORTEST && c->data.resize && c->data.resize < c->model.image)
+        return bt_options_error(o, "data.resize",
+                                "%d is below model.image %d: the shorter side must cover the square; "
+                                "data.resize_mode longest, squash and none fill it up",
+                                c->data.resize, c->model.image);
+    return BT_OK;
+}
+
 bt_status bt_run_config_check(const bt_run_config *c, const bt_options *o) {
     BT_TRY(check_three(&c->model.mean, o, "model.mean"));
     BT_TRY(check_three(&c->model.std, o, "model.std"));
+    BT_TRY(check_pictures(c, o));
     if (c->augment.scale_min > c->augment.scale_max)
         return bt_options_error(o, "augment.scale_min", "%g is above augment.scale_max %g", c->augment.scale_min,
                                 c->augment.scale_max);

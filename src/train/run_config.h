@@ -18,7 +18,7 @@ typedef struct bt_model_section {
     const char *name, *weights;
     int image, patch, width, depth, heads, mlp, registers, output, grid;
     int activation, positions, resampling; /**< bt_vit_activation, bt_vit_positions, bt_resampling */
-    bool layer_scale, pre_norm, patch_bias, qkv_bias, train_all;
+    bool layer_scale, pre_norm, patch_bias, qkv_bias, key_bias, train_all;
     double norm_eps, rope_theta;
     bt_float_list mean, std;
 } bt_model_section;
@@ -48,8 +48,11 @@ typedef struct bt_data_section {
     double tail_power;
     int damaged; /**< 0 fatal, 1 skip */
     int loader_threads, ahead, cache_mb, resize;
+    int resize_mode;   /**< bt_resize_mode */
     int interpolation; /**< bt_filter */
-    int orientation;   /**< bt_orientation */
+    int center;        /**< bt_center */
+    bt_int_list fill;
+    int orientation; /**< bt_orientation */
     bool jpeg_scale;
 } bt_data_section;
 

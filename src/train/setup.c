@@ -34,6 +34,7 @@ static bt_status vit_of(const bt_run_config *c, bt_vit_config *vit) {
                                .pre_norm = c->model.pre_norm,
                                .no_patch_bias = !c->model.patch_bias,
                                .no_qkv_bias = !c->model.qkv_bias,
+                               .no_key_bias = !c->model.key_bias,
                                .norm_eps = (float)c->model.norm_eps};
     } else if (!bt_vit_named(c->model.name, vit)) {
         return bt_error(BT_ERR_CONFIG,
@@ -175,6 +176,15 @@ static bt_status open_data(bt_setup *s, const bt_run_config *c) {
     return BT_OK;
 }
 
+bt_picture_rule bt_setup_pictures(const bt_run_config *c, int image) {
+    bt_picture_rule r = {.mode = (bt_resize_mode)c->data.resize_mode,
+                         .resize = c->data.resize ? c->data.resize : image,
+                         .filter = (bt_filter)c->data.interpolation,
+                         .center = (bt_center)c->data.center};
+    for (int k = 0; k < 3; k++) r.fill[k] = (uint8_t)c->data.fill.items[k];
+    return r;
+}
+
 bt_status bt_setup_open(bt_setup *out, const bt_run_config *c) {
     memset(out, 0, sizeof *out);
     bt_status status = open_data(out, c);
@@ -190,6 +200,9 @@ bt_status bt_setup_open(bt_setup *out, const bt_run_config *c) {
         return status;
     }
     int size = out->model.vit.config.image;
+    const bt_picture_rule rule = bt_setup_pictures(c, size);
+    out->pictures = bt_picture_rule_at(&rule, size);
+    bt_picture_rule_warn(&rule, &out->data);
     out->loader = (bt_loader_options){.set = &out->data,
                                       .device = out->device,
                                       .seed = (uint64_t)c->run.seed,
@@ -198,8 +211,8 @@ bt_status bt_setup_open(bt_setup *out, const bt_run_config *c) {
                                       .views = c->method.views,
                                       .sampler = {(bt_sampling)c->data.sampler, c->data.per_class, c->data.tail_power},
                                       .augment = augment_of(&c->augment),
-                                      .resize = c->data.resize ? c->data.resize : size,
-                                      .filter = (bt_filter)c->data.interpolation,
+                                      .preprocess = size ? &out->pictures : NULL,
+                                      .filter = rule.filter,
                                       .pictures = c->augment.in_step,
                                       .drop_last = true,
                                       .skip_damaged = c->data.damaged == 1,

@@ -3,6 +3,7 @@
 #define BITTERN_TRAIN_SETUP_H
 
 #include "data/loader.h"
+#include "data/picture_rule.h"
 #include "train/checkpoint.h"
 #include "train/run_config.h"
 #include "train/session.h"
@@ -14,12 +15,16 @@ typedef struct bt_setup {
     bt_device *device;
     bt_model model;           /**< not committed yet */
     bt_view_cache stored;     /**< embeddings of data.root; values NULL: images */
+    bt_preprocess pictures;   /**< of evaluation; `loader` points to it, so a setup stays where it was opened */
     bt_loader_options loader; /**< evaluation and training share it; the sample list is set by its user */
 } bt_setup;
 
 /** Declares the model of a configuration, for data with `classes` classes, with its initial values or (`blank`) a tower
  * without: all of them come from files. `out` owns memory on success (bt_model_release). */
 bt_status bt_setup_model(bt_model *out, const bt_run_config *config, int classes, bool blank) BT_MUST_CHECK;
+
+/** How a configuration's evaluation makes squares of `image` pixels of its pictures. */
+bt_picture_rule bt_setup_pictures(const bt_run_config *config, int image);
 
 /** Opens the data of a configuration. */
 bt_status bt_setup_data(bt_dataset *out, const bt_run_config *config) BT_MUST_CHECK;

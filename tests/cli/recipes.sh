@@ -20,7 +20,7 @@ for line in sys.stdin:
     for wanted in "train.epochs 5" "train.head_epochs 1" "train.batch 256" "optim.lr 0.001" "optim.lr_min 1e-06" "optim.weight_decay 0.01" "optim.warmup 0" "optim.clip 0" \
         "adapter.rank 16" "adapter.alpha 16" "adapter.dropout 0.1" "method.align_weight 1" "method.rate_weight 0.1" "method.rate_eps 0.05" "method.views 2" \
         "method.head small" "augment.scale_min 0.4" "augment.interpolation bilinear" "augment.flip 0.5" "augment.jitter 0.8" "augment.hue 0.2" "augment.grey 0.2" "augment.blur 0.1" \
-        "augment.blur_max 2" "augment.solarize 0.1" "data.interpolation bicubic" "data.resize 256" "data.format lists" "eval.k $k" "$@"; do
+        "augment.blur_max 2" "augment.solarize 0.1" "data.interpolation bicubic" "data.resize 256" "data.resize_mode shortest" "data.format lists" "eval.k $k" "$@"; do
         grep -qxF "$wanted" "$resolved"
         code=$?
         check "$file with $encoder: $wanted, found: $(grep -F "${wanted% *} " "$resolved")" $code
@@ -35,7 +35,7 @@ recipe cifar10_2 1000 encoder_dinov2.yaml "adapter.targets q,v" "model.name vit_
 recipe flickr25k 5000 encoder_dinov2.yaml "adapter.targets q,v"
 recipe nuswide 5000 encoder_dinov2.yaml "adapter.targets q,v"
 recipe coco 5000 encoder_simdinov2.yaml "adapter.targets qkv" "model.width 768"
-recipe coco 5000 encoder_dinov3.yaml "adapter.targets q,v" "model.positions rotary" "model.norm_eps 1e-05"
+recipe coco 5000 encoder_dinov3.yaml "adapter.targets q,v" "model.positions rotary" "model.key_bias false" "model.norm_eps 1e-05"
 recipe coco 5000 encoder_dfn.yaml "adapter.targets qkv,proj" "model.output 512" "model.activation quick_gelu"
 recipe coco 5000 encoder_swag.yaml "adapter.targets qkv,proj" "model.grid 24"
 recipe imagenet100 1000 encoder_vit_b16.yaml "adapter.targets qkv,proj" "model.name vit_base_patch16_224"

@@ -6,9 +6,14 @@
 
 #include <bittern/safetensors.h>
 
+static bool same_pictures(const bt_picture_rule *a, const bt_picture_rule *b) {
+    return a->mode == b->mode && a->resize == b->resize && a->filter == b->filter && a->center == b->center &&
+           memcmp(a->fill, b->fill, sizeof a->fill) == 0;
+}
+
 static void check_same(const bt_model_info *a, const bt_model_info *b) {
-    FUZZ_CHECK(memcmp(&a->vit, &b->vit, sizeof a->vit) == 0 && a->method == b->method && a->resize == b->resize &&
-               a->step == b->step);
+    FUZZ_CHECK(memcmp(&a->vit, &b->vit, sizeof a->vit) == 0 && a->method == b->method &&
+               same_pictures(&a->pictures, &b->pictures) && a->step == b->step);
     FUZZ_CHECK(a->config.bits == b->config.bits && a->config.head == b->config.head &&
                a->config.classes == b->config.classes);
     FUZZ_CHECK(a->lora.targets == b->lora.targets && a->lora.rank == b->lora.rank && a->lora.alpha == b->lora.alpha);

@@ -88,8 +88,7 @@ END
         import merged_timm.safetensors --heads 3 --out again.safetensors --preprocess pictures.json
     answer "without a word on pictures there is a warning" 0 "nothing says how pictures are made ready" import merged_timm.safetensors --heads 3
     sed 's/"crop_pct": 0.875/"crop_pct": 0.875, "crop_mode": "squash"/' pictures.json >squash.json
-    answer "squashed pictures" 7 "pictures are squashed" import merged_timm.safetensors --heads 3 --preprocess squash.json
-    answer "which may be overruled" 0 "pictures (squash.json)" import merged_timm.safetensors --heads 3 --preprocess squash.json --shortest
+    answer "squashed pictures" 0 "pictures (squash.json): squashed to 80 x 80 (bicubic), centre 70 x 70" import merged_timm.safetensors --heads 3 --preprocess squash.json
     answer "embedded" 0 "width 24" embed again.safetensors pictures again.npy --threads 1
     if python_with numpy; then
         "$python" - <<'END'

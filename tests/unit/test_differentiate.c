@@ -116,6 +116,34 @@ static void shared_and_unreached(void **state) {
     bt_params_free(s.store);
 }
 
+/* Rows of a gradient are cleared behind what fills it. */
+static void rows_are_cleared(void **state) {
+    (void)state;
+    for (int wrong = 0; wrong < 3; wrong++) {
+        parameters s = make_parameters();
+        bt_program *p = bt_program_new(&training);
+        bt_value y = bt_linear(p, F32(4, 6), bt_param(p, s.store, s.w), bt_param(p, s.store, s.b), 0);
+        bt_root root = {.value = y, .gradient = F32(4, 5)};
+        bt_differentiate(p, &root, 1, 3);
+        int before = count_op(p, BT_OP_zero);
+        bt_zero_gradient_rows(p, s.store, wrong == 2 ? s.frozen : s.b, wrong == 1 ? 4 : 2, 2);
+        if (wrong) {
+            check_message(bt_program_check(p), BT_ERR_SHAPE,
+                          wrong == 1 ? "rows 4 to 6 of \"b\", which has 5"
+                                     : "\"frozen\" is not trained: it has no gradient to clear");
+        } else {
+            check_ok(bt_program_check(p));
+            assert_int_equal(count_op(p, BT_OP_zero), before + 1);
+            const bt_instruction *last = &p->instruction[p->instruction_count - 1];
+            const bt_store_ref ref = bt_info(p, ((const bt_zero_values *)last->operand)->x)->ref;
+            assert_int_equal(last->op, BT_OP_zero);
+            assert_true(ref.slot == BT_STORE_GRADIENT && ref.param == s.b && ref.first == 2 && ref.count == 2);
+        }
+        bt_program_free(p);
+        bt_params_free(s.store);
+    }
+}
+
 /* A chunk adds to what earlier chunks left: every gradient is added, nothing is cleared. */
 static void chunks_add(void **state) {
     (void)state;
@@ -246,6 +274,7 @@ int main(void) {
         cmocka_unit_test(weight_of_an_adapted_layer),
         cmocka_unit_test(row_ranges),
         cmocka_unit_test(shared_and_unreached),
+        cmocka_unit_test(rows_are_cleared),
         cmocka_unit_test(chunks_add),
         cmocka_unit_test(clipping_is_recorded_where_asked_for),
         cmocka_unit_test(without_parameters),

@@ -36,8 +36,7 @@ static bt_model_info info_of(const bt_method *method, bool adapters) {
                                   .classes = method == &bt_method_crovca ? 0 : CLASSES},
                        .targets = "none",
                        .lora = {.rank = 1},
-                       .resize = 10,
-                       .filter = BT_FILTER_BICUBIC,
+                       .pictures = {.resize = 10, .filter = BT_FILTER_BICUBIC},
                        .step = 77,
                        .adapter_file = adapters};
     if (adapters) {
@@ -125,8 +124,8 @@ static void test_description_comes_back(void **state) {
         assert_ptr_equal(back.method, &bt_method_crovca);
         assert_int_equal(back.config.bits, BITS);
         assert_int_equal(back.config.head, BT_HASHCODER_LARGE);
-        assert_int_equal(back.resize, 10);
-        assert_int_equal(back.filter, BT_FILTER_BICUBIC);
+        assert_int_equal(back.pictures.resize, 10);
+        assert_int_equal(back.pictures.filter, BT_FILTER_BICUBIC);
         assert_int_equal(back.step, 77);
         assert_int_equal(back.adapter_file, adapters);
         assert_int_equal(back.lora.targets, i.lora.targets);
@@ -158,7 +157,16 @@ static void test_descriptions_that_do_not_fit(void **state) {
         const char *from, *to, *text;
         bt_status status;
     } cases[] = {
-        {"\"version\":2", "\"version\":3", "version 3 of the description; this program reads 2", BT_ERR_UNSUPPORTED},
+        {"\"version\":2", "\"version\":1", "version 1 of the description; this program reads 2 and 3",
+         BT_ERR_UNSUPPORTED},
+        {"\"version\":2", "\"version\":4", "version 4 of the description", BT_ERR_UNSUPPORTED},
+        {"\"crop\":8", "\"mode\":\"widest\",\"crop\":8",
+         "mode \"widest\"; this program knows shortest, longest, squash and none", BT_ERR_UNSUPPORTED},
+        {"\"crop\":8", "\"center\":\"up\",\"crop\":8", "center \"up\"; this program knows even and down",
+         BT_ERR_UNSUPPORTED},
+        {"\"crop\":8", "\"fill\":[1,2],\"crop\":8", "\"fill\" has 2 numbers, 3 are expected", BT_ERR_FORMAT},
+        {"\"crop\":8", "\"fill\":[1,2,256],\"crop\":8", "256", BT_ERR_FORMAT},
+        {"\"resize\":10", "\"mode\":\"longest\",\"resize\":0", "0", BT_ERR_FORMAT},
         {"\"activation\":\"gelu\"", "\"activation\":\"tanh\"",
          "\"activation\" is \"tanh\", which this program does not know", BT_ERR_UNSUPPORTED},
         {"\"qkv_bias\":true", "\"qkv_bias\":1", "qkv_bias", BT_ERR_FORMAT},
