@@ -190,14 +190,15 @@ static void value_text(const bt_json_value *v, char *text, size_t bytes) {
                  v->type == BT_JSON_BOOL ? (v->as.boolean ? "true" : "false") : bt_json_type_name(v->type));
 }
 
-bt_status bt_config_compare(const char *where, const char *saved, const char *now) {
-    bt_json *a = NULL, *b = NULL;
+bt_status bt_config_compare(const char *where, const char *saved, const char *now, const char *defaults) {
+    bt_json *a = NULL, *b = NULL, *d = NULL;
     bt_status status = bt_json_parse(saved, strlen(saved), where, 0, &a);
     if (status == BT_OK) status = bt_json_parse(now, strlen(now), "the configuration", 0, &b);
+    if (status == BT_OK) status = bt_json_parse(defaults, strlen(defaults), "the defaults", 0, &d);
     for (size_t i = 0; status == BT_OK && i < bt_json_root(b)->count; i++) {
-        const bt_json_value *v = &bt_json_root(b)->as.member[i];
+        const bt_json_value *v = &bt_json_root(b)->as.member[i], *old = bt_json_find(bt_json_root(a), v->key);
         char was[128], is[128];
-        value_text(bt_json_find(bt_json_root(a), v->key), was, sizeof was);
+        value_text(old ? old : bt_json_find(bt_json_root(d), v->key), was, sizeof was);
         value_text(v, is, sizeof is);
         if (strcmp(was, is) != 0 && !may_change(v->key))
             status =
@@ -207,5 +208,6 @@ bt_status bt_config_compare(const char *where, const char *saved, const char *no
     }
     bt_json_free(a);
     bt_json_free(b);
+    bt_json_free(d);
     return status;
 }

@@ -41,7 +41,8 @@ void bt_evaluation_log(const bt_evaluation *e, const char *when);
 double bt_evaluation_score(const bt_evaluation *e, const char *key);
 
 /** BT_ERR_CONFIG naming the first keys that differ between two resolved configurations (JSON objects of "section.key"),
- * but for those that may change on resume: log, checkpoint and loader settings. */
-bt_status bt_config_compare(const char *where, const char *saved, const char *now) BT_MUST_CHECK;
+ * but for those that may change on resume: log, checkpoint and loader settings. A key that `saved` lacks was not an
+ * option yet when the run was saved; it did then what the option's default does (`defaults`, of the same form). */
+bt_status bt_config_compare(const char *where, const char *saved, const char *now, const char *defaults) BT_MUST_CHECK;
 
 #endif

@@ -379,3 +379,12 @@ bt_status bt_run_config_json(const bt_options *o, bt_text *out) {
     bt_json_end(&w);
     return bt_json_finish(&w);
 }
+
+bt_status bt_run_config_default_json(bt_text *out) {
+    bt_run_config config = {.run = {.dir = NULL}};
+    bt_options *options;
+    BT_TRY(bt_options_new(&bt_run_config_table, &config, &options));
+    bt_status status = bt_run_config_json(options, out);
+    bt_options_free(options);
+    return status;
+}

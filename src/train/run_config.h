@@ -117,4 +117,7 @@ bt_status bt_run_config_check(const bt_run_config *config, const bt_options *opt
 /** All values as one flat JSON object {"section.key": "value as text"}: what checkpoints keep and a resume compares. */
 bt_status bt_run_config_json(const bt_options *options, bt_text *out) BT_MUST_CHECK;
 
+/** The same of an empty configuration. */
+bt_status bt_run_config_default_json(bt_text *out) BT_MUST_CHECK;
+
 #endif

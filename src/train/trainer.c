@@ -54,7 +54,10 @@ static bt_status restore(trainer *t, char *checkpoint, size_t bytes) {
     }
     char *saved = NULL;
     BT_TRY(bt_checkpoint_state(checkpoint, &t->state, &saved));
-    bt_status status = bt_config_compare(checkpoint, saved, t->options->config);
+    bt_text defaults = {0};
+    bt_status status = bt_run_config_default_json(&defaults);
+    if (status == BT_OK) status = bt_config_compare(checkpoint, saved, t->options->config, bt_text_get(&defaults));
+    bt_text_free(&defaults);
     bt_memory_free(saved);
     BT_TRY(status);
     return bt_run_load(run, checkpoint, false, t->setup.model.store);

@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     }
     FUZZ_CHECK(state.step >= 0 && state.epoch >= 0 && state.batch >= 0);
     for (int g = 0; g < BT_GROUPS; g++) FUZZ_CHECK(state.updates[g] >= 0);
-    status = bt_config_compare("resume", config, "{\"optim.lr\":\"0.001\",\"run.keep\":\"2\"}");
+    status = bt_config_compare("resume", config, "{\"optim.lr\":\"0.001\",\"run.keep\":\"2\"}", "{\"optim.lr\":\"1\"}");
     if (status != BT_OK) FUZZ_CHECK_REFUSED(status);
     bt_memory_free(config);
     return 0;
