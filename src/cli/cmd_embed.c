@@ -14,7 +14,7 @@ typedef struct embed_flags {
     int damaged; /* 0 fatal, 1 skip */
     const char *device, *checkpoint, *base, *images, *path, *label, *shard;
     int dtype; /* 0 f32, 1 bf16 */
-    int threads, batch, loader_threads;
+    int image, threads, batch, loader_threads;
     double save_seconds;
 } embed_flags;
 
@@ -34,6 +34,8 @@ static const bt_option embed_options[] = {
                    "OUT from its shards, when all are done: the bits of the work in one piece"),
     BT_OPTION_ENUM(embed_flags, damaged, "fatal", damaged,
                    "what a damaged picture does; skipped ones are listed in OUT.damaged.txt"),
+    BT_OPTION_INT(embed_flags, image, "0", 0, 4096,
+                  "pixels of a side, of a file whose positions can be resampled; 0: the model's"),
     BT_OPTION_STRING(embed_flags, device, "cpu", "cpu or cuda"),
     BT_OPTION_ENUM(embed_flags, dtype, "f32", dtypes, "of activations and product weights"),
     BT_OPTION_INT(embed_flags, threads, "0", 0, 1024, "processor threads of the kernels; 0: all cores"),
@@ -109,20 +111,21 @@ static bt_status embed(const bt_arguments *a) {
     if (f->join || a->count != 3)
         return bt_error(BT_ERR_USAGE, "%s; usage: bittern embed %s",
                         f->join ? "--join takes the name of the output alone" : "an argument is missing", USAGE);
-    bt_embed_options o = {.engine = {.source = {.path = a->operand[0], .checkpoint = f->checkpoint, .base = f->base},
-                                     .device = f->device,
-                                     .dtype = f->dtype ? BT_BF16 : BT_F32,
-                                     .threads = f->threads,
-                                     .batch = f->batch},
-                          .data = {.root = a->operand[1], .images = f->images, .path = f->path, .label = f->label},
-                          .out = a->operand[2],
-                          .codes = f->codes,
-                          .logits = f->logits,
-                          .skip_embeddings = f->skip_embeddings,
-                          .skip_damaged = f->damaged == 1,
-                          .resume = f->resume,
-                          .loader_threads = f->loader_threads,
-                          .save_seconds = f->save_seconds};
+    bt_embed_options o = {
+        .engine = {.source = {.path = a->operand[0], .checkpoint = f->checkpoint, .base = f->base, .image = f->image},
+                   .device = f->device,
+                   .dtype = f->dtype ? BT_BF16 : BT_F32,
+                   .threads = f->threads,
+                   .batch = f->batch},
+        .data = {.root = a->operand[1], .images = f->images, .path = f->path, .label = f->label},
+        .out = a->operand[2],
+        .codes = f->codes,
+        .logits = f->logits,
+        .skip_embeddings = f->skip_embeddings,
+        .skip_damaged = f->damaged == 1,
+        .resume = f->resume,
+        .loader_threads = f->loader_threads,
+        .save_seconds = f->save_seconds};
     bt_embed_result r;
     BT_TRY(bt_shard_parse(f->shard, &o.shard));
     bt_interrupt_watch();

@@ -57,6 +57,12 @@ fi
 # Written, embedded, trained.
 answer "written" 0 "hub.safetensors: 34 tensors from 34" import "$fixtures/hub/weights.pth" --heads 3 --out hub.safetensors
 answer "features of pictures" 0 "96 pictures, width 24" embed hub.safetensors pictures hub.npy
+answer "features at another size" 0 "96 pictures, width 24" embed hub.safetensors pictures larger.npy --image 84 --threads 1
+answer "imported for that size" 0 "image 84" import "$fixtures/hub/weights.pth" --heads 3 --image 84 --out larger.safetensors
+answer "embeds" 0 "96 pictures, width 24" embed larger.safetensors pictures as_imported.npy --threads 1
+cmp -s larger.npy as_imported.npy && ! cmp -s larger.npy hub.npy
+check "to the same bits, and others than at its own size" $?
+answer "a size that is no multiple of its patches" 3 "nearest are 84 and 98" embed hub.safetensors pictures x.npy --image 85
 answer "codes of a tower alone" 7 "makes no codes" embed hub.safetensors pictures x.npy --codes
 if need_yaml; then
     cat >adapt.yaml <<END
