@@ -48,15 +48,23 @@ def bittern(*arguments):
     return done.stdout
 
 
-def imported(f):
+def imported(f, *options):
     """The fixture's weights as a file of ours."""
-    flags = []
+    flags = list(options)
     if os.path.exists(f.path("import.json")):
         with open(f.path("import.json")) as text:
-            flags = [x for k, v in json.load(text).items() for x in ("--" + k, v)]
+            flags += [x for k, v in json.load(text).items() for x in ("--" + k, v)]
     out = f.path("imported.safetensors")
     bittern("import", f.weights, "--out", out, *flags)
     return out
+
+
+def export(f, file, form):
+    """A model of ours under a library's names: its tensors."""
+    from safetensors.torch import load_file
+    out = f.path(f"to_{form}.safetensors")
+    bittern("export", file, out, "--names", form)
+    return load_file(out)
 
 
 def family_of(f):
