@@ -202,22 +202,26 @@ static const bt_import_left torchvision_left[] = {
 
 const bt_import_family bt_import_families[] = {
     {"open_clip with a tower of timm", "visual.trunk.patch_embed.proj.weight", NULL, "visual.trunk.blocks.", trunk,
-     clip_left, 1e-6, BT_POSITIONS_ANTIALIAS, true},
+     clip_left, 1e-6, BT_POSITIONS_ANTIALIAS, true, NULL},
     {"CLIP (open_clip, OpenAI)", "visual.class_embedding", "visual.conv1.weight", "visual.transformer.resblocks.", clip,
-     clip_left, 1e-5, BT_POSITIONS_ANTIALIAS, true},
+     clip_left, 1e-5, BT_POSITIONS_ANTIALIAS, true, NULL},
     {"CLIP of transformers", "vision_model.embeddings.class_embedding", NULL, "vision_model.encoder.layers.",
-     transformers_clip, transformers_clip_left, 0, BT_POSITIONS_ANTIALIAS, false},
+     transformers_clip, transformers_clip_left, 0, BT_POSITIONS_ANTIALIAS, false, NULL},
+    /* as CLIPVisionModel of transformers 5 saves it */
+    {"CLIP of transformers", "embeddings.class_embedding", "pre_layrnorm.weight", "vision_model.encoder.layers.",
+     transformers_clip, transformers_clip_left, 0, BT_POSITIONS_ANTIALIAS, false, "vision_model."},
     {"DINOv3 of transformers", "embeddings.patch_embeddings.weight", "embeddings.cls_token", "layer.", dinov3,
-     dinov3_left, 0, BT_POSITIONS_ANTIALIAS, false},
+     dinov3_left, 0, BT_POSITIONS_ANTIALIAS, false, NULL},
     {"ViT or DINOv2 of transformers", "embeddings.patch_embeddings.projection.weight", NULL, "encoder.layer.",
-     transformers, transformers_left, 0, BT_POSITIONS_BICUBIC, false},
+     transformers, transformers_left, 0, BT_POSITIONS_BICUBIC, false, NULL},
     {"ViT of torchvision", "conv_proj.weight", "class_token", "encoder.layers.encoder_layer_", torchvision,
-     torchvision_left, 1e-6, BT_POSITIONS_ANTIALIAS, true},
-    {"DINOv2 (hub)", "patch_embed.proj.weight", "mask_token", "blocks.", hub, hub_left, 1e-6, BT_POSITIONS_HUB, true},
+     torchvision_left, 1e-6, BT_POSITIONS_ANTIALIAS, true, NULL},
+    {"DINOv2 (hub)", "patch_embed.proj.weight", "mask_token", "blocks.", hub, hub_left, 1e-6, BT_POSITIONS_HUB, true,
+     NULL},
     {"DINOv2 (hub)", "patch_embed.proj.weight", "register_tokens", "blocks.", hub, hub_left, 1e-6, BT_POSITIONS_HUB,
-     true},
-    {"timm", "patch_embed.proj.weight", NULL, "blocks.", timm, timm_left, 1e-6, BT_POSITIONS_ANTIALIAS, true},
-    {NULL, NULL, NULL, NULL, NULL, NULL, 0, BT_POSITIONS_HUB, false},
+     true, NULL},
+    {"timm", "patch_embed.proj.weight", NULL, "blocks.", timm, timm_left, 1e-6, BT_POSITIONS_ANTIALIAS, true, NULL},
+    {NULL, NULL, NULL, NULL, NULL, NULL, 0, BT_POSITIONS_HUB, false, NULL},
 };
 
 /* ---- patterns ---- */

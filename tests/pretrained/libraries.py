@@ -66,7 +66,7 @@ def load_transformers(f, t):
 # ---- timm ----
 
 def timm_architecture(f, t):
-    quick = "quick" in f.name or f.library == "transformers"
+    quick = "quick" in f.name or f.name == "transformers_clip"
     registers, fc1, fc2 = "reg_token" in t, t["blocks.0.mlp.fc1.weight"], t["blocks.0.mlp.fc2.weight"]
     if "norm_pre.weight" in t:
         return "vit_base_patch32_clip_quickgelu_224" if quick else "vit_base_patch32_clip_224"

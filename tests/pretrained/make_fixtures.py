@@ -246,24 +246,28 @@ def blocks_of(m):
 
 
 def make_transformers_clip(folder, name, size, width, output, seed, act):
+    """output 0: CLIPVisionModel, which transformers 5 saves without the prefix vision_model, and loads with or without it."""
     import transformers
     from safetensors.torch import load_file
     f = Fixture(folder, name, "transformers", "model.safetensors")
-    cfg = transformers.CLIPVisionConfig(hidden_size=width, intermediate_size=2 * width, projection_dim=output, num_hidden_layers=2, num_attention_heads=3,
+    cfg = transformers.CLIPVisionConfig(hidden_size=width, intermediate_size=2 * width, projection_dim=output or 512, num_hidden_layers=2, num_attention_heads=3,
                                         image_size=size, patch_size=7, hidden_act=act)
-    m = transformers.CLIPVisionModelWithProjection(cfg).eval()
+
+    def make():
+        return (transformers.CLIPVisionModelWithProjection if output else transformers.CLIPVisionModel)(cfg).eval()
+    m = make()
     randomise(m, seed)
     m.save_pretrained(f.folder)
-    f.saved = load_file(f.weights)
+    f.saved = {k if k.startswith("vis") else "vision_model." + k: v for k, v in load_file(f.weights).items()}
 
     def tokens(model):
-        x = model.vision_model(picture(size)).last_hidden_state
-        n = model.vision_model.post_layernorm(x)
-        return n[:, 0], n[:, 1:], model(picture(size)).image_embeds
-    f.of(m, lambda: transformers.CLIPVisionModelWithProjection(cfg).eval(), tokens)
+        tower, out = getattr(model, "vision_model", model), model(picture(size))
+        n = tower.post_layernorm((tower(picture(size)) if output else out).last_hidden_state)
+        return n[:, 0], n[:, 1:], out.image_embeds if output else None
+    f.of(m, make, tokens)
     f.features([size], lambda _: tokens(m))
-    blocks = [((b.self_attn.q_proj, "weight", 0), (b.self_attn.v_proj, "weight", 0)) for b in m.vision_model.encoder.layers]
-    f.expected.update(adapters(blocks, width, lambda: m(picture(size)).image_embeds))
+    blocks = [((b.self_attn.q_proj, "weight", 0), (b.self_attn.v_proj, "weight", 0)) for b in getattr(m, "vision_model", m).encoder.layers]
+    f.expected.update(adapters(blocks, width, lambda: m(picture(size)).image_embeds if output else m(picture(size)).pooler_output))
     f.write()
     return f
 
@@ -349,6 +353,7 @@ tiny = {
     "dinov3_gated": lambda d: make_transformers(d, "dinov3_gated", "DINOv3ViT", [48], 4, 24, 12, False, blocks_of, patch_size=16, intermediate_size=64, num_register_tokens=4,
                                                 use_gated_mlp=True, hidden_act="silu", **HF),
     "transformers_clip": lambda d: make_transformers_clip(d, "transformers_clip", 28, 24, 16, 13, "quick_gelu"),
+    "transformers_clip_alone": lambda d: make_transformers_clip(d, "transformers_clip_alone", 28, 24, 0, 17, "gelu"),
     "open_clip": lambda d: make_open_clip(d, "open_clip", [32, 48], 24, 16, 8, 2, 8, 14, False),
     "open_clip_quick": lambda d: make_open_clip(d, "open_clip_quick", [32], 24, 16, 8, 2, 8, 15, True),
     "torchvision": lambda d: make_torchvision(d, "torchvision", 48, 24, 16, 2, 3, 16),

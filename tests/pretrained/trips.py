@@ -2,7 +2,8 @@
 import json, os, subprocess, sys
 
 NEEDED = "torch", "safetensors", "timm", "open_clip", "transformers", "peft", "torchvision"
-FORMS = {"dinov2": "hub timm transformers", "dinov3": "transformers", "vit": "timm transformers torchvision", "clip": "open_clip transformers timm"}
+FORMS = {"dinov2": "hub timm transformers", "dinov3": "transformers", "vit": "timm transformers torchvision", "clip_alone": "transformers timm",
+         "clip": "open_clip transformers timm"}
 failed = passed = 0
 
 
@@ -69,7 +70,7 @@ def export(f, file, form):
 
 def family_of(f):
     """Key of FORMS."""
-    return next((k for k in ("dinov2", "dinov3", "clip") if k in f.name), "dinov2" if f.library == "hub" else "vit")
+    return next((k for k in ("dinov2", "dinov3", "clip_alone", "clip") if k in f.name), "dinov2" if f.library == "hub" else "vit")
 
 
 def finish():
