@@ -40,7 +40,7 @@ static const bt_import_rule timm[] = {
 };
 static const bt_import_left timm_left[] = {
     {"mask_token", "stands for masked patches in pretraining"},
-    {"head.", "classifier"},
+    {"head.", "classifier, or the zeros that timm has as bias of CLIP's projection"},
     {NULL, NULL},
 };
 /** open_clip with a tower of timm. */

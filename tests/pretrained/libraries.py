@@ -80,8 +80,6 @@ def load_timm(f, t):
     classes = t["head.weight"].shape[0] if "head.weight" in t else 0
     model = timm.create_model(timm_architecture(f, t), num_classes=classes, img_size=f.size, patch_size=t["patch_embed.proj.weight"].shape[-1],
                               mlp_ratio=t["blocks.0.mlp.fc1.weight"].shape[0] / WIDTH, **towers.TINY).eval()
-    if classes:  # timm has CLIP's projection as a classifier, with a bias
-        t = dict(t, **{"head.bias": torch.zeros(classes)})
     model.load_state_dict(t, strict=True)
     return model
 
