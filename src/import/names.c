@@ -45,7 +45,7 @@ static bt_status check_form(const bt_vit_config *c, bt_export_form form) {
 /** By a tensor that only one family has. */
 static const bt_import_family *family_with(const char *key) {
     const bt_import_family *f = bt_import_families;
-    while (strcmp(f->key, key) != 0) f++;
+    while (f->modules || strcmp(f->key, key) != 0) f++;
     return f;
 }
 

@@ -51,7 +51,7 @@ static bt_status from_positions(const bt_import_source *s, bt_vit_config *c) {
     if (w) c->registers = (int)(w->count / c->width);
     w = first_of(s, "pos_embed", &p);
     c->positions = w ? BT_VIT_LEARNED : BT_VIT_ROTARY;
-    if (!w && strcmp(s->family->blocks, "layer.") != 0) return missing("position embedding", "pos_embed");
+    if (!w && !strstr(s->family->name, "DINOv3")) return missing("position embedding", "pos_embed");
     if (!w) return BT_OK;
     int64_t rows = w->count / c->width, side = llround(sqrt((double)rows));
     if (side * side != rows) { /* 1 + n^2 is no square of a whole number for n > 0 */

@@ -4,6 +4,7 @@
 
 Loaded are, strictly, the tensors that bittern wrote and those that the library's class has besides, which import leaves out: they come from the
 original, and are listed in LEFT. Every tensor and every output of the loaded model is bit-equal to the original's.
+A model of transformers that torch.save wrote, with the names of its modules, imports to the same.
 Then each tower goes to the other libraries that have such towers: their outputs are within 1e-4 of the original's.
 """
 import sys, tempfile
@@ -68,6 +69,19 @@ def cross(f, file):
     return ", ".join(done)
 
 
+def from_memory(f, file):
+    """What torch.save makes of a model of transformers has the names of its modules, which differ from those of files."""
+    if f.library != "transformers":
+        return
+    state = f.path("state.pth")
+    torch.save(f.model.state_dict(), state)
+    bittern("import", state, "--config", f.path("config.json"), "--out", f.path("state.safetensors"))
+    first, second = export(f, file, "bittern"), export(f, f.path("state.safetensors"), "bittern")
+    check(f"{f.name}: from memory", first.keys() == second.keys(), sorted(first.keys() ^ second.keys()))
+    for key in first.keys() & second.keys():
+        same(f"{f.name}: {key} from memory", second[key], first[key])
+
+
 def back_from_timm(f, file):
     """timm's files are read as such: what comes back by way of them is what was there. Registers aside: timm adds the class token's position to it."""
     first = export(f, file, f.library)
@@ -91,6 +105,7 @@ with tempfile.TemporaryDirectory() as folder:
             print(f"{name} ({f.library}): {trip(f, file)}")
             others = cross(f, file)
             back_from_timm(f, file)
+            from_memory(f, file)
         if others:
             print(f"{name}: in other libraries, deviation: {others}")
 finish()
