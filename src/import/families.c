@@ -40,7 +40,7 @@ static const bt_import_rule timm[] = {
 };
 static const bt_import_left timm_left[] = {
     {"mask_token", "stands for masked patches in pretraining"},
-    {"head.", "classifier"},
+    {"head.", "classifier, or the zeros that timm has as bias of CLIP's projection"},
     {NULL, NULL},
 };
 /** open_clip with a tower of timm. */
@@ -82,28 +82,45 @@ static const bt_import_left transformers_left[] = {
     {NULL, NULL},
 };
 
+/* The same models' modules in transformers 5 (ViT since 5.12, DINOv2 since 5.18), as torch.save(model.state_dict())
+ * writes them; save_pretrained and published files keep the names above. */
+
+#define MODULES(layer)                                                                                                 \
+    ONE("cls_token", "embeddings.cls_token"), ONE("pos_embed", "embeddings.position_embeddings"),                      \
+        ONE("reg_token", "embeddings.register_tokens"),                                                                \
+        ONE("patch_embed.proj.*", "embeddings.patch_embeddings.projection.*"),                                         \
+        {"blocks.#.attn.qkv.*",                                                                                        \
+         {layer "attention.q_proj.*", layer "attention.k_proj.*", layer "attention.v_proj.*"},                         \
+         BT_IMPORT_CONCAT},                                                                                            \
+        ONE("blocks.#.attn.proj.*", layer "attention.o_proj.*"),                                                       \
+        ONE("blocks.#.ls1.gamma", layer "layer_scale1.lambda1"),                                                       \
+        ONE("blocks.#.ls2.gamma", layer "layer_scale2.lambda1"), ONE("blocks.#.norm1.*", layer "norm1.*"),             \
+        ONE("blocks.#.norm1.*", layer "layernorm_before.*"), ONE("blocks.#.norm2.*", layer "norm2.*"),                 \
+        ONE("blocks.#.norm2.*", layer "layernorm_after.*"), ONE("blocks.#.mlp.fc1.*", layer "mlp.fc1.*"),              \
+        {"blocks.#.mlp.fc1.*", {layer "mlp.gate_proj.*", layer "mlp.up_proj.*"}, BT_IMPORT_CONCAT},                    \
+        ONE("blocks.#.mlp.fc2.*", layer "mlp.fc2.*"), ONE("blocks.#.mlp.fc2.*", layer "mlp.down_proj.*"),              \
+        ONE("norm.*", "layernorm.*"), END
+static const bt_import_rule dinov2_modules[] = {MODULES("encoder.layer.#.")};
+static const bt_import_rule vit_modules[] = {MODULES("layers.#.")};
+
 /* ---- transformers: DINOv3ViTModel ---- */
 
-#define V3(name) "layer.#." name
-static const bt_import_rule dinov3[] = {
-    ONE("cls_token", "embeddings.cls_token"),
-    ONE("reg_token", "embeddings.register_tokens"),
-    ONE("patch_embed.proj.*", "embeddings.patch_embeddings.*"),
-    {"blocks.#.attn.qkv.*",
-     {V3("attention.q_proj.*"), V3("attention.k_proj.*"), V3("attention.v_proj.*")},
-     BT_IMPORT_CONCAT},
-    {"blocks.#.attn.qkv.bias", {V3("attention.q_proj.bias"), V3("attention.v_proj.bias")}, BT_IMPORT_NO_K},
-    ONE("blocks.#.attn.proj.*", V3("attention.o_proj.*")),
-    ONE("blocks.#.ls1.gamma", V3("layer_scale1.lambda1")),
-    ONE("blocks.#.ls2.gamma", V3("layer_scale2.lambda1")),
-    ONE("blocks.#.norm1.*", V3("norm1.*")),
-    ONE("blocks.#.norm2.*", V3("norm2.*")),
-    {"blocks.#.mlp.fc1.*", {V3("mlp.gate_proj.*"), V3("mlp.up_proj.*")}, BT_IMPORT_CONCAT},
-    ONE("blocks.#.mlp.fc1.*", V3("mlp.up_proj.*")),
-    ONE("blocks.#.mlp.fc2.*", V3("mlp.down_proj.*")),
-    ONE("norm.*", "norm.*"),
-    END,
-};
+#define DINOV3(layer)                                                                                                  \
+    ONE("cls_token", "embeddings.cls_token"), ONE("reg_token", "embeddings.register_tokens"),                          \
+        ONE("patch_embed.proj.*", "embeddings.patch_embeddings.*"),                                                    \
+        {"blocks.#.attn.qkv.*",                                                                                        \
+         {layer "attention.q_proj.*", layer "attention.k_proj.*", layer "attention.v_proj.*"},                         \
+         BT_IMPORT_CONCAT},                                                                                            \
+        {"blocks.#.attn.qkv.bias", {layer "attention.q_proj.bias", layer "attention.v_proj.bias"}, BT_IMPORT_NO_K},    \
+        ONE("blocks.#.attn.proj.*", layer "attention.o_proj.*"),                                                       \
+        ONE("blocks.#.ls1.gamma", layer "layer_scale1.lambda1"),                                                       \
+        ONE("blocks.#.ls2.gamma", layer "layer_scale2.lambda1"), ONE("blocks.#.norm1.*", layer "norm1.*"),             \
+        ONE("blocks.#.norm2.*", layer "norm2.*"),                                                                      \
+        {"blocks.#.mlp.fc1.*", {layer "mlp.gate_proj.*", layer "mlp.up_proj.*"}, BT_IMPORT_CONCAT},                    \
+        ONE("blocks.#.mlp.fc1.*", layer "mlp.up_proj.*"), ONE("blocks.#.mlp.fc2.*", layer "mlp.down_proj.*"),          \
+        ONE("norm.*", "norm.*"), END
+static const bt_import_rule dinov3[] = {DINOV3("layer.#.")};
+static const bt_import_rule dinov3_modules[] = {DINOV3("model.layer.#.")}; /* since 5.6 */
 static const bt_import_left dinov3_left[] = {
     {"embeddings.mask_token", "stands for masked patches in pretraining"},
     {"rope_embeddings.", "rotary frequencies are computed"},
@@ -202,22 +219,34 @@ static const bt_import_left torchvision_left[] = {
 
 const bt_import_family bt_import_families[] = {
     {"open_clip with a tower of timm", "visual.trunk.patch_embed.proj.weight", NULL, "visual.trunk.blocks.", trunk,
-     clip_left, 1e-6, BT_POSITIONS_ANTIALIAS, true},
+     clip_left, 1e-6, BT_POSITIONS_ANTIALIAS, true, NULL, false},
     {"CLIP (open_clip, OpenAI)", "visual.class_embedding", "visual.conv1.weight", "visual.transformer.resblocks.", clip,
-     clip_left, 1e-5, BT_POSITIONS_ANTIALIAS, true},
+     clip_left, 1e-5, BT_POSITIONS_ANTIALIAS, true, NULL, false},
     {"CLIP of transformers", "vision_model.embeddings.class_embedding", NULL, "vision_model.encoder.layers.",
-     transformers_clip, transformers_clip_left, 0, BT_POSITIONS_ANTIALIAS, false},
+     transformers_clip, transformers_clip_left, 0, BT_POSITIONS_ANTIALIAS, false, NULL, false},
+    /* as CLIPVisionModel of transformers 5 saves it */
+    {"CLIP of transformers", "embeddings.class_embedding", "pre_layrnorm.weight", "vision_model.encoder.layers.",
+     transformers_clip, transformers_clip_left, 0, BT_POSITIONS_ANTIALIAS, false, "vision_model.", false},
+    {"DINOv3 of transformers", "embeddings.patch_embeddings.weight", "model.layer.0.norm1.weight", "model.layer.",
+     dinov3_modules, dinov3_left, 0, BT_POSITIONS_ANTIALIAS, false, NULL, true},
     {"DINOv3 of transformers", "embeddings.patch_embeddings.weight", "embeddings.cls_token", "layer.", dinov3,
-     dinov3_left, 0, BT_POSITIONS_ANTIALIAS, false},
+     dinov3_left, 0, BT_POSITIONS_ANTIALIAS, false, NULL, false},
+    {"DINOv2 of transformers", "embeddings.patch_embeddings.projection.weight",
+     "encoder.layer.0.attention.o_proj.weight", "encoder.layer.", dinov2_modules, transformers_left, 0,
+     BT_POSITIONS_BICUBIC, false, NULL, true},
+    {"ViT of transformers", "embeddings.patch_embeddings.projection.weight", "layers.0.attention.o_proj.weight",
+     "layers.", vit_modules, transformers_left, 0, BT_POSITIONS_BICUBIC, false, NULL, true},
     {"ViT or DINOv2 of transformers", "embeddings.patch_embeddings.projection.weight", NULL, "encoder.layer.",
-     transformers, transformers_left, 0, BT_POSITIONS_BICUBIC, false},
+     transformers, transformers_left, 0, BT_POSITIONS_BICUBIC, false, NULL, false},
     {"ViT of torchvision", "conv_proj.weight", "class_token", "encoder.layers.encoder_layer_", torchvision,
-     torchvision_left, 1e-6, BT_POSITIONS_ANTIALIAS, true},
-    {"DINOv2 (hub)", "patch_embed.proj.weight", "mask_token", "blocks.", hub, hub_left, 1e-6, BT_POSITIONS_HUB, true},
+     torchvision_left, 1e-6, BT_POSITIONS_ANTIALIAS, true, NULL, false},
+    {"DINOv2 (hub)", "patch_embed.proj.weight", "mask_token", "blocks.", hub, hub_left, 1e-6, BT_POSITIONS_HUB, true,
+     NULL, false},
     {"DINOv2 (hub)", "patch_embed.proj.weight", "register_tokens", "blocks.", hub, hub_left, 1e-6, BT_POSITIONS_HUB,
-     true},
-    {"timm", "patch_embed.proj.weight", NULL, "blocks.", timm, timm_left, 1e-6, BT_POSITIONS_ANTIALIAS, true},
-    {NULL, NULL, NULL, NULL, NULL, NULL, 0, BT_POSITIONS_HUB, false},
+     true, NULL, false},
+    {"timm", "patch_embed.proj.weight", NULL, "blocks.", timm, timm_left, 1e-6, BT_POSITIONS_ANTIALIAS, true, NULL,
+     false},
+    {NULL, NULL, NULL, NULL, NULL, NULL, 0, BT_POSITIONS_HUB, false, NULL, false},
 };
 
 /* ---- patterns ---- */

@@ -42,6 +42,8 @@ typedef struct bt_import_family {
     double norm_eps;             /**< 0: differs, and must come from a configuration */
     bt_positions resampling;     /**< of DINOv2: without registers */
     bool pytorch_heads;          /**< widths stand for the published numbers of heads */
+    const char *lead;            /**< which the rules' names have and the file's lack, or NULL */
+    bool modules;                /**< names that models have in memory, not those of published files: only read */
 } bt_import_family;
 
 /** Ends with name == NULL. More special families come first. */

@@ -134,13 +134,14 @@ static void note_map(work *k, const bt_param_spec *spec, const bt_import_parts *
     const char *rest;
     char name[256];
     if (p->block > 0) return;
+    size_t lead = k->source.family->lead ? strlen(k->source.family->lead) : 0;
     bool identity = strcmp(p->rule->to, "*") == 0 && strcmp(p->rule->from[0], "*") == 0;
     if (identity) return;
     for (int i = 0; i < p->count; i++) {
         bool matched = bt_import_match(p->rule->to, spec->name, &block, &rest);
         BT_ASSERT(matched);
         bt_import_fill(p->rule->from[i], block, rest, name, sizeof name);
-        bt_text_append(&k->r->map, "%s%s%s", i ? ", " : "", k->source.prefix, name);
+        bt_text_append(&k->r->map, "%s%s%s", i ? ", " : "", k->source.prefix, name + lead);
     }
     bt_text_append(&k->r->map, " -> %s%s%s\n", spec->name, how[p->rule->how],
                    p->block == 0 ? " (and so in every block)" : "");

@@ -45,7 +45,7 @@ static bt_status check_form(const bt_vit_config *c, bt_export_form form) {
 /** By a tensor that only one family has. */
 static const bt_import_family *family_with(const char *key) {
     const bt_import_family *f = bt_import_families;
-    while (strcmp(f->key, key) != 0) f++;
+    while (f->modules || strcmp(f->key, key) != 0) f++;
     return f;
 }
 
@@ -177,6 +177,16 @@ static bt_status add_timm_tokens(naming *n) {
     return BT_OK;
 }
 
+/** timm has CLIP's projection as a classifier, whose bias it sets to zeros. */
+static bt_status add_timm_bias(naming *n) {
+    int64_t output = n->vit->config.output;
+    float *bias = own(n, output);
+    if (!bias) return BT_ERR_MEMORY;
+    memset(bias, 0, (size_t)output * sizeof *bias);
+    add(n, "head.bias", bt_shape1(output), bias);
+    return BT_OK;
+}
+
 static bt_status add_param(naming *n, int index) {
     const bt_param_spec *spec = bt_params_spec(n->store, index);
     const float *data = bt_params_host(n->store, index);
@@ -193,11 +203,12 @@ static bt_status add_param(naming *n, int index) {
         return index == n->vit->cls ? add_timm_tokens(n) : BT_OK;
     const bt_import_rule *r = choose_rule(n, index, &block, &rest);
     if (!r) return bt_error(BT_ERR_UNSUPPORTED, "%s has no name for %s", bt_form_names[n->form], spec->name);
-    return add_parts(n, r, block, rest, spec, data);
+    BT_TRY(add_parts(n, r, block, rest, spec, data));
+    return n->form == BT_FORM_TIMM && index == n->vit->projection ? add_timm_bias(n) : BT_OK;
 }
 
 bt_status bt_name_tensors(const bt_vit *vit, bt_params *store, bt_export_form form, bt_named_tensors *out) {
-    size_t most = 3 * (size_t)bt_params_count(store);
+    size_t most = 3 * (size_t)bt_params_count(store) + 1;
     *out = (bt_named_tensors){.count = 0};
     BT_TRY(check_form(&vit->config, form));
     naming n = {.vit = vit, .store = store, .form = form, .family = family_of(&vit->config, form), .out = out};

@@ -11,24 +11,34 @@
  *   P of q, k, v timm, hub       A stacked, B with a block for each part and zeros elsewhere: rank P r, alpha P alpha,
  * so that alpha / rank stays
  *
- * Read are timm's as qkv, transformers' as q, k, v.
+ * Read are timm's as qkv, transformers' as q, k, v. Gate and up of SwiGLU, where a library keeps them apart, are halves
+ * of our fc1: one adapter with the same A for both, or, where each has its own, one of rank 2 r with A stacked, alpha
+ * doubled, and zeros beside the other targets' matrices.
+ *
+ * For transformers each adapter is written under the published name of its layer and under the one that the modules of
+ * later versions have, since peft finds modules by name; peft loads those that the model has. Read are both; where
+ * both are there, they must be equal.
  */
 #ifndef BITTERN_IMPORT_PEFT_H
 #define BITTERN_IMPORT_PEFT_H
 
 #include "formats/weights.h"
 #include "import/names.h"
+#include "import/peft_layers.h"
 
 /** The adapter of one layer of one block. */
 typedef struct bt_peft_pair {
     int block;
     uint32_t target; /**< one bit of bt_lora_target */
+    bt_peft_share share;
+    bool doubled; /**< a half whose whole is there too */
     const bt_weight *a, *b;
 } bt_peft_pair;
 
 typedef struct bt_peft {
     bt_lora_config lora; /**< targets; alpha such that alpha / rank is the scale (use_rslora included) */
     int depth;           /**< blocks that have adapters: 0 .. depth-1, all alike */
+    bool stacked;        /**< gate and up have an A each: lora.rank is twice the file's */
     bt_peft_pair *pair;
     int pairs;
     bt_weights *weights;

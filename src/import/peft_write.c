@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/** Of a block: q, k, v, proj, gate, up, fc2 by two names each, and a whole fc1. */
+enum { MOST_LAYERS = 15 };
+
 typedef struct writing {
     const bt_vit *vit;
     bt_params *store;
@@ -23,13 +26,6 @@ typedef struct writing {
     bt_text layers; /* alternatives of a regular expression */
 } writing;
 
-static void add(writing *w, const char *layer, char which, int64_t rows, int64_t cols, const float *data) {
-    char *name = w->name[w->count];
-    snprintf(name, 320, "base_model.model.%s.lora_%c.weight", layer, which);
-    w->source[w->count++] =
-        (bt_safetensors_source){.name = name, .dtype = BT_FILE_F32, .rank = 2, .dim = {rows, cols}, .data = data};
-}
-
 /** "blocks.0.attn.qkv" into the expression, digits for its number. */
 static void add_pattern(writing *w, const char *layer) {
     bt_text_append(&w->layers, "%s", w->layers.length ? "|" : "");
@@ -43,8 +39,41 @@ static void add_pattern(writing *w, const char *layer) {
     }
 }
 
+static void add_matrix(writing *w, const char *layer, char which, int64_t rows, int64_t cols, const float *data) {
+    char *name = w->name[w->count];
+    snprintf(name, 320, "base_model.model.%s.lora_%c.weight", layer, which);
+    w->source[w->count++] =
+        (bt_safetensors_source){.name = name, .dtype = BT_FILE_F32, .rank = 2, .dim = {rows, cols}, .data = data};
+}
+
+/** A (rank, inputs), B (rows, rank) of one layer of the library. */
+typedef struct matrices {
+    const float *a, *b;
+    int64_t rank, inputs, rows;
+} matrices;
+
+static void add_one(writing *w, const char *layer, bool first, const matrices *m) {
+    if (first) add_pattern(w, layer);
+    add_matrix(w, layer, 'A', m->rank, m->inputs, m->a);
+    add_matrix(w, layer, 'B', m->rows, m->rank, m->b);
+}
+
+/** Under the published name, and those of later versions. */
+static void add(writing *w, const char *layer, bool first, const matrices *m) {
+    char name[2][256];
+    bt_peft_share share[2];
+    add_one(w, layer, first, m);
+    int count = w->form == BT_FORM_TRANSFORMERS ? bt_peft_later_names(&w->vit->config, layer, name, share) : 0;
+    for (int k = 0; k < count; k++) {
+        matrices part = *m;
+        if (share[k] != BT_PEFT_WHOLE) part.rows /= 2;
+        if (share[k] == BT_PEFT_UP) part.b += part.rows * part.rank;
+        add_one(w, name[k], first, &part);
+    }
+}
+
 /** B of parts as one for all of qkv: (3 width, parts rank) with zeros where part and part do not meet. */
-static bt_status add_stacked(writing *w, const char *layer, const bt_vit_linear *l) {
+static bt_status add_stacked(writing *w, const char *layer, bool first, const bt_vit_linear *l) {
     const bt_lora *lora = &l->lora;
     int64_t columns = (int64_t)lora->parts * lora->rank;
     const float *b = bt_params_host(w->store, lora->b);
@@ -55,8 +84,7 @@ static bt_status add_stacked(writing *w, const char *layer, const bt_vit_linear 
         for (int64_t row = 0; row < lora->part_width; row++)
             memcpy(wide + (lora->part[k] * lora->part_width + row) * columns + (int64_t)k * lora->rank,
                    b + ((int64_t)k * lora->part_width + row) * lora->rank, (size_t)lora->rank * sizeof *wide);
-    add(w, layer, 'A', columns, l->inputs, bt_params_host(w->store, lora->a));
-    add(w, layer, 'B', l->outputs, columns, wide);
+    add(w, layer, first, &(matrices){bt_params_host(w->store, lora->a), wide, columns, l->inputs, l->outputs});
     return BT_OK;
 }
 
@@ -65,30 +93,26 @@ static bt_status add_layer(writing *w, const bt_vit_linear *l, bool first) {
     char name[3][256];
     if (lora->a < 0) return BT_OK;
     int count = bt_library_names(w->vit, w->store, w->form, l->w, name);
-    bool parts = l->outputs == 3 * lora->part_width, split = count == 3;
-    if (count == 2)
-        return bt_error(BT_ERR_UNSUPPORTED, "the library has %s and %s where this tower has one adapted layer", name[0],
-                        name[1]);
-    for (int k = 0; k < count; k++) name[k][strlen(name[k]) - 7] = 0; /* .weight */
+    bool parts = l->outputs == 3 * lora->part_width;
     const float *a = bt_params_host(w->store, lora->a), *b = bt_params_host(w->store, lora->b);
     for (int k = 0; k < count; k++) {
         int at = 0;
-        while (parts && split && at < lora->parts && lora->part[at] != k) at++;
-        if (parts && split && at == lora->parts) continue;
-        if (first) add_pattern(w, name[k]);
-        if (parts && !split) return add_stacked(w, name[k], l);
-        int64_t rows = split ? l->outputs / 3 : l->outputs, from = parts ? at : 0;
-        add(w, name[k], 'A', lora->rank, l->inputs, a + from * lora->rank * l->inputs);
-        add(w, name[k], 'B', rows, lora->rank, b + (parts ? at : split ? k : 0) * rows * lora->rank);
+        name[k][strlen(name[k]) - 7] = 0; /* .weight */
+        if (parts && count == 1) return add_stacked(w, name[k], first, l);
+        while (parts && at < lora->parts && lora->part[at] != k) at++;
+        if (parts && at == lora->parts) continue; /* of q, k, v this one has no adapter */
+        int64_t rows = l->outputs / count;
+        const matrices m = {a + (parts ? at : 0) * lora->rank * l->inputs, b + (parts ? at : k) * rows * lora->rank,
+                            lora->rank, l->inputs, rows};
+        add(w, name[k], first, &m);
     }
     return BT_OK;
 }
 
 static bt_status write_config(const writing *w, const char *folder) {
     char path[1100];
-    bt_text json = {0}, expression = {0};
+    bt_text json = {0};
     bt_json_writer j = bt_json_write_to(&json, true);
-    bt_text_append(&expression, ".*(%s)", bt_text_get(&w->layers));
     bt_json_begin_object(&j);
     bt_json_member_string(&j, "peft_type", "LORA");
     bt_json_member_integer(&j, "r", w->rank);
@@ -96,7 +120,7 @@ static bt_status write_config(const writing *w, const char *folder) {
     bt_json_member_number(&j, "lora_dropout", 0);
     bt_json_member_string(
         &j, "target_modules",
-        bt_text_get(&expression)); /* peft matches the whole name: "proj" alone would also be the patch embedding */
+        bt_text_get(&w->layers)); /* peft matches the whole name: "proj" alone would also be the patch embedding */
     bt_json_member_string(&j, "bias", "none");
     bt_json_member_bool(&j, "use_rslora", false);
     bt_json_member_bool(&j, "use_dora", false);
@@ -105,10 +129,8 @@ static bt_status write_config(const writing *w, const char *folder) {
     bt_json_end(&j);
     bt_status status = bt_json_finish(&j);
     snprintf(path, sizeof path, "%s/adapter_config.json", folder);
-    if (status == BT_OK) status = bt_text_status(&expression);
     if (status == BT_OK) status = bt_file_write(path, bt_text_get(&json), json.length);
     bt_text_free(&json);
-    bt_text_free(&expression);
     return status;
 }
 
@@ -140,7 +162,7 @@ static bt_status decide_rank(writing *w, const bt_lora_config *lora) {
 }
 
 static bt_status write_all(writing *w, const bt_lora_config *lora, const char *folder) {
-    size_t most = 2 * 6 * (size_t)w->vit->config.depth;
+    size_t most = 2 * MOST_LAYERS * (size_t)w->vit->config.depth;
     char path[1100];
     if (snprintf(path, sizeof path, "%s/adapter_model.safetensors", folder) >= (int)sizeof path)
         return bt_error(BT_ERR_IO, "%.60s...: a path of over %zu bytes", folder, sizeof path);

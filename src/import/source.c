@@ -68,6 +68,15 @@ static bt_status refuse_unknown(const bt_weights *w, const char *prefix) {
 
 /* ---- names ---- */
 
+/** The family's name of a tensor: behind the prefix, with the lead that the file leaves out. */
+static char *own_name(const bt_import_source *s, const char *behind) {
+    const char *lead = s->family->lead ? s->family->lead : "";
+    size_t bytes = strlen(lead) + strlen(behind) + 1;
+    char *name = bt_memory_alloc(bytes, 1);
+    if (name) snprintf(name, bytes, "%s%s", lead, behind);
+    return name;
+}
+
 /** "blocks.2.17.norm1.weight" to "blocks.17.norm1.weight": chunks hold their blocks under the numbers of the whole
  * tower. */
 static bool straighten(const char *blocks, char *name) {
@@ -89,7 +98,7 @@ static bt_status make_names(bt_import_source *s) {
     for (int64_t i = 0; i < count; i++) {
         const char *name = bt_weights_at(s->weights, i)->name;
         if (strncmp(name, s->prefix, lead) != 0) continue;
-        s->name[i] = bt_memory_copy_text(name + lead);
+        s->name[i] = own_name(s, name + lead);
         if (!s->name[i]) return BT_ERR_MEMORY;
         if (straighten(s->family->blocks, s->name[i])) s->chunked = true;
     }

@@ -51,7 +51,7 @@ static bt_status from_positions(const bt_import_source *s, bt_vit_config *c) {
     if (w) c->registers = (int)(w->count / c->width);
     w = first_of(s, "pos_embed", &p);
     c->positions = w ? BT_VIT_LEARNED : BT_VIT_ROTARY;
-    if (!w && strcmp(s->family->blocks, "layer.") != 0) return missing("position embedding", "pos_embed");
+    if (!w && !strstr(s->family->name, "DINOv3")) return missing("position embedding", "pos_embed");
     if (!w) return BT_OK;
     int64_t rows = w->count / c->width, side = llround(sqrt((double)rows));
     if (side * side != rows) { /* 1 + n^2 is no square of a whole number for n > 0 */
@@ -88,12 +88,24 @@ static bt_status from_blocks(const bt_import_source *s, bt_vit_config *c) {
     return BT_OK;
 }
 
-/** CLIP's projection. timm keeps it as a classifier without bias behind a tower with a norm before its blocks. */
-static void from_projection(const bt_import_source *s, bt_vit_config *c) {
+/** Whether a tensor is there and has another value than 0. */
+static bt_status has_values(const bt_weight *w, bool *out) {
+    float value = 0;
+    for (int64_t i = 0; w && i < w->count && value == 0; i++) BT_TRY(bt_weight_to_f32(w, i, 1, &value));
+    *out = value != 0;
+    return BT_OK;
+}
+
+/** CLIP's projection. timm keeps it as a classifier with a bias of zeros behind a tower with a norm before its blocks;
+ * trained classifiers have another bias. */
+static bt_status from_projection(const bt_import_source *s, bt_vit_config *c) {
     bt_import_parts p;
-    bool timm = bt_import_find(s, "head.bias") || !c->pre_norm;
-    if (!bt_import_resolve(s, "projection.weight", &p) || (strcmp(p.rule->from[0], "head.weight") == 0 && timm)) return;
-    c->output = (int)rows_of(&p);
+    bool bias;
+    if (!bt_import_resolve(s, "projection.weight", &p)) return BT_OK;
+    BT_TRY(has_values(bt_import_find(s, "head.bias"), &bias));
+    bool classifier = strcmp(p.rule->from[0], "head.weight") == 0 && (bias || !c->pre_norm);
+    if (!classifier) c->output = (int)rows_of(&p);
+    return BT_OK;
 }
 
 static bt_status refuse_variants(const bt_import_source *s) {
@@ -210,7 +222,7 @@ bt_status bt_import_tower(const bt_import_source *s, const bt_import_hints *give
     BT_TRY(from_patches(s, &c));
     BT_TRY(from_positions(s, &c));
     BT_TRY(from_blocks(s, &c));
-    from_projection(s, &c);
+    BT_TRY(from_projection(s, &c));
     BT_TRY(check_file(file, &c));
     BT_TRY(decide_heads(s, given, file, &c, notes));
     BT_TRY(decide_activation(s, given, file, &c, notes));

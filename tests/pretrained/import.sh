@@ -105,6 +105,66 @@ assert np.abs(a - c).max() < 1e-4 * np.abs(a).max(), np.abs(a - c).max()
 END
         check "timm's, transformers' and merged adapters give the same embeddings" $?
     fi
+
+    # SwiGLU: fc1 as a whole, and as gate and up with the same A, or each with its own.
+    answer "SwiGLU" 0 "giant.safetensors: 34 tensors" import "$fixtures/hub_giant/weights.pth" --heads 3 --out giant.safetensors
+    answer "trained with its MLP" 0 "" train adapt.yaml model.weights=giant.safetensors model.image=70 adapter.targets=qkv,fc1 run.dir=gated
+    answer "for transformers" 0 "adapters of qkv,fc1" export gated peft_gated --peft --names transformers
+    answer "the run's embeddings" 0 "width 24" embed gated pictures gated.npy --threads 1
+    if python_with numpy; then
+        "$python" - <<'END'
+import json, os, shutil, struct
+import numpy as np
+def read(folder):
+    raw = open(f"{folder}/adapter_model.safetensors", "rb").read()
+    n = struct.unpack("<Q", raw[:8])[0]
+    head = json.loads(raw[8:8 + n])
+    head.pop("__metadata__")
+    return {k: np.frombuffer(raw[8 + n + v["data_offsets"][0]:8 + n + v["data_offsets"][1]], np.float32).reshape(v["shape"]).copy() for k, v in head.items()}
+def write(folder, tensors, source):
+    os.makedirs(folder)
+    shutil.copy(f"{source}/adapter_config.json", folder)
+    head, data = {}, b""
+    for k, v in tensors.items():
+        head[k] = {"dtype": "F32", "shape": list(v.shape), "data_offsets": [len(data), len(data) + v.nbytes]}
+        data += v.tobytes()
+    text = json.dumps(head).encode()
+    open(f"{folder}/adapter_model.safetensors", "wb").write(struct.pack("<Q", len(text)) + text + data)
+t = read("peft_gated")
+halves = {k: v for k, v in t.items() if "weights_in" not in k and ".attention.attention." not in k}  # what transformers 5 alone would write
+write("peft_halves", halves, "peft_gated")
+own = {k: v * (np.float32(1.5) if ".up_proj.lora_A" in k else np.float32(1)) for k, v in halves.items()}
+for k in own:
+    if ".up_proj.lora_B" in k:
+        own[k] = own[k] / np.float32(1.5)  # the same product by another A
+write("peft_own", own, "peft_gated")
+differ = {k: v.copy() for k, v in t.items()}
+differ["base_model.model.encoder.layer.1.mlp.up_proj.lora_B.weight"][0, 0] += 1
+write("peft_differ", differ, "peft_gated")
+differ = {k: v.copy() for k, v in t.items()}
+differ["base_model.model.encoder.layer.0.attention.q_proj.lora_A.weight"][0, 0] += 1
+write("peft_differ_q", differ, "peft_gated")
+write("peft_text", {k.replace("model.encoder.layer.0.attention.q_proj", "model.text_model.encoder.layers.0.self_attn.q_proj"): v for k, v in halves.items()}, "peft_gated")
+END
+        answer "two names of a layer, two adapters" 5 "are of the same layer, and differ" import peft_differ --base giant.safetensors --out no.safetensors
+        answer "and so with q" 5 "are of the same layer, and differ" import peft_differ_q --base giant.safetensors --out no.safetensors
+        answer "an adapter of CLIP's text tower" 5 "is an adapter of a text tower" import peft_text --base giant.safetensors --out no.safetensors
+        answer "a gate where there is none" 5 "the tower's MLP has no gate" import peft_halves --base hub.safetensors --out no.safetensors
+        answer "halves and wholes" 0 "adapters of q,k,v,fc1, rank 2, alpha 16" import peft_gated --base giant.safetensors --out gated_gated.safetensors
+        answer "gate and up with one A" 0 "adapters of q,k,v,fc1, rank 2, alpha 16" import peft_halves --base giant.safetensors --out gated_halves.safetensors
+        answer "gate and up with an A each" 0 "adapters of q,k,v,fc1, rank 4, alpha 32" import peft_own --base giant.safetensors --out gated_own.safetensors
+        for kind in gated halves own; do
+            answer "embedded ($kind)" 0 "width 24" embed "gated_$kind.safetensors" pictures "gated_$kind.npy" --base giant.safetensors --threads 1
+        done
+        "$python" - <<'END'
+import numpy as np
+a = np.load("gated.npy")
+for kind in "gated", "halves", "own":
+    b = np.load(f"gated_{kind}.npy")
+    assert np.abs(a - b).max() < 1e-4 * np.abs(a).max(), (kind, np.abs(a - b).max())
+END
+        check "all give the run's embeddings" $?
+    fi
 fi
 
 answer "CLIP written" 0 "clip.safetensors" import "$fixtures/open_clip/open_clip_pytorch_model.bin" --out clip.safetensors

@@ -7,7 +7,7 @@ Each FOLDER/NAME holds the weights under the library's own names and format, its
 of pictures "class_S" (N, D), the normalised class token, "patches_S" (N, P, D), the normalised patches, and with a projection
 "embedding_S"; for the first size "lora_a", "lora_b" and their gradients, by adapters of rank 2 on q and v of every block, of
 <class, direction>. Pictures are picture() below, in C test_pretrained.c has the same.
-Needs torch, torchvision, timm, open_clip_torch, transformers of 2025 or later.
+Needs torch, torchvision, timm, open_clip_torch, transformers of 2025 or later. round_trips.py and peft_trips.py make their towers by these functions.
 """
 import json, math, os, sys
 import torch
@@ -66,11 +66,18 @@ def adapters(weights, width, run, rank=2, scale=2.0):
 
 
 class Fixture:
-    """One folder. tokens(size) gives (class, patches, embedding or None) of picture(size)."""
+    """One folder, and the library's model that it was made of.
 
-    def __init__(self, folder, name, half=False):
-        self.folder, self.expected, self.half = os.path.join(folder, name), {}, half
+    weights: the file, saved: its tensors by the library's names. again() is another model of the same architecture, run(model) its (class, patches,
+    embedding or None) of pictures of the first size. model is None for the hub, whose code is no package of this environment."""
+
+    def __init__(self, folder, name, library, weights):
+        self.name, self.library, self.folder, self.expected = name, library, os.path.join(folder, name), {}
         os.makedirs(self.folder, exist_ok=True)
+        self.weights, self.model, self.saved, self.again, self.run, self.size = self.path(weights), None, None, None, None, 0
+
+    def of(self, model, again, run):
+        self.model, self.again, self.run = model, again, run
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -84,6 +91,7 @@ class Fixture:
         self.config("import.json", flags)
 
     def features(self, sizes, tokens):
+        self.size = sizes[0]
         for size in sizes:
             with torch.no_grad():
                 cls, patches, embedding = tokens(size)
@@ -120,10 +128,12 @@ def timm_lora(m, width, size):
 
 
 def make_timm(folder, name, arch, sizes, prefix, width, seed, **shape):
-    f = Fixture(folder, name)
+    f = Fixture(folder, name, "timm", "model.safetensors")
     m = timm_model(arch, sizes[0], dynamic_img_size=True, **shape)
     randomise(m, seed)
-    save_file(m.state_dict(), f.path("model.safetensors"))
+    f.of(m, lambda: timm_model(arch, sizes[0], **shape), lambda model: timm_tokens(model, prefix)(sizes[0]))
+    f.saved = m.state_dict()
+    save_file(f.saved, f.weights)
     f.config("config.json", {"architecture": arch, "num_features": width,
                              "pretrained_cfg": {"input_size": [3, sizes[0], sizes[0]], "mean": list(m.pretrained_cfg["mean"]), "std": list(m.pretrained_cfg["std"]),
                                                 "interpolation": "bicubic", "crop_pct": 1.0}})
@@ -131,6 +141,7 @@ def make_timm(folder, name, arch, sizes, prefix, width, seed, **shape):
     f.features(sizes, timm_tokens(m, prefix))
     f.expected.update(timm_lora(m, width, sizes[0]))
     f.write()
+    return f
 
 
 def hub_names(sd, giant):
@@ -158,7 +169,7 @@ def hub_positions(pos, grid, side, registers):
 
 
 def make_hub(folder, name, arch, sizes, registers, width, patch, seed, giant=False, old=False, training=False, **shape):
-    f = Fixture(folder, name)
+    f = Fixture(folder, name, "hub", "weights.pth")
     grid = sizes[0] // patch
     m = timm_model(arch, sizes[0], **shape)
     randomise(m, seed)
@@ -169,12 +180,12 @@ def make_hub(folder, name, arch, sizes, registers, width, patch, seed, giant=Fal
         sd["pos_embed"] = torch.cat([first, sd["pos_embed"]], 1)
         sd["cls_token"] = sd["cls_token"] - first
     sd["mask_token"] = torch.zeros(1, width)
-    hub = hub_names(sd, giant)
+    hub = f.saved = hub_names(sd, giant)
     if training:  # as DINOv2's trainer saves a teacher, blocks in chunks of one
         hub = {"model": {"teacher.backbone." + k.replace("blocks.", "blocks." + k.split(".")[1] + ".", 1) if k.startswith("blocks.") else "teacher.backbone." + k: v
                          for k, v in hub.items()}, "iteration": 7}
         hub["model"]["teacher.dino_head.last_layer.weight_g"] = torch.ones(3, 1)
-    torch.save(hub, f.path("weights.pth"), _use_new_zipfile_serialization=not old)
+    torch.save(hub, f.weights, _use_new_zipfile_serialization=not old)
     f.arguments(heads=m.blocks[0].attn.num_heads)
 
     def at(size):
@@ -190,11 +201,12 @@ def make_hub(folder, name, arch, sizes, registers, width, patch, seed, giant=Fal
     f.features(sizes, lambda size: timm_tokens(at(size), 1 + registers)(size))
     f.expected.update(timm_lora(m, width, sizes[0]))
     f.write()
+    return f
 
 
 # ---- transformers ----
 
-def hf_tokens(m, prefix, interpolates):
+def transformers_tokens(m, prefix, interpolates):
     def tokens(size):
         kwargs = {"interpolate_pos_encoding": True} if interpolates else {}
         x = m(picture(size), **kwargs).last_hidden_state
@@ -204,19 +216,25 @@ def hf_tokens(m, prefix, interpolates):
 
 def make_transformers(folder, name, kind, sizes, registers, width, seed, interpolates=False, qkv=None, bin_file=False, **config):
     import transformers
-    f = Fixture(folder, name)
+    from safetensors.torch import load_file
+    f = Fixture(folder, name, "transformers", "pytorch_model.bin" if bin_file else "model.safetensors")
     cfg = getattr(transformers, kind + "Config")(hidden_size=width, image_size=sizes[0], **config)
-    m = getattr(transformers, kind + "Model")(cfg, **({"add_pooling_layer": False} if kind == "ViT" else {})).eval()
+
+    def make():
+        return getattr(transformers, kind + "Model")(cfg, **({"add_pooling_layer": False} if kind == "ViT" else {})).eval()
+    m = make()
     randomise(m, seed)
+    f.of(m, make, lambda model: transformers_tokens(model, 1 + registers, interpolates)(sizes[0]))
     m.save_pretrained(f.folder)
+    f.saved = load_file(f.path("model.safetensors"))  # published names, which a model in memory need not have
     if bin_file:
-        from safetensors.torch import load_file
-        torch.save(load_file(f.path("model.safetensors")), f.path("pytorch_model.bin"))  # published names, which a model in memory need not have
+        torch.save(f.saved, f.weights)
         os.remove(f.path("model.safetensors"))
-    f.features(sizes, hf_tokens(m, 1 + registers, interpolates))
+    f.features(sizes, transformers_tokens(m, 1 + registers, interpolates))
     blocks = [((q, "weight", 0), (v, "weight", 0)) for q, v in qkv(m)]
     f.expected.update(adapters(blocks, width, lambda: m(picture(sizes[0])).last_hidden_state[:, 0]))
     f.write()
+    return f
 
 
 def blocks_of(m):
@@ -228,30 +246,47 @@ def blocks_of(m):
 
 
 def make_transformers_clip(folder, name, size, width, output, seed, act):
+    """output 0: CLIPVisionModel, which transformers 5 saves without the prefix vision_model, and loads with or without it."""
     import transformers
-    f = Fixture(folder, name)
-    cfg = transformers.CLIPVisionConfig(hidden_size=width, intermediate_size=2 * width, projection_dim=output, num_hidden_layers=2, num_attention_heads=3,
+    from safetensors.torch import load_file
+    f = Fixture(folder, name, "transformers", "model.safetensors")
+    cfg = transformers.CLIPVisionConfig(hidden_size=width, intermediate_size=2 * width, projection_dim=output or 512, num_hidden_layers=2, num_attention_heads=3,
                                         image_size=size, patch_size=7, hidden_act=act)
-    m = transformers.CLIPVisionModelWithProjection(cfg).eval()
+
+    def make():
+        return (transformers.CLIPVisionModelWithProjection if output else transformers.CLIPVisionModel)(cfg).eval()
+    m = make()
     randomise(m, seed)
     m.save_pretrained(f.folder)
+    f.saved = {k if k.startswith("vis") else "vision_model." + k: v for k, v in load_file(f.weights).items()}
 
-    def tokens(_):
-        x = m.vision_model(picture(size)).last_hidden_state
-        n = m.vision_model.post_layernorm(x)
-        return n[:, 0], n[:, 1:], m(picture(size)).image_embeds
-    f.features([size], tokens)
-    blocks = [((b.self_attn.q_proj, "weight", 0), (b.self_attn.v_proj, "weight", 0)) for b in m.vision_model.encoder.layers]
-    f.expected.update(adapters(blocks, width, lambda: m(picture(size)).image_embeds))
+    def tokens(model):
+        tower, out = getattr(model, "vision_model", model), model(picture(size))
+        n = tower.post_layernorm((tower(picture(size)) if output else out).last_hidden_state)
+        return n[:, 0], n[:, 1:], out.image_embeds if output else None
+    f.of(m, make, tokens)
+    f.features([size], lambda _: tokens(m))
+    blocks = [((b.self_attn.q_proj, "weight", 0), (b.self_attn.v_proj, "weight", 0)) for b in getattr(m, "vision_model", m).encoder.layers]
+    f.expected.update(adapters(blocks, width, lambda: m(picture(size)).image_embeds if output else m(picture(size)).pooler_output))
     f.write()
+    return f
 
 
 # ---- open_clip, OpenAI ----
 
-def make_open_clip(folder, name, sizes, width, output, patch, layers, head_width, seed, quick, full=None):
+def open_clip_tokens(v, size):
+    kept = []
+    hook = v.transformer.register_forward_hook(lambda _m, _i, o: kept.append(o))
+    embedding = v(picture(size))
+    hook.remove()
+    n = v.ln_post(kept[0])
+    return n[:, 0], n[:, 1:], embedding
+
+
+def make_open_clip(folder, name, sizes, width, output, patch, layers, head_width, seed, quick):
     import open_clip
     from open_clip.model import CLIP, CLIPVisionCfg, CLIPTextCfg, resize_pos_embed
-    f = Fixture(folder, name)
+    f = Fixture(folder, name, "open_clip", "open_clip_pytorch_model.bin")
     vision = {"image_size": sizes[0], "layers": layers, "width": width, "patch_size": patch, "head_width": head_width}
     text = {"context_length": 7, "vocab_size": 11, "width": 8, "heads": 1, "layers": 1}
 
@@ -259,45 +294,45 @@ def make_open_clip(folder, name, sizes, width, output, patch, layers, head_width
         return CLIP(output, CLIPVisionCfg(**dict(vision, image_size=size)), CLIPTextCfg(**text), quick_gelu=quick).eval()
     m = make(sizes[0])
     randomise(m, seed)
-    sd = m.state_dict()
-    torch.save(dict(sd, **{"visual.continual_proj": torch.zeros(width, output)}), f.path("open_clip_pytorch_model.bin"))
+    sd = f.saved = m.state_dict()
+    torch.save(dict(sd, **{"visual.continual_proj": torch.zeros(width, output)}), f.weights)
     f.config("open_clip_config.json", {"model_cfg": {"embed_dim": output, "vision_cfg": vision, "text_cfg": text, "quick_gelu": quick},
                                        "preprocess_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}})
 
-    def tokens(size):
+    def at(size):
         other = make(size)
         state = {k: v.clone() for k, v in sd.items()}
         resize_pos_embed(state, other)
         other.load_state_dict(state)
-        v, kept = other.visual, []
-        hook = v.transformer.register_forward_hook(lambda _m, _i, o: kept.append(o))
-        embedding = v(picture(size))
-        hook.remove()
-        n = v.ln_post(kept[0])
-        return n[:, 0], n[:, 1:], embedding
-    f.features(sizes, tokens)
+        return other
+    f.of(m, lambda: make(sizes[0]), lambda model: open_clip_tokens(model.visual, sizes[0]))
+    f.features(sizes, lambda size: open_clip_tokens(at(size).visual, size))
     blocks = [fused_rows(b.attn, "in_proj_weight", width) for b in m.visual.transformer.resblocks]
     f.expected.update(adapters(blocks, width, lambda: m.visual(picture(sizes[0]))))
     f.write()
+    return f
 
 
 # ---- torchvision ----
 
 def make_torchvision(folder, name, size, width, patch, layers, heads, seed):
     from torchvision.models.vision_transformer import VisionTransformer
-    f = Fixture(folder, name)
+    f = Fixture(folder, name, "torchvision", "vit.pth")
     m = VisionTransformer(size, patch, layers, heads, width, 4 * width).eval()
     randomise(m, seed)
-    torch.save(m.state_dict(), f.path("vit.pth"))
+    f.saved = m.state_dict()
+    torch.save(f.saved, f.weights)
     f.arguments(heads=heads)
 
-    def run():
-        x = m._process_input(picture(size))
-        x = torch.cat([m.class_token.expand(COUNT, -1, -1), x], 1)
-        return m.encoder(x)
-    f.features([size], lambda _: (lambda x: (x[:, 0], x[:, 1:], None))(run()))
-    f.expected.update(adapters([fused_rows(b.self_attention, "in_proj_weight", width) for b in m.encoder.layers], width, lambda: run()[:, 0]))
+    def tokens(model):
+        x = model._process_input(picture(size))
+        x = model.encoder(torch.cat([model.class_token.expand(COUNT, -1, -1), x], 1))
+        return x[:, 0], x[:, 1:], None
+    f.of(m, lambda: VisionTransformer(size, patch, layers, heads, width, 4 * width).eval(), tokens)
+    f.features([size], lambda _: tokens(m))
+    f.expected.update(adapters([fused_rows(b.self_attention, "in_proj_weight", width) for b in m.encoder.layers], width, lambda: tokens(m)[0]))
     f.write()
+    return f
 
 
 TINY = dict(embed_dim=24, depth=2, num_heads=3)
@@ -318,6 +353,7 @@ tiny = {
     "dinov3_gated": lambda d: make_transformers(d, "dinov3_gated", "DINOv3ViT", [48], 4, 24, 12, False, blocks_of, patch_size=16, intermediate_size=64, num_register_tokens=4,
                                                 use_gated_mlp=True, hidden_act="silu", **HF),
     "transformers_clip": lambda d: make_transformers_clip(d, "transformers_clip", 28, 24, 16, 13, "quick_gelu"),
+    "transformers_clip_alone": lambda d: make_transformers_clip(d, "transformers_clip_alone", 28, 24, 0, 17, "gelu"),
     "open_clip": lambda d: make_open_clip(d, "open_clip", [32, 48], 24, 16, 8, 2, 8, 14, False),
     "open_clip_quick": lambda d: make_open_clip(d, "open_clip_quick", [32], 24, 16, 8, 2, 8, 15, True),
     "torchvision": lambda d: make_torchvision(d, "torchvision", 48, 24, 16, 2, 3, 16),

@@ -34,11 +34,12 @@ import_tower vit model.safetensors "32 48"
 import_tower dinov3 model.safetensors "48 64"
 import_tower dinov3_gated model.safetensors 48
 import_tower transformers_clip model.safetensors 28
+import_tower transformers_clip_alone model.safetensors 28
 import_tower open_clip open_clip_pytorch_model.bin "32 48"
 import_tower open_clip_quick open_clip_pytorch_model.bin 32
 import_tower torchvision vit.pth 48 --heads 3
-[ "${#list[@]}" -eq 84 ]
-check "28 graphs" $?
+[ "${#list[@]}" -eq 87 ]
+check "29 graphs" $?
 [ "$(printf '%s\n' "${list[@]}" | grep -x '[a-z].*' | grep -v 'onnx$' | sort -u)" = "$(ls "$fixtures")" ]
 check "of every fixture" $?
 answer "weights in a second file" 0 "the weights in two.onnx.data" export hub_registers.safetensors two.onnx --image 42 --external

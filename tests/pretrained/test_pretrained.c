@@ -1,8 +1,9 @@
 /* Published towers against their own libraries: what make_fixtures.py saved is imported, and gives the same features
  * and the same gradients of adapters on BT_TESTED_BACKEND.
  *
- *   test_pretrained FOLDER [f32|bf16]
+ *   test_pretrained FOLDER [f32|bf16] [FIXTURE ...]
  *
+ * Prints what each fixture deviates by; without names, all fixtures of the folder are taken.
  * f32: class token, patches and embedding within 1e-4, relative in the 2-norm of a tensor, at every size of pictures
  * that the fixture has; gradients of adapters within 1e-3 (they pass through all blocks). bf16: 4e-2 and 0.1: weights
  * and activations have 8 bits, and the random weights of fixtures are larger than trained ones. */
@@ -83,7 +84,9 @@ static void compare(const fixture *f, const char *name, const float *found, int6
     float *copy = malloc((size_t)count * sizeof *copy); /* the file's may not be aligned */
     BT_ASSERT(copy);
     memcpy(copy, values, (size_t)count * sizeof *copy);
-    report(f->name, name, difference(found, copy, count), limit);
+    double deviation = difference(found, copy, count);
+    report(f->name, name, deviation, limit);
+    printf("%s %s %.2g\n", f->name, name, deviation);
     free(copy);
 }
 
@@ -366,14 +369,21 @@ static void check_fixture(const char *folder, const char *name, bt_dtype compute
     bt_safetensors_close(f.expected);
 }
 
+/** Whether a fixture is among those asked for. */
+static bool asked(const char *name, int argc, char **argv) {
+    for (int i = 3; i < argc; i++)
+        if (strcmp(argv[i], name) == 0) return true;
+    return argc <= 3;
+}
+
 int main(int argc, char **argv) {
     struct dirent **list;
     int count = argc > 1 ? scandir(argv[1], &list, NULL, alphasort) : -1;
-    if (count < 0) return printf("usage: test_pretrained FOLDER [f32|bf16]\n"), 2;
+    if (count < 0) return printf("usage: test_pretrained FOLDER [f32|bf16] [FIXTURE ...]\n"), 2;
     bt_status status = BT_TESTED_BACKEND.open(&(bt_device_options){.threads = 0}, &device);
     if (status != BT_OK) return printf("SKIPPED: backend %s: %s\n", BT_TESTED_BACKEND.name, bt_error_message()), 77;
     for (int i = 0; i < count; i++) {
-        if (list[i]->d_name[0] != '.')
+        if (list[i]->d_name[0] != '.' && asked(list[i]->d_name, argc, argv))
             check_fixture(argv[1], list[i]->d_name, argc > 2 && strcmp(argv[2], "bf16") == 0 ? BT_BF16 : BT_F32);
         free(list[i]);
     }

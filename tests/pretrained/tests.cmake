@@ -1,6 +1,9 @@
 # Published towers against their libraries. Tiny fixtures are committed; those of full size are made by make_fixtures.py --full in a virtual
 # environment, and read where BITTERN_FULL_TOWERS names their folder.
 set(pretrained_dir ${CMAKE_SOURCE_DIR}/tests/pretrained)
+#
+# In the libraries themselves (round_trips.py, peft_trips.py): where BITTERN_LIBRARIES_PYTHON, of cmake or of the environment, is a Python with them.
+set(BITTERN_LIBRARIES_PYTHON "" CACHE FILEPATH "Python with torch, torchvision, timm, open_clip, transformers, peft")
 set(BITTERN_FULL_TOWERS "" CACHE PATH "Folder of make_fixtures.py --full")
 # pretrained_test(NAME backend label objects and libraries...)
 function(pretrained_test name backend label)
@@ -38,3 +41,7 @@ endforeach()
 if(BITTERN_ONNX_PYTHON)
   set_tests_properties(pretrained_onnx_onnxruntime PROPERTIES ENVIRONMENT "BITTERN_ONNX_PYTHON=${BITTERN_ONNX_PYTHON}")
 endif()
+foreach(name round_trips peft_trips)
+  add_test(NAME pretrained_${name} COMMAND bash ${pretrained_dir}/libraries.sh ${pretrained_dir}/${name}.py $<TARGET_FILE:bittern-cli> ${BITTERN_LIBRARIES_PYTHON})
+  set_tests_properties(pretrained_${name} PROPERTIES LABELS parity SKIP_RETURN_CODE 77 TIMEOUT 1800)
+endforeach()
