@@ -13,6 +13,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { LOG_SECONDS = 10 };
 
@@ -193,6 +194,7 @@ static bt_status open_all(embedding *e) {
 static bt_status embed(embedding *e, bt_embed_result *out) {
     bool done = false;
     BT_TRY(open_all(e));
+    BT_TRY(bt_embed_take_work(e));
     if (e->o->shard.count) BT_TRY(bt_embed_shard_is_done(e, &done));
     if (!done) BT_TRY(bt_embed_state_open(e));
     double start = bt_clock_seconds();
@@ -215,6 +217,7 @@ static bt_status embed(embedding *e, bt_embed_result *out) {
 
 void bt_embed_release(embedding *e) {
     for (int i = 0; i < FILES; i++) bt_growing_close(&e->file[i]);
+    if (e->lock >= 0) close(e->lock);
     bt_text_free(&e->settings);
     bt_text_free(&e->text);
     bt_text_free(&e->lost);
@@ -228,7 +231,7 @@ void bt_embed_release(embedding *e) {
 
 bt_status bt_embed(const bt_embed_options *options, bt_embed_result *out) {
     BT_TRY(check_options(options));
-    embedding e = {.o = options};
+    embedding e = {.o = options, .lock = -1};
     for (int i = 0; i < FILES; i++) e.file[i].fd = -1;
     bt_status status = embed(&e, out);
     bt_embed_release(&e);

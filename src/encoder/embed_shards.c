@@ -414,6 +414,7 @@ static bt_status join(joining *j) {
     bt_text_append(&j->e.settings, "joined");
     state = j->e.state;
     j->e.state = (embed_state){.done = 0}; /* the files begin empty */
+    BT_TRY(bt_embed_take_work(&j->e));
     BT_TRY(bt_embed_state_open(&j->e));
     j->e.state = state;
     bt_status status = BT_OK;
@@ -425,7 +426,7 @@ static bt_status join(joining *j) {
 
 bt_status bt_embed_join(const char *out, bt_join_result *result) {
     BT_TRY(bt_embed_check_out(out));
-    joining j = {.out = out, .e = {.out = out}};
+    joining j = {.out = out, .e = {.out = out, .lock = -1}};
     for (int i = 0; i < FILES; i++) j.e.file[i].fd = -1;
     bt_status status = join(&j);
     if (status == BT_OK)

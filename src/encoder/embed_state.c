@@ -7,9 +7,12 @@
 #include "formats/json.h"
 
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 enum { VERSION = 1 };
@@ -170,7 +173,7 @@ static bt_status open_one(embedding *e, int file) {
     }
 }
 
-void bt_embed_remove_work(const embedding *e) {
+static void clear_work(const embedding *e) {
     char path[EMBED_PATH], folder[EMBED_PATH];
     if (work_path(e, "", folder) != BT_OK) return;
     DIR *d = opendir(folder);
@@ -179,18 +182,36 @@ void bt_embed_remove_work(const embedding *e) {
             work_path(e, entry->d_name, path) == BT_OK)
             unlink(path);
     if (d) closedir(d);
-    rmdir(folder);
+}
+
+void bt_embed_remove_work(const embedding *e) {
+    char folder[EMBED_PATH];
+    if (e->lock < 0) return;
+    clear_work(e);
+    if (work_path(e, "", folder) == BT_OK) rmdir(folder);
+}
+
+bt_status bt_embed_take_work(embedding *e) {
+    char folder[EMBED_PATH];
+    BT_TRY(work_path(e, "", folder));
+    folder[strlen(folder) - 1] = 0;
+    BT_TRY(bt_file_make_folders(folder));
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return bt_file_error("open", folder, errno);
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) { /* without locks in the file system: go on */
+        e->lock = fd;
+        return BT_OK;
+    }
+    close(fd);
+    return bt_error(BT_ERR_IO, "another process works on %s now (it holds %s): wait for it, or choose another output",
+                    e->out, folder);
 }
 
 bt_status bt_embed_state_open(embedding *e) {
-    char folder[EMBED_PATH];
-    BT_TRY(work_path(e, "", folder));
     if (e->o && e->o->resume)
         BT_TRY(read_state(e));
     else
-        bt_embed_remove_work(e);
-    folder[strlen(folder) - 1] = 0;
-    BT_TRY(bt_file_make_folders(folder));
+        clear_work(e);
     for (int i = 0; i < FILES; i++)
         if (e->kind.has[i]) BT_TRY(open_one(e, i));
     return BT_OK;

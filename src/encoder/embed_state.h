@@ -36,6 +36,7 @@ typedef struct embedding {
     bt_text settings;   /* all that decides the bits of the files, in one line */
     int64_t begin, end; /* pictures of the listing */
     bt_growing file[FILES];
+    int lock; /* the work folder, held as long as this process works in it; -1 */
     embed_state state;
     int64_t resumed_at;
     float *values, *logits; /* of a batch */
@@ -60,6 +61,10 @@ bt_status bt_embed_path(const embedding *e, const char *end, char path[EMBED_PAT
 /** Fills `settings` from engine, sources and options. */
 void bt_embed_describe(embedding *e);
 
+/** Makes the work folder and holds it until bt_embed_release: two processes would write over each other's rows.
+ * BT_ERR_IO while another has it. */
+bt_status bt_embed_take_work(embedding *e) BT_MUST_CHECK;
+
 /** Opens the files in the work folder: as they were saved with `resume`, else empty. */
 bt_status bt_embed_state_open(embedding *e) BT_MUST_CHECK;
 
@@ -69,7 +74,7 @@ bt_status bt_embed_state_save(embedding *e) BT_MUST_CHECK;
 /** Gives the files their names, the embeddings last, and removes the work folder. */
 bt_status bt_embed_state_finish(embedding *e) BT_MUST_CHECK;
 
-/** Removes the work folder, if there is one. */
+/** Removes the work folder, if this process holds it. */
 void bt_embed_remove_work(const embedding *e);
 
 /** Of a shard: what it is a part of, with size and checksum of each file; written when these have their names. */

@@ -77,6 +77,17 @@ answer "a picture in place of a folder" 2 "give its folder, or a list" embed run
 mkdir nothing
 answer "a folder without pictures" 5 "no .png, .jpg, .jpeg, .ppm, .webp, .tif or .tiff file below it" embed run nothing x.npy
 
+# Two processes, one output.
+if command -v flock >/dev/null; then
+    mkdir taken.work
+    exec 9<taken.work
+    flock 9
+    answer "an output that another process works on" 4 "another process works on taken.npy now (it holds taken.work)" embed run pictures taken.npy
+    answer "with --resume too" 4 "another process works on taken.npy now" embed run pictures taken.npy --resume
+    exec 9<&-
+    answer "when it is gone" 0 "96 pictures" embed run pictures taken.npy
+fi
+
 # Damaged pictures.
 cp -r pictures damaged && head -c 60 pictures/disc/00003.png >damaged/disc/00003.png && : >damaged/ring/00015.png
 answer "a damaged picture ends the work" 5 "damaged/disc/00003.png" embed run damaged d.npy
