@@ -2,11 +2,12 @@
  *
  *   bt_program *p = bt_program_new(&options);
  *   bt_value x = bt_input(p, "images", BT_U8, bt_shape4(n, 224, 224, 3));
- *   bt_value w = bt_param(p, store, index), y = bt_linear(p, x, w, b, none);       // record: shapes only, no memory
+ *   bt_value w = bt_param(p, store, index), y = bt_linear(p, x, w, b, none);    // record: shapes only, no memory
  *   bt_root root = {.value = loss, .weight = 1};
- *   bt_differentiate(p, &root, 1, groups);                                              // appends the backward
- * instructions BT_TRY(bt_plan_new(p, device, &plan));                                         // offsets in one block,
- * kernels chosen BT_TRY(bt_plan_bind(plan, block));  BT_TRY(bt_plan_run(plan));                     // many times
+ *   bt_differentiate(p, &root, 1, groups);                                      // appends the backward instructions
+ *   BT_TRY(bt_plan_new(p, device, &plan));                                      // offsets in a block, kernels chosen
+ *   BT_TRY(bt_plan_bind(plan, block));
+ *   BT_TRY(bt_plan_run(plan));                                                  // many times
  *
  * Errors while recording are sticky: the program keeps the first one with operation, shapes and the caller's file and
  * line; later calls do nothing and return 0; bt_program_check and bt_plan report it. So model code has no error
@@ -220,6 +221,24 @@ bt_status bt_plan_run(bt_plan *plan) BT_MUST_CHECK;
 /** Copies an output to the host, waiting for it. `bytes` must be its exact size. Reports a kernel's fault (a pivot, a
  * label) as BT_ERR_NUMERIC. */
 bt_status bt_plan_get(bt_plan *plan, const char *output, void *host, size_t bytes) BT_MUST_CHECK;
+
+/** An input's content, or where an output goes. The last one of a list has no name. */
+typedef struct bt_plan_input {
+    const char *name;
+    const void *host;
+    size_t bytes;
+} bt_plan_input;
+
+typedef struct bt_plan_output {
+    const char *name;
+    void *host;
+    size_t bytes;
+} bt_plan_output;
+
+/** Plans a program, runs it once with these inputs, copies these outputs, and gives all memory back. Errors of
+ * bt_plan_*; the parameters that it reads must be committed to `device`. */
+bt_status bt_program_run_once(const bt_program *p, struct bt_device *device, const bt_plan_input *inputs,
+                              const bt_plan_output *outputs) BT_MUST_CHECK;
 
 /** Shape and dtype of an input or output by name; false if there is none. */
 bool bt_plan_find(const bt_plan *plan, const char *name, bt_dtype *dtype, bt_shape *shape);

@@ -1,6 +1,5 @@
 /* Option tables: one per struct of settings. From a table come defaults, parsing with bounds, messages, the resolved
- * config,
- * `--help` and docs/options.md.
+ * config, `--help` and docs/options.md.
  *
  *     typedef struct optim { float lr; int epochs; bt_int_list milestones; } optim;
  *     static const bt_option optim_options[] = {

@@ -208,21 +208,14 @@ static void class_row(bt_onnx_builder *b, const bt_instruction *i) {
 static bt_status resample(const float *pos, bt_shape from_shape, const bt_resample_positions_args *a, float *out,
                           size_t out_bytes) {
     bt_device *device;
-    bt_plan *plan = NULL;
-    void *block = NULL;
     BT_TRY(bt_backend_named("cpu")->open(&(bt_device_options){.threads = 1}, &device));
     bt_program *p = bt_program_new(&(bt_program_options){.compute = BT_F32});
     bt_value in = bt_input(p, "pos", BT_F32, from_shape);
     bt_output(p, "y", bt_resample_positions(p, in, a->prefix, a->from, a->to, a->rule));
-    bt_status status = bt_plan_new(p, device, &plan);
-    if (status == BT_OK) status = device->backend->alloc(device, bt_plan_bytes(plan), &block);
-    if (status == BT_OK) status = bt_plan_bind(plan, block);
-    if (status == BT_OK) status = bt_plan_set(plan, "pos", pos, (size_t)bt_shape_count(from_shape) * sizeof *pos);
-    if (status == BT_OK) status = bt_plan_run(plan);
-    if (status == BT_OK) status = bt_plan_get(plan, "y", out, out_bytes);
-    bt_plan_free(plan);
+    bt_status status = bt_program_run_once(
+        p, device, (bt_plan_input[]){{"pos", pos, (size_t)bt_shape_count(from_shape) * sizeof *pos}, {NULL}},
+        (bt_plan_output[]){{"y", out, out_bytes}, {NULL}});
     bt_program_free(p);
-    if (block) device->backend->free(device, block);
     device->backend->close(device);
     return status;
 }

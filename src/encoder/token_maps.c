@@ -35,18 +35,10 @@ static bt_status run_tower(bt_model *m, bt_dtype dtype, bt_device *device, const
         bt_vit_forward_maps(p, m->store, &m->vit, bt_input(p, "images", BT_U8, bt_shape4(1, c->image, c->image, 3)));
     bt_output(p, "tokens", maps.tokens);
     bt_output(p, "qkv", maps.qkv);
-    bt_plan *plan = NULL;
-    void *block = NULL;
-    bt_status status = bt_plan_new(p, device, &plan);
-    if (status == BT_OK) status = device->backend->alloc(device, bt_plan_bytes(plan), &block);
-    if (status == BT_OK) status = bt_plan_bind(plan, block);
-    if (status == BT_OK) status = bt_plan_set(plan, "images", picture, (size_t)c->image * (size_t)c->image * 3);
-    if (status == BT_OK) status = bt_plan_run(plan);
-    if (status == BT_OK) status = bt_plan_get(plan, "tokens", tokens, count);
-    if (status == BT_OK) status = bt_plan_get(plan, "qkv", qkv, 3 * count);
-    bt_plan_free(plan);
+    bt_status status = bt_program_run_once(
+        p, device, (bt_plan_input[]){{"images", picture, (size_t)c->image * (size_t)c->image * 3}, {NULL}},
+        (bt_plan_output[]){{"tokens", tokens, count}, {"qkv", qkv, 3 * count}, {NULL}});
     bt_program_free(p);
-    if (block) device->backend->free(device, block);
     return status;
 }
 

@@ -14,18 +14,11 @@ static const bt_device_options two_threads = {.threads = 2};
 static bt_status run(bt_program *p, bt_params *store, int pos, const float *dy, size_t y_bytes, float *y, float *dpos) {
     bt_device *device;
     BT_TRY(bt_cpu_backend.open(&two_threads, &device));
-    bt_plan *plan = NULL;
-    void *block = NULL;
     bt_status status = bt_params_commit(store, device);
-    if (status == BT_OK) status = bt_plan_new(p, device, &plan);
-    if (status == BT_OK) status = bt_cpu_backend.alloc(device, bt_plan_bytes(plan), &block);
-    if (status == BT_OK) status = bt_plan_bind(plan, block);
-    if (status == BT_OK) status = bt_plan_set(plan, "dy", dy, y_bytes);
-    if (status == BT_OK) status = bt_plan_run(plan);
-    if (status == BT_OK) status = bt_plan_get(plan, "y", y, y_bytes);
+    if (status == BT_OK)
+        status = bt_program_run_once(p, device, (bt_plan_input[]){{"dy", dy, y_bytes}, {NULL}},
+                                     (bt_plan_output[]){{"y", y, y_bytes}, {NULL}});
     if (status == BT_OK) status = bt_params_read(store, pos, BT_SLOT_GRADIENT, dpos);
-    bt_cpu_backend.free(device, block);
-    bt_plan_free(plan);
     bt_params_free(store);
     bt_cpu_backend.close(device);
     return status;

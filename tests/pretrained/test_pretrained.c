@@ -177,25 +177,15 @@ static bt_status run_program(bt_model *m, bt_dtype compute, int size, float *tok
     bt_value images = bt_input(p, "images", BT_F32, bt_shape4(COUNT, 3, size, size));
     bt_output(p, "tokens", bt_vit_forward_tokens(p, m->store, &m->vit, images, 0));
     bt_output(p, "embedding", bt_vit_forward(p, m->store, &m->vit, images, 0));
-    bt_plan *plan = NULL;
-    void *block = NULL;
     float *pixels = pictures(size);
-    bt_status status = bt_plan_new(p, device, &plan);
-    if (status == BT_OK) status = device->backend->alloc(device, bt_plan_bytes(plan), &block);
-    if (status == BT_OK) status = bt_plan_bind(plan, block);
-    if (status == BT_OK)
-        status = bt_plan_set(plan, "images", pixels, (size_t)COUNT * 3 * (size_t)size * (size_t)size * sizeof *pixels);
-    if (status == BT_OK) status = bt_plan_run(plan);
-    if (status == BT_OK)
-        status = bt_plan_get(plan, "tokens", tokens,
-                             (size_t)COUNT * (size_t)bt_vit_token_count(c) * (size_t)c->width * sizeof *tokens);
-    if (status == BT_OK)
-        status =
-            bt_plan_get(plan, "embedding", embedding, (size_t)COUNT * (size_t)bt_vit_output(c) * sizeof *embedding);
+    size_t side = (size_t)size, token_count = (size_t)bt_vit_token_count(c) * (size_t)c->width;
+    bt_status status = bt_program_run_once(
+        p, device, (bt_plan_input[]){{"images", pixels, COUNT * 3 * side * side * sizeof *pixels}, {NULL}},
+        (bt_plan_output[]){{"tokens", tokens, COUNT * token_count * sizeof *tokens},
+                           {"embedding", embedding, COUNT * (size_t)bt_vit_output(c) * sizeof *embedding},
+                           {NULL}});
     free(pixels);
-    bt_plan_free(plan);
     bt_program_free(p);
-    if (block) device->backend->free(device, block);
     return status;
 }
 
@@ -286,24 +276,18 @@ static bt_status run_backward(const fixture *f, bt_vit *vit, bt_params *store, f
     bt_value e = bt_vit_forward(p, store, vit, images, 0), de = bt_input(p, "de", BT_F32, bt_shape2(COUNT, rows));
     bt_output(p, "e", e);
     bt_differentiate(p, &(bt_root){.value = e, .gradient = de}, 1, 1);
-    bt_plan *plan = NULL;
-    void *block = NULL;
     float *pixels = pictures(c->image);
     const float *direction = expected(f, "direction", &count);
     BT_ASSERT(direction && count == COUNT * rows);
-    bt_status status = bt_plan_new(p, device, &plan);
-    if (status == BT_OK) status = device->backend->alloc(device, bt_plan_bytes(plan), &block);
-    if (status == BT_OK) status = bt_plan_bind(plan, block);
-    if (status == BT_OK)
-        status = bt_plan_set(plan, "images", pixels,
-                             (size_t)COUNT * 3 * (size_t)c->image * (size_t)c->image * sizeof *pixels);
-    if (status == BT_OK) status = bt_plan_set(plan, "de", direction, (size_t)count * sizeof *direction);
-    if (status == BT_OK) status = bt_plan_run(plan);
-    if (status == BT_OK) status = bt_plan_get(plan, "e", out, (size_t)count * sizeof *out);
+    size_t side = (size_t)c->image;
+    bt_status status =
+        bt_program_run_once(p, device,
+                            (bt_plan_input[]){{"images", pixels, COUNT * 3 * side * side * sizeof *pixels},
+                                              {"de", direction, (size_t)count * sizeof *direction},
+                                              {NULL}},
+                            (bt_plan_output[]){{"e", out, (size_t)count * sizeof *out}, {NULL}});
     free(pixels);
-    bt_plan_free(plan);
     bt_program_free(p);
-    if (block) device->backend->free(device, block);
     return status;
 }
 
