@@ -26,20 +26,6 @@ static double core_seconds(void) {
     return clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t) == 0 ? (double)t.tv_sec + 1e-9 * (double)t.tv_nsec : 0;
 }
 
-static const bt_augment papers = {.scale = {0.4, 1},
-                                  .ratio = {3.0 / 4, 4.0 / 3},
-                                  .flip = 0.5,
-                                  .jitter = 0.8,
-                                  .brightness = 0.4,
-                                  .contrast = 0.4,
-                                  .saturation = 0.4,
-                                  .hue = 0.2,
-                                  .grey = 0.2,
-                                  .blur = 0.1,
-                                  .solarize = 0.1,
-                                  .blur_radius = {0.1, 2},
-                                  .solarize_threshold = 128};
-
 /** Core seconds of each epoch, in seconds[0..epochs-1]; *times adds up all. */
 static bt_status measure(const bt_loader_options *options, double *seconds, bt_loader_times *times) {
     bt_loader *loader;
@@ -70,7 +56,7 @@ static bt_status measure_mode(const bt_bench_options *o, const bt_dataset *set, 
                                  .batch = 1,
                                  .size = SIZE,
                                  .views = training ? 2 : 1,
-                                 .augment = papers,
+                                 .augment = bt_augment_papers,
                                  .resize = 256,
                                  .filter = BT_FILTER_BICUBIC,
                                  .threads = 1,

@@ -121,24 +121,11 @@ static bt_status measure_scene(const bt_bench_options *o, bt_dtype dtype, bt_dev
 /** Views of the papers' strength from pictures of 500 x 375: every record has jitter, and one in ten the others, in
  * turn. */
 static void fill_records(bt_view_record *record, int count, int size) {
-    const bt_augment papers = {.scale = {0.4, 1},
-                               .ratio = {3.0 / 4, 4.0 / 3},
-                               .flip = 0.5,
-                               .jitter = 0.8,
-                               .brightness = 0.4,
-                               .contrast = 0.4,
-                               .saturation = 0.4,
-                               .hue = 0.2,
-                               .grey = 0.2,
-                               .blur = 0.1,
-                               .solarize = 0.1,
-                               .blur_radius = {0.1, 2},
-                               .solarize_threshold = 128};
     for (int i = 0; i < count; i++)
         record[i] = (bt_view_record){.height = 375,
                                      .width = 500,
-                                     .view = bt_view_random(375, 500, size, &papers, 1, 0, i),
-                                     .colour = bt_colour_random(&papers, 1, 0, i)};
+                                     .view = bt_view_random(375, 500, size, &bt_augment_papers, 1, 0, i),
+                                     .colour = bt_colour_random(&bt_augment_papers, 1, 0, i)};
 }
 
 /** The program of make_views alone: o->batch views of one picture. */

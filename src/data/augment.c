@@ -93,6 +93,20 @@ static bt_status check_crop(const bt_augment *augment) {
     return BT_OK;
 }
 
+const bt_augment bt_augment_papers = {.scale = {0.4, 1},
+                                      .ratio = {3.0 / 4, 4.0 / 3},
+                                      .flip = 0.5,
+                                      .jitter = 0.8,
+                                      .brightness = 0.4,
+                                      .contrast = 0.4,
+                                      .saturation = 0.4,
+                                      .hue = 0.2,
+                                      .grey = 0.2,
+                                      .blur = 0.1,
+                                      .solarize = 0.1,
+                                      .blur_radius = {0.1, 2},
+                                      .solarize_threshold = 128};
+
 bt_status bt_augment_check(const bt_augment *augment) {
     BT_TRY(check_crop(augment));
     const struct {

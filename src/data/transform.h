@@ -34,6 +34,9 @@ typedef struct bt_augment {
     int solarize_threshold; /**< 0..256: values from it on are inverted */
 } bt_augment;
 
+/** All of the augmentation of CroVCA: crop, flip, jitter, grey, blur, solarize, with its probabilities. */
+extern const bt_augment bt_augment_papers;
+
 /** BT_ERR_CONFIG for a number out of range; the message says which and what is allowed. */
 bt_status bt_augment_check(const bt_augment *augment) BT_MUST_CHECK;
 

@@ -174,20 +174,6 @@ static void blur_of_a_spot(void **state) {
     }
 }
 
-static const bt_augment papers = {.scale = {0.4, 1},
-                                  .ratio = {3.0 / 4, 4.0 / 3},
-                                  .flip = 0.5,
-                                  .jitter = 0.8,
-                                  .brightness = 0.4,
-                                  .contrast = 0.4,
-                                  .saturation = 0.4,
-                                  .hue = 0.2,
-                                  .grey = 0.2,
-                                  .blur = 0.1,
-                                  .solarize = 0.1,
-                                  .blur_radius = {0.1, 2},
-                                  .solarize_threshold = 128};
-
 /* The draws of transform.h, followed by hand. */
 static void draws_as_documented(void **state) {
     (void)state;
@@ -197,7 +183,7 @@ static void draws_as_documented(void **state) {
         {2, 3, 0, 1}, {2, 3, 1, 0}, {3, 0, 1, 2}, {3, 0, 2, 1}, {3, 1, 0, 2}, {3, 1, 2, 0}, {3, 2, 0, 1}, {3, 2, 1, 0}};
     int seen[BT_COLOUR_KINDS] = {0};
     for (int64_t id = 0; id < 3000; id++) {
-        bt_colour colour = bt_colour_random(&papers, 9, 4, id);
+        bt_colour colour = bt_colour_random(&bt_augment_papers, 9, 4, id);
         assert_true(bt_colour_valid(&colour));
         bt_philox choice = bt_random_block(9, 4, BT_STREAM_AUGMENT, id, 10),
                   more = bt_random_block(9, 4, BT_STREAM_AUGMENT, id, 11);
@@ -226,7 +212,7 @@ static void draws_as_documented(void **state) {
 
 static void strengths_of_zero(void **state) {
     (void)state;
-    bt_augment plain = {.scale = {0.4, 1}, .ratio = {1, 1}}, partial = papers;
+    bt_augment plain = {.scale = {0.4, 1}, .ratio = {1, 1}}, partial = bt_augment_papers;
     partial.jitter = 1;
     partial.contrast = partial.hue = 0;
     partial.brightness = 1;
@@ -250,7 +236,7 @@ static void fixed_sums(void **state) {
                                (int)(bt_philox4x32((uint32_t)i, 0, 0, 0, 7).word[0] >> 26));
     const uint32_t want[2] = {0x0c2309ab, 0x51cb0af8};
     for (int filter = 0; filter < 2; filter++) {
-        bt_augment augment = papers;
+        bt_augment augment = bt_augment_papers;
         bt_resampler resampler = {0};
         bt_colour_memory memory = {0};
         uint32_t crc = 0;
@@ -271,21 +257,21 @@ static void fixed_sums(void **state) {
 
 static void bad_options(void **state) {
     (void)state;
-    bt_augment a = papers;
+    bt_augment a = bt_augment_papers;
     check_ok(bt_augment_check(&a));
     a.hue = 0.6;
     check_message(bt_augment_check(&a), BT_ERR_CONFIG, "loader: hue is 0.6; allowed are 0..0.5");
-    a = papers, a.grey = NAN;
+    a = bt_augment_papers, a.grey = NAN;
     check_error(bt_augment_check(&a), BT_ERR_CONFIG, "loader: grey is");
-    a = papers, a.brightness = 1.5;
+    a = bt_augment_papers, a.brightness = 1.5;
     check_message(bt_augment_check(&a), BT_ERR_CONFIG, "loader: brightness is 1.5; allowed are 0..1");
-    a = papers, a.blur_radius[0] = 3;
+    a = bt_augment_papers, a.blur_radius[0] = 3;
     check_message(bt_augment_check(&a), BT_ERR_CONFIG, "loader: blur radius is 3..2; allowed is 0 < low <= high <= 64");
     a.blur = 0;
     check_ok(bt_augment_check(&a));
-    a = papers, a.solarize_threshold = 257;
+    a = bt_augment_papers, a.solarize_threshold = 257;
     check_message(bt_augment_check(&a), BT_ERR_CONFIG, "loader: solarize threshold is 257; allowed are 0..256");
-    a = papers, a.filter = (bt_filter)2;
+    a = bt_augment_papers, a.filter = (bt_filter)2;
     check_message(bt_augment_check(&a), BT_ERR_CONFIG, "loader: filter is 2; allowed are 0 (bilinear) and 1 (bicubic)");
 }
 
