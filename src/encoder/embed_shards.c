@@ -205,6 +205,35 @@ bt_status bt_embed_shard_is_done(embedding *e, bool *done) {
     return unlink(path) == 0 ? BT_OK : bt_file_error("remove", path, errno); /* its files are about to change */
 }
 
+/* ---- names in the folder ---- */
+
+/** N of the name of a shard's note or folder of work, 00002-of-0000N and `end`; 0: the name is none. */
+static int shards_of(const char *name, const char *end) {
+    int index, count, used = 0;
+    if (sscanf(name, "%5d-of-%5d%n", &index, &count, &used) != 2 || strcmp(name + used, end) != 0) return 0;
+    return count >= 1 && count <= BT_SHARDS_LAST ? count : 0;
+}
+
+bt_status bt_embed_check_count(const embedding *e) {
+    char folder[EMBED_PATH];
+    const bt_shard *s = &e->o->shard;
+    int other = 0;
+    BT_TRY(bt_shard_folder(e->o->out, folder, sizeof folder));
+    DIR *d = opendir(folder);
+    if (!d) return BT_OK; /* this shard is the first of it, or writing says what is wrong */
+    for (struct dirent *entry; !other && (entry = readdir(d));) {
+        int done = shards_of(entry->d_name, ".json"), begun = shards_of(entry->d_name, ".work");
+        int count = done ? done : begun;
+        other = count != s->count ? count : 0;
+    }
+    closedir(d);
+    if (!other) return BT_OK;
+    return bt_error(BT_ERR_CONFIG,
+                    "%s holds shards of %d, and this is one of %d, which cannot be joined with them: say --shard I/%d "
+                    "(of a part of an array, --shard auto does not know the whole), or remove the folder",
+                    folder, other, s->count, other);
+}
+
 /* ---- which shards there are ---- */
 
 typedef struct joining {
@@ -223,9 +252,8 @@ static bt_status count_shards(joining *j, const char *folder) {
     if (!d)
         return bt_error(BT_ERR_IO, "%s: no folder of shards (%s); make them with --shard I/N", folder, strerror(errno));
     for (struct dirent *entry; (entry = readdir(d));) {
-        int index, count, used = 0;
-        if (sscanf(entry->d_name, "%5d-of-%5d.json%n", &index, &count, &used) != 2 || !used || entry->d_name[used])
-            continue;
+        int count = shards_of(entry->d_name, ".json");
+        if (!count) continue;
         least = !least || count < least ? count : least;
         most = count > most ? count : most;
     }
@@ -235,7 +263,7 @@ static bt_status count_shards(joining *j, const char *folder) {
         return bt_error(BT_ERR_CONFIG, "%s holds shards of %d and of %d: remove those that are not meant", folder,
                         least, most);
     j->shards = most;
-    return most <= BT_SHARDS_LAST && most > 0 ? BT_OK : bt_error(BT_ERR_FORMAT, "%s: %d shards", folder, most);
+    return BT_OK;
 }
 
 static bt_status note_path(const joining *j, int shard, const char *end, char path[EMBED_PATH]) {

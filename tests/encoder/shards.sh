@@ -81,6 +81,11 @@ answer "no folder" 4 "nowhere.shards: no folder of shards" embed --join nowhere.
 mkdir empty.shards
 answer "no shard" 4 "empty.shards: no shard is done" embed --join empty.npy
 fresh good && rm part.shards/00001-of-00003.json part.shards/00003-of-00003.json
+for with in --resume --json; do # a part of an array submitted again says another number of all
+    answer "another number of all" 3 "part.shards holds shards of 3, and this is one of 2, which cannot be joined with them: say --shard I/3" embed run damaged part.npy "${flags[@]}" --shard 2/2 $with
+done
+mkdir -p begun.shards/00001-of-00004.work
+answer "another number of all, none is done" 3 "begun.shards holds shards of 4" embed run damaged begun.npy "${flags[@]}" --shard 2/2
 answer "missing shards" 4 "2 of 3 shards are not done: 1, 3; run them with --shard I/3 --resume" embed --join part.npy
 check "nothing is written" "$([ ! -e part.npy ] && [ ! -e part.work ]; echo $?)"
 fresh good && echo old >part.npy && cp good/00002-of-00003.json part.shards/00002-of-00004.json
