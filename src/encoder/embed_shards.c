@@ -152,13 +152,14 @@ static bt_status read_members(const bt_json_value *root, note *n) {
     return read_files(root, n);
 }
 
-/** The caller frees n->json. */
+/** The caller frees n->json; NULL after a failure. */
 static bt_status read_note(const char *path, note *n) {
     *n = (note){.json = NULL};
     BT_TRY(bt_json_read(path, &n->json));
     bt_status status = read_members(bt_json_root(n->json), n);
     if (status == BT_OK) return BT_OK;
     bt_json_free(n->json);
+    n->json = NULL;
     return status;
 }
 
@@ -443,9 +444,8 @@ static bt_status join(joining *j) {
     state = j->e.state;
     j->e.state = (embed_state){.done = 0}; /* the files begin empty */
     BT_TRY(bt_embed_take_work(&j->e));
-    BT_TRY(bt_embed_state_open(&j->e));
+    bt_status status = bt_embed_state_open(&j->e);
     j->e.state = state;
-    bt_status status = BT_OK;
     for (int k = 1; k <= j->shards && status == BT_OK; k++) status = append_shard(j, k);
     if (status == BT_OK) status = bt_embed_state_finish(&j->e);
     if (status != BT_OK) bt_embed_remove_work(&j->e);

@@ -102,6 +102,15 @@ answer "other settings" 3 "00002-of-00003.json: made otherwise than shard 1" emb
 answer "a done shard by other settings is not resumed" 3 "the shard was made otherwise; begin anew without --resume" embed run damaged part.npy "${flags[@]}" --shard 2/3 --resume
 fresh good && cp good/00001-of-00003.json part.shards/00002-of-00003.json
 answer "a note by another name" 5 "it says shard 1 of 3; was it renamed?" embed --join part.npy
+for shard in 1 2; do # shard 1 says what all have in common
+    for wrong in 's/"damaged": [0-9]*/"damaged": 7/' 's/"version": 1/"version": 2/' 's/"width"/"wide"/'; do
+        fresh good && sed -i "$wrong" part.shards/0000$shard-of-00003.json
+        answer "a wrong note of shard $shard, $wrong" 5 "0000$shard-of-00003.json" embed --join part.npy
+        check "nothing is written" "$([ ! -e part.npy ] && [ ! -e part.work ]; echo $?)"
+    done
+    fresh good && echo '{' >part.shards/0000$shard-of-00003.json
+    answer "no note" 5 "0000$shard-of-00003.json" embed --join part.npy
+done
 fresh good && sed -i 's/"first": 30/"first": 25/' part.shards/00002-of-00003.json
 answer "ranges that overlap" 5 "it begins at picture 26, 31 is expected" embed --join part.npy
 fresh good && sed -i 's/"rows": [0-9]*/"rows": 3/' part.shards/00002-of-00003.json
