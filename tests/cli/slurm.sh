@@ -11,10 +11,10 @@ unset "${!SLURM_@}" "${!SBATCH_@}" "${!SRUN_@}"
 export OMP_WAIT_POLICY=passive # sixteen threads on few cores must not spin
 
 # ---- a cluster ----
-cluster=$scratch/cluster daemons=()
+cluster=$scratch/cluster daemons=() up=no
 down() { # jobs first: a slurmd that ends leaves them running
-    scancel --user="$(id -un)" 2>/dev/null
-    for ((i = 0; i < 50; i++)); do [ -n "$(squeue -h 2>/dev/null)" ] || break; sleep 0.2; done
+    [ $up = no ] || timeout 10 scancel --user="$(id -un)" 2>/dev/null
+    [ $up = no ] || for ((i = 0; i < 50; i++)); do [ -n "$(timeout 2 squeue -h 2>/dev/null)" ] || break; sleep 0.2; done
     for ((i = ${#daemons[@]} - 1; i >= 0; i--)); do kill "${daemons[i]}" 2>/dev/null; done
     for ((i = 0; i < 50; i++)); do kill -0 "${daemons[@]}" 2>/dev/null || break; sleep 0.2; done
     kill -9 "${daemons[@]}" 2>/dev/null
@@ -73,8 +73,13 @@ for ((i = 0; i < 50; i++)); do [ -S "$cluster/munge/socket" ] && break; sleep 0.
 daemon slurmctld slurmctld -D
 daemon n1 slurmd -D -N n1
 daemon n2 slurmd -D -N n2
-for ((i = 0; i < 100; i++)); do [ "$(sinfo -h -N -t idle -o %N 2>/dev/null | wc -l)" = 2 ] && break; sleep 0.2; done
-[ $i -lt 100 ] || cannot "SLURM does not start here"
+began=$SECONDS
+while [ $up = no ]; do # without its controller sinfo waits for minutes
+    [ "$(timeout 2 sinfo -h -N -t idle -o %N 2>/dev/null | wc -l)" = 2 ] && up=yes && break
+    for pid in "${daemons[@]}"; do kill -0 "$pid" 2>/dev/null || cannot "SLURM does not start here: a daemon ended"; done
+    [ $((SECONDS - began)) -lt 20 ] || cannot "SLURM does not start here"
+    sleep 0.2
+done
 echo "$(slurmctld -V), $(munged --version | head -n 1)"
 
 # ---- jobs ----
@@ -100,7 +105,8 @@ until_there() { # pattern of files
 data=$scratch/data
 mkdir "$data" && mv pictures "$data/pictures"
 "$bittern" train small.yaml data.root="$data/pictures" train.epochs=1 eval.batch=0 2>log && "$bittern" export run model.safetensors >/dev/null || { cat log; exit 1; }
-PATH=$(dirname "$bittern"):$PATH
+mkdir bin && ln -s "$bittern" bin/bittern # jobs have the environment of who submits them
+PATH=$scratch/bin:$PATH
 "$bittern" embed model.safetensors "$data/pictures" "$data/whole.npy" --codes --damaged skip --batch 8 --threads 16 >/dev/null 2>&1
 check "in one piece" $?
 line() { # output, more options
@@ -121,7 +127,8 @@ check "an array: the bits of the work in one piece" "$(same array; echo $?)"
 # Processes of srun, over both nodes.
 # shellcheck disable=SC2046
 srun --nodes=2 -n 8 $(line srun.npy) >out 2>err
-check "srun: $(tail -n 3 err)" $?
+code=$?
+check "srun: $(tail -n 3 err)" $code
 check "ranks" "$([ "$(grep -c 'from SLURM_PROCID and SLURM_NTASKS' err)" = 8 ]; echo $?)"
 answer "joined" 0 "from 8 shards" embed --join "$data/srun.npy"
 check "srun: the bits of the work in one piece" "$(same srun; echo $?)"
