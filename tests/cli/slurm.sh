@@ -176,6 +176,7 @@ until_there "$data/requeued.shards/*.work/state.json" && scontrol requeue "$job"
 check "requeued" $?
 ended "$job" 60
 check "runs again: $(codes "$job")" "$([ "$(codes "$job")" = " ExitCode=0:0" ]; echo $?)"
+check "it was told to end" "$(grep -q 'interrupted by signal 15; saved' job-"${job}"_*.txt; echo $?)"
 check "and goes on: $(cat job-"${job}"_*.txt)" "$(grep -q 'continues at picture' job-"${job}"_*.txt; echo $?)"
 joined_long requeued
 finish
