@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+enum { SIDE_MOST = 8192 }; /* pixels that descriptions may say */
+
 const char *const bt_resize_mode_names[] = {[BT_RESIZE_SHORTEST] = "shortest",
                                             [BT_RESIZE_LONGEST] = "longest",
                                             [BT_RESIZE_SQUASH] = "squash",
@@ -47,6 +49,9 @@ bt_status bt_picture_rule_of(const bt_preprocess *p, int size, const char *name,
     bt_picture_rule r = {.mode = p->mode, .filter = p->filter, .center = p->center};
     r.resize = resized ? bt_picture_rule_scale(p->resize_height, p->height, size) : size;
     if (p->mode != BT_RESIZE_SHORTEST) memcpy(r.fill, p->fill, sizeof r.fill); /* nothing is filled there */
+    if (r.resize > SIDE_MOST)
+        return bt_error(BT_ERR_UNSUPPORTED, "%s: for squares of %d pictures would be resized to %d; at most %d", name,
+                        size, r.resize, SIDE_MOST);
     if (r.resize < 1) return bt_error(BT_ERR_UNSUPPORTED, "%s: squares of %d leave no pixel to resize to", name, size);
     *out = r;
     return BT_OK;
@@ -116,8 +121,8 @@ bt_status bt_picture_rule_read(const bt_json_value *object, bt_picture_rule *out
     int mode, filter, center, resize;
     bt_picture_rule r = {.resize = 0};
     BT_TRY(read_name(object, "mode", bt_resize_mode_names, BT_RESIZE_SHORTEST, &mode));
-    BT_TRY(bt_json_get_int(object, "crop", 1, 8192, crop));
-    BT_TRY(bt_json_get_int(object, "resize", mode == BT_RESIZE_SHORTEST ? *crop : 1, 8192, &resize));
+    BT_TRY(bt_json_get_int(object, "crop", 1, SIDE_MOST, crop));
+    BT_TRY(bt_json_get_int(object, "resize", mode == BT_RESIZE_SHORTEST ? *crop : 1, SIDE_MOST, &resize));
     BT_TRY(read_name(object, "interpolation", bt_filter_names, -1, &filter));
     BT_TRY(read_name(object, "center", bt_center_names, BT_CENTER_EVEN, &center));
     BT_TRY(read_fill(object, r.fill));

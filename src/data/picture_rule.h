@@ -30,8 +30,8 @@ extern const char *const bt_center_names[];      /**< even, down; ends with NULL
 bt_preprocess bt_picture_rule_at(const bt_picture_rule *rule, int size);
 
 /** The rule of a published configuration, for squares of `size` in place of its own. BT_ERR_UNSUPPORTED where its
- * views are no squares, or resized to what is none, or do not cover the view that they are to cover. `name` heads the
- * message. */
+ * views are no squares, or resized to what is none, or do not cover the view that they are to cover, or would be
+ * resized to over 8192 pixels, which no description can say. `name` heads the message. */
 bt_status bt_picture_rule_of(const bt_preprocess *preprocess, int size, const char *name,
                              bt_picture_rule *out) BT_MUST_CHECK;
 

@@ -161,6 +161,7 @@ static bt_status place(embedding *e) {
     const bt_shard *shard = &e->o->shard;
     e->out = e->o->out;
     if (shard->count) {
+        BT_TRY(bt_embed_check_count(e));
         BT_TRY(bt_shard_path(shard, e->o->out, ".npy", e->shard_out, sizeof e->shard_out));
         e->out = e->shard_out;
     }

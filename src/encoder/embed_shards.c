@@ -152,13 +152,14 @@ static bt_status read_members(const bt_json_value *root, note *n) {
     return read_files(root, n);
 }
 
-/** The caller frees n->json. */
+/** The caller frees n->json; NULL after a failure. */
 static bt_status read_note(const char *path, note *n) {
     *n = (note){.json = NULL};
     BT_TRY(bt_json_read(path, &n->json));
     bt_status status = read_members(bt_json_root(n->json), n);
     if (status == BT_OK) return BT_OK;
     bt_json_free(n->json);
+    n->json = NULL;
     return status;
 }
 
@@ -205,6 +206,35 @@ bt_status bt_embed_shard_is_done(embedding *e, bool *done) {
     return unlink(path) == 0 ? BT_OK : bt_file_error("remove", path, errno); /* its files are about to change */
 }
 
+/* ---- names in the folder ---- */
+
+/** N of the name of a shard's note or folder of work, 00002-of-0000N and `end`; 0: the name is none. */
+static int shards_of(const char *name, const char *end) {
+    int index, count, used = 0;
+    if (sscanf(name, "%5d-of-%5d%n", &index, &count, &used) != 2 || strcmp(name + used, end) != 0) return 0;
+    return count >= 1 && count <= BT_SHARDS_LAST ? count : 0;
+}
+
+bt_status bt_embed_check_count(const embedding *e) {
+    char folder[EMBED_PATH];
+    const bt_shard *s = &e->o->shard;
+    int other = 0;
+    BT_TRY(bt_shard_folder(e->o->out, folder, sizeof folder));
+    DIR *d = opendir(folder);
+    if (!d) return BT_OK; /* this shard is the first of it, or writing says what is wrong */
+    for (struct dirent *entry; !other && (entry = readdir(d));) {
+        int done = shards_of(entry->d_name, ".json"), begun = shards_of(entry->d_name, ".work");
+        int count = done ? done : begun;
+        other = count != s->count ? count : 0;
+    }
+    closedir(d);
+    if (!other) return BT_OK;
+    return bt_error(BT_ERR_CONFIG,
+                    "%s holds shards of %d, and this is one of %d, which cannot be joined with them: say --shard I/%d "
+                    "(of a part of an array, --shard auto does not know the whole), or remove the folder",
+                    folder, other, s->count, other);
+}
+
 /* ---- which shards there are ---- */
 
 typedef struct joining {
@@ -223,9 +253,8 @@ static bt_status count_shards(joining *j, const char *folder) {
     if (!d)
         return bt_error(BT_ERR_IO, "%s: no folder of shards (%s); make them with --shard I/N", folder, strerror(errno));
     for (struct dirent *entry; (entry = readdir(d));) {
-        int index, count, used = 0;
-        if (sscanf(entry->d_name, "%5d-of-%5d.json%n", &index, &count, &used) != 2 || !used || entry->d_name[used])
-            continue;
+        int count = shards_of(entry->d_name, ".json");
+        if (!count) continue;
         least = !least || count < least ? count : least;
         most = count > most ? count : most;
     }
@@ -235,7 +264,7 @@ static bt_status count_shards(joining *j, const char *folder) {
         return bt_error(BT_ERR_CONFIG, "%s holds shards of %d and of %d: remove those that are not meant", folder,
                         least, most);
     j->shards = most;
-    return most <= BT_SHARDS_LAST && most > 0 ? BT_OK : bt_error(BT_ERR_FORMAT, "%s: %d shards", folder, most);
+    return BT_OK;
 }
 
 static bt_status note_path(const joining *j, int shard, const char *end, char path[EMBED_PATH]) {
@@ -415,9 +444,8 @@ static bt_status join(joining *j) {
     state = j->e.state;
     j->e.state = (embed_state){.done = 0}; /* the files begin empty */
     BT_TRY(bt_embed_take_work(&j->e));
-    BT_TRY(bt_embed_state_open(&j->e));
+    bt_status status = bt_embed_state_open(&j->e);
     j->e.state = state;
-    bt_status status = BT_OK;
     for (int k = 1; k <= j->shards && status == BT_OK; k++) status = append_shard(j, k);
     if (status == BT_OK) status = bt_embed_state_finish(&j->e);
     if (status != BT_OK) bt_embed_remove_work(&j->e);

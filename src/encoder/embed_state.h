@@ -80,6 +80,9 @@ void bt_embed_remove_work(const embedding *e);
 /** Of a shard: what it is a part of, with size and checksum of each file; written when these have their names. */
 bt_status bt_embed_write_shard(const embedding *e) BT_MUST_CHECK;
 
+/** BT_ERR_CONFIG where shards of this output, done or begun, count to another number: no join would take both. */
+bt_status bt_embed_check_count(const embedding *e) BT_MUST_CHECK;
+
 /** Whether this shard, by the same settings, was done before; fills e->state then. */
 bt_status bt_embed_shard_is_done(embedding *e, bool *done) BT_MUST_CHECK;
 

@@ -133,8 +133,8 @@ static void rope(bt_onnx_builder *b, const bt_instruction *i) {
 static void layer_norm(bt_onnx_builder *b, const bt_instruction *i) {
     const bt_layer_norm_values *v = (const bt_layer_norm_values *)i->operand;
     const bt_layer_norm_args *a = i->args;
-    if (!v->w) {
-        bt_onnx_fail(b, bt_error(BT_ERR_UNSUPPORTED, "layer_norm without scale has no translation into ONNX"));
+    if (!v->w || !v->b) {
+        bt_onnx_fail(b, bt_error(BT_ERR_UNSUPPORTED, "layer_norm without scale or shift has no translation into ONNX"));
         return;
     }
     b->name[v->y] = bt_onnx_add(

@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/** What descriptions of models may say. */
+#define ALPHA_MOST 1e6
+
 /* ---- adapter_config.json ---- */
 
 static bt_status refuse_flag(const bt_json_value *root, const char *key, const char *what) {
@@ -21,14 +24,14 @@ static bt_status refuse_flag(const bt_json_value *root, const char *key, const c
 static bt_status read_config(const bt_json_value *root, bt_lora_config *out) {
     const char *text;
     int64_t rank;
-    double alpha;
+    float alpha;
     bool root_rank = false;
     BT_TRY(bt_json_get_string(root, "peft_type", &text));
     if (strcmp(text, "LORA") != 0)
         return bt_error(BT_ERR_UNSUPPORTED, "%s: peft_type \"%.40s\"; only LORA is supported",
                         bt_json_name(root->document), text);
     BT_TRY(bt_json_get_integer(root, "r", 1, 1024, &rank));
-    BT_TRY(bt_json_get_number(root, "lora_alpha", &alpha));
+    BT_TRY(bt_json_get_float(root, "lora_alpha", 0, ALPHA_MOST, &alpha));
     BT_TRY(refuse_flag(root, "use_dora", "magnitudes (DoRA) are not supported"));
     BT_TRY(refuse_flag(root, "rank_pattern", "one rank for all layers is supported"));
     BT_TRY(refuse_flag(root, "alpha_pattern", "one alpha for all layers is supported"));
@@ -167,8 +170,12 @@ static bt_status check_whole(bt_peft *p) {
                             p->pair[i].a ? p->pair[i].a->name : p->pair[i].b->name);
     if (p->pairs == 0) return bt_error(BT_ERR_FORMAT, "there is no adapter in it");
     BT_TRY(settle_halves(p));
-    for (int i = 0; i < p->pairs; i++) kinds += p->pair[i].block == p->depth - 1;
-    if (p->pairs != kinds * p->depth)
+    bool alike = true;
+    for (int i = 0; i < p->pairs; i++) {
+        kinds += p->pair[i].block == p->depth - 1;
+        alike = alike && find_pair(p, p->depth - 1, p->pair[i].target, p->pair[i].share);
+    }
+    if (!alike || p->pairs != kinds * p->depth)
         return bt_error(BT_ERR_UNSUPPORTED,
                         "%d adapters in %d blocks: blocks that are adapted differently are not supported", p->pairs,
                         p->depth);
@@ -190,6 +197,9 @@ static bt_status read_tensors(bt_peft *p) {
         p->lora.rank *= 2;
         p->lora.alpha *= 2;
     }
+    if (p->lora.alpha > ALPHA_MOST)
+        return bt_error(BT_ERR_UNSUPPORTED, "alpha comes to %g (rslora, or gate and up apart); at most %g",
+                        (double)p->lora.alpha, ALPHA_MOST);
     return BT_OK;
 }
 

@@ -190,6 +190,16 @@ static void value_text(const bt_json_value *v, char *text, size_t bytes) {
                  v->type == BT_JSON_BOOL ? (v->as.boolean ? "true" : "false") : bt_json_type_name(v->type));
 }
 
+/** As texts; strings to their ends, which a message may not show. */
+static bool same_value(const bt_json_value *a, const bt_json_value *b) {
+    char left[64], right[64];
+    if (a && b && a->type == BT_JSON_STRING && b->type == BT_JSON_STRING)
+        return strcmp(a->as.string, b->as.string) == 0;
+    value_text(a, left, sizeof left);
+    value_text(b, right, sizeof right);
+    return strcmp(left, right) == 0;
+}
+
 bt_status bt_config_compare(const char *where, const char *saved, const char *now, const char *defaults) {
     bt_json *a = NULL, *b = NULL, *d = NULL;
     bt_status status = bt_json_parse(saved, strlen(saved), where, 0, &a);
@@ -197,14 +207,14 @@ bt_status bt_config_compare(const char *where, const char *saved, const char *no
     if (status == BT_OK) status = bt_json_parse(defaults, strlen(defaults), "the defaults", 0, &d);
     for (size_t i = 0; status == BT_OK && i < bt_json_root(b)->count; i++) {
         const bt_json_value *v = &bt_json_root(b)->as.member[i], *old = bt_json_find(bt_json_root(a), v->key);
-        char was[128], is[128];
-        value_text(old ? old : bt_json_find(bt_json_root(d), v->key), was, sizeof was);
+        char was[1024], is[1024];
+        if (!old) old = bt_json_find(bt_json_root(d), v->key);
+        if (same_value(old, v) || may_change(v->key)) continue;
+        value_text(old, was, sizeof was);
         value_text(v, is, sizeof is);
-        if (strcmp(was, is) != 0 && !may_change(v->key))
-            status =
-                bt_error(BT_ERR_CONFIG,
-                         "resume: %s was %s in %s and is %s now; restore it, or start a new run in another run.dir",
-                         v->key, was, where, is);
+        status = bt_error(BT_ERR_CONFIG,
+                          "resume: %s was %s in %s and is %s now; restore it, or start a new run in another run.dir",
+                          v->key, was, where, is);
     }
     bt_json_free(a);
     bt_json_free(b);

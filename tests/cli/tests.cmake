@@ -12,12 +12,14 @@ if(BITTERN_WITH_YAML)
           quickstart
           recipes
           resume
+          slurm
           start
           terminal
           train)
     add_test(NAME cli_${subject} COMMAND bash ${CMAKE_SOURCE_DIR}/tests/cli/${subject}.sh $<TARGET_FILE:bittern-cli> ${CMAKE_SOURCE_DIR})
     set_tests_properties(cli_${subject} PROPERTIES LABELS cli TIMEOUT 1800 SKIP_RETURN_CODE 77)
   endforeach()
+  set_tests_properties(cli_slurm PROPERTIES TIMEOUT 240)
   set_tests_properties(cli_resume PROPERTIES LABELS "cli;resume" TIMEOUT 3600)
 endif()
 foreach(subject hash onnx) # these need no YAML

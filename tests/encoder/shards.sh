@@ -81,6 +81,11 @@ answer "no folder" 4 "nowhere.shards: no folder of shards" embed --join nowhere.
 mkdir empty.shards
 answer "no shard" 4 "empty.shards: no shard is done" embed --join empty.npy
 fresh good && rm part.shards/00001-of-00003.json part.shards/00003-of-00003.json
+for with in --resume --json; do # a part of an array submitted again says another number of all
+    answer "another number of all" 3 "part.shards holds shards of 3, and this is one of 2, which cannot be joined with them: say --shard I/3" embed run damaged part.npy "${flags[@]}" --shard 2/2 $with
+done
+mkdir -p begun.shards/00001-of-00004.work
+answer "another number of all, none is done" 3 "begun.shards holds shards of 4" embed run damaged begun.npy "${flags[@]}" --shard 2/2
 answer "missing shards" 4 "2 of 3 shards are not done: 1, 3; run them with --shard I/3 --resume" embed --join part.npy
 check "nothing is written" "$([ ! -e part.npy ] && [ ! -e part.work ]; echo $?)"
 fresh good && echo old >part.npy && cp good/00002-of-00003.json part.shards/00002-of-00004.json
@@ -97,6 +102,15 @@ answer "other settings" 3 "00002-of-00003.json: made otherwise than shard 1" emb
 answer "a done shard by other settings is not resumed" 3 "the shard was made otherwise; begin anew without --resume" embed run damaged part.npy "${flags[@]}" --shard 2/3 --resume
 fresh good && cp good/00001-of-00003.json part.shards/00002-of-00003.json
 answer "a note by another name" 5 "it says shard 1 of 3; was it renamed?" embed --join part.npy
+for shard in 1 2; do # shard 1 says what all have in common
+    for wrong in 's/"damaged": [0-9]*/"damaged": 7/' 's/"version": 1/"version": 2/' 's/"width"/"wide"/'; do
+        fresh good && sed -i "$wrong" part.shards/0000$shard-of-00003.json
+        answer "a wrong note of shard $shard, $wrong" 5 "0000$shard-of-00003.json" embed --join part.npy
+        check "nothing is written" "$([ ! -e part.npy ] && [ ! -e part.work ]; echo $?)"
+    done
+    fresh good && echo '{' >part.shards/0000$shard-of-00003.json
+    answer "no note" 5 "0000$shard-of-00003.json" embed --join part.npy
+done
 fresh good && sed -i 's/"first": 30/"first": 25/' part.shards/00002-of-00003.json
 answer "ranges that overlap" 5 "it begins at picture 26, 31 is expected" embed --join part.npy
 fresh good && sed -i 's/"rows": [0-9]*/"rows": 3/' part.shards/00002-of-00003.json

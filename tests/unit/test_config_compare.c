@@ -21,6 +21,15 @@ static void what_changed_is_named(void **state) {
                   "another run.dir");
 }
 
+static void long_texts_differ_at_their_ends(void **state) {
+    (void)state;
+    char saved[600], now[600];
+    snprintf(saved, sizeof saved, "{\"data.root\":\"/%0300d/a\"}", 0);
+    snprintf(now, sizeof now, "{\"data.root\":\"/%0300d/b\"}", 0);
+    check_ok(compare(saved, saved));
+    check_error(compare(saved, now), BT_ERR_CONFIG, "0/b\" now; restore it");
+}
+
 static void options_newer_than_the_run(void **state) {
     (void)state;
     const char *saved = "{\"optim.lr\":\"0.5\"}";
@@ -48,8 +57,8 @@ static void defaults_have_every_option(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(what_changed_is_named),
-                                       cmocka_unit_test(options_newer_than_the_run),
-                                       cmocka_unit_test(defaults_have_every_option)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_changed_is_named), cmocka_unit_test(long_texts_differ_at_their_ends),
+        cmocka_unit_test(options_newer_than_the_run), cmocka_unit_test(defaults_have_every_option)};
     return cmocka_run_group_tests_name("config_compare", tests, NULL, NULL);
 }

@@ -113,6 +113,9 @@ static void test_configurations(void **state) {
     check_rule(&r, &(bt_picture_rule){BT_RESIZE_SHORTEST, 248, BT_FILTER_BICUBIC, BT_CENTER_DOWN, {0}});
     check_ok(bt_picture_rule_of(&p, 336, "F", &r));
     assert_int_equal(r.resize, 372);
+    p.resize_height = p.resize_width = 8192;
+    check_error(bt_picture_rule_of(&p, 448, "F", &r), BT_ERR_UNSUPPORTED,
+                "F: for squares of 448 pictures would be resized to 16384; at most 8192");
     p.mode = BT_RESIZE_LONGEST;
     p.resize_height = p.resize_width = 200;
     check_ok(bt_picture_rule_of(&p, 112, "F", &r));
