@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { VERSION = 1 };
@@ -198,11 +199,13 @@ bt_status bt_embed_take_work(embedding *e) {
     BT_TRY(bt_file_make_folders(folder));
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return bt_file_error("open", folder, errno);
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) { /* without locks in the file system: go on */
+    struct stat mine, there;
+    bool held = flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK; /* without locks in the file system: go on */
+    if (held && fstat(fd, &mine) == 0 && stat(folder, &there) == 0 && mine.st_ino == there.st_ino) {
         e->lock = fd;
         return BT_OK;
     }
-    close(fd);
+    close(fd); /* or the folder was removed by the process that held it, and is another one now */
     return bt_error(BT_ERR_IO, "another process works on %s now (it holds %s): wait for it, or choose another output",
                     e->out, folder);
 }

@@ -95,11 +95,12 @@ static bool add_angles(bt_onnx_builder *b, const bt_rope_values *v, int64_t pref
     bt_shape s = bt_info(b->program, v->table)->shape;
     int64_t head = s.dim[1], half = head / 2, rows = prefix + s.dim[0];
     const float *table = bt_onnx_known(b, v->table);
-    float *made = bt_arena_alloc(&b->arena, (size_t)(2 * rows * head), sizeof *made);
     name[0] = "rotary.cos";
     name[1] = "rotary.sin";
+    if (bt_onnx_has(b->graph, name[0])) return true;
+    float *made = bt_arena_alloc(&b->arena, (size_t)(2 * rows * head), sizeof *made);
     if (!made) bt_onnx_fail(b, BT_ERR_MEMORY);
-    if (!made || !table || bt_onnx_has(b->graph, name[0])) return made && table;
+    if (!made || !table) return false;
     float *c = made, *sine = made + rows * head;
     for (int64_t row = 0; row < rows; row++)
         for (int64_t k = 0; k < head; k++) {
