@@ -149,6 +149,8 @@ static bt_status export(const bt_arguments *a) {
     printf("%s: %lld tensors, %.1f MB, step %lld", a->operand[1], (long long)r.tensors, r.bytes / 1e6,
            (long long)r.info.step);
     if (r.merged) printf(", %lld adapters merged", (long long)r.merged);
+    if (f->names && r.info.method != &bt_method_features)
+        printf("; the tower alone: the head of %s is left out", r.info.method->name);
     printf("\n");
     return BT_OK;
 }

@@ -44,6 +44,7 @@ if "$bittern" config small.yaml >/dev/null 2>&1; then
     answer "JSON of adapters" 0 '"rank": 2' import peft --base tower.safetensors --out a.safetensors --json
     cmp -s tower.safetensors kept.safetensors
     check "the tower stays" $?
+    answer "the head that another library's file lacks" 0 "the head of crovca is left out" export run named.safetensors --names timm
     answer "a base beside a run" 2 "leave out --base" embed run pictures x.npy --base tower.safetensors
 fi
 

@@ -287,6 +287,8 @@ static void test_merged_equals_apart(void **state) {
     check_error(bt_model_export(&source, false, BT_FORM_BITTERN, merged, &r), BT_ERR_FORMAT,
                 "its tower is not the one that the adapters");
     source.path = simple_model("plain.safetensors", &bt_method_crovca);
+    check_error(bt_model_export(&source, true, BT_FORM_BITTERN, merged, &r), BT_ERR_USAGE, "leave out --base");
+    source.base = NULL;
     check_error(bt_model_export(&source, true, BT_FORM_BITTERN, merged, &r), BT_ERR_CONFIG, "has no adapters");
     bt_text_free(&json);
     bt_model_release(&m);
