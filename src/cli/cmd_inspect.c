@@ -237,11 +237,19 @@ static bt_status write_maps(const bt_token_maps *m, const inspect_flags *f, cons
     return *f->attention ? bt_npy_write(f->attention, BT_FILE_F32, 3, attention, m->attention) : BT_OK;
 }
 
+static bt_status check_array(const char *option, const char *path) {
+    size_t length = strlen(path);
+    if (!length || (length > 4 && strcmp(path + length - 4, ".npy") == 0)) return BT_OK;
+    return bt_error(BT_ERR_USAGE, "%s %s: the name of the output ends in .npy", option, path);
+}
+
 static bt_status inspect_tokens(const bt_arguments *a, const inspect_flags *f) {
     bt_token_maps maps;
     size_t length = a->count == 4 ? strlen(a->operand[3]) : 0;
     if (length < 5 || strcmp(a->operand[3] + length - 4, ".png") != 0)
         return bt_error(BT_ERR_USAGE, "usage: bittern inspect tokens MODEL PICTURE OUT.png");
+    BT_TRY(check_array("--tokens", f->tokens));
+    BT_TRY(check_array("--attention", f->attention));
     if (f->json) return bt_error(BT_ERR_USAGE, "inspect tokens writes pictures and arrays: leave out --json");
     if (bt_file_is_same(a->operand[2], a->operand[3]))
         return bt_error(BT_ERR_USAGE, "%s is the picture that is read: it would be replaced; name another output",

@@ -30,6 +30,9 @@ answer "a folder without any" 4 "name the file of weights in it" import pictures
 answer "a file of ours imported" 5 "take it as it is" import tower.safetensors
 answer "a published file embedded" 5 "bittern import $dinov2 --out" embed "$dinov2" pictures x.npy
 answer "a published folder embedded" 4 "become one by bittern import" embed "$fixtures/dinov2" pictures x.npy
+cached=cache/bittern/weights/dinov2_vits14_reg4
+mkdir -p $cached && : >$cached/dinov2_vits14_reg4_pretrain.pth
+expect "an empty file in the cache" 5 "is empty: remove it and fetch it again" env -u BITTERN_CACHE XDG_CACHE_HOME="$PWD/cache" "$bittern" fetch dinov2_vits14_reg4
 answer "a model that is not there" 4 "cannot open nope: No such file" embed nope pictures x.npy
 if "$bittern" config small.yaml >/dev/null 2>&1; then
     echo "{model: {weights: $dinov2}, data: {root: pictures, train: 8, query: 2}, method: {name: crovca, bits: 8}, adapter: {targets: 'q,v', rank: 2}, run: {dir: run}}" >first.yaml
@@ -61,6 +64,10 @@ answer "an activation too" 0 "activation quick_gelu: as given, in place of gelu 
 answer "a configuration that does not tell heads" 5 "nor does the configuration that was read" import "$fixtures/timm/model.safetensors"
 answer "options of tokens for a file" 2 "are for bittern inspect tokens" inspect tower.safetensors --image 56
 answer "two files to inspect" 2 "only plan and tokens take more" inspect tower.safetensors kept.safetensors
+answer "an array by the picture's name" 2 "ends in .npy" inspect tokens tower.safetensors picture.png out.png --tokens out.png
+mkdir folder.npy
+answer "a folder as the output" 4 "folder.npy: it is a folder" embed tower.safetensors pictures folder.npy
+check "with nothing beside it" "$([ "$(echo folder*)" = folder.npy ]; echo $?)"
 answer "JSON of tokens" 2 "leave out --json" inspect tokens tower.safetensors picture.png out.png --json
 if [ -c /dev/full ]; then
     expect "a list on a full disk" 4 "cannot write standard output" bash -c '"$0" inspect tower.safetensors >/dev/full' "$bittern"
