@@ -117,6 +117,12 @@ bool bt_file_is_folder(const char *path) {
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+bool bt_file_is_same(const char *a, const char *b) {
+    struct stat first, second;
+    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino;
+}
+
 char *bt_file_sibling(const char *beside, const char *name) {
     const char *slash = strrchr(beside, '/');
     size_t folder = name[0] == '/' || !slash ? 0 : (size_t)(slash - beside) + 1;

@@ -73,6 +73,10 @@ bool bt_file_exists(const char *path);
 /** Whether it is a folder, or a link to one. */
 bool bt_file_is_folder(const char *path);
 
+/** Whether both names lead to one file that exists, by whatever links: writing one would replace what is read as the
+ * other. */
+bool bt_file_is_same(const char *a, const char *b);
+
 /** `name` relative to the folder that `beside` lies in ("a/b.yaml", "c.yaml" gives "a/c.yaml"); an absolute `name`
  * stays. New memory (bt_memory_free); NULL with a message if memory is out. */
 char *bt_file_sibling(const char *beside, const char *name) BT_MUST_CHECK;

@@ -1,4 +1,5 @@
 /* bittern export. */
+#include "base/file.h"
 #include "cli/cli.h"
 #include "encoder/adapters.h"
 #include "encoder/onnx_export.h"
@@ -103,11 +104,32 @@ static bt_status export_onnx(const export_flags *f, const bt_model_source *sourc
     return BT_OK;
 }
 
+/** Nothing that is read is replaced by what is written. */
+static bt_status check_output(const export_flags *f, const char *model, const char *out) {
+    size_t length = strlen(out);
+    char kept[1200];
+    if (!f->peft && !is_onnx(out) && (length < 13 || strcmp(out + length - 12, ".safetensors") != 0))
+        return bt_error(BT_ERR_USAGE,
+                        "%s: the name of the output ends in .safetensors or .onnx (or a FOLDER and --peft)", out);
+    if (f->peft && bt_file_is_same(model, out))
+        return bt_error(BT_ERR_USAGE, "%s is the run itself: adapters go into a folder of their own", out);
+    snprintf(kept, sizeof kept, "%s/base.safetensors", *f->base ? f->base : model);
+    const char *replaced = bt_file_is_same(model, out)                 ? model
+                           : *f->base && bt_file_is_same(f->base, out) ? f->base
+                           : bt_file_is_same(kept, out)                ? kept
+                                                                       : NULL;
+    if (replaced)
+        return bt_error(BT_ERR_USAGE, "%s is what is read (%s): it would be replaced; name another output", out,
+                        replaced);
+    return BT_OK;
+}
+
 static bt_status export(const bt_arguments *a) {
     const export_flags *f = a->flags;
     bt_model_source source = {.path = a->operand[0], .checkpoint = f->checkpoint, .base = f->base};
     bt_export_result r;
     BT_TRY(check_onnx(f, a->operand[1]));
+    BT_TRY(check_output(f, a->operand[0], a->operand[1]));
     if (is_onnx(a->operand[1])) {
         source.image = f->image;
         return export_onnx(f, &source, a->operand[1]);
@@ -127,6 +149,8 @@ static bt_status export(const bt_arguments *a) {
     printf("%s: %lld tensors, %.1f MB, step %lld", a->operand[1], (long long)r.tensors, r.bytes / 1e6,
            (long long)r.info.step);
     if (r.merged) printf(", %lld adapters merged", (long long)r.merged);
+    if (f->names && r.info.method != &bt_method_features)
+        printf("; the tower alone: the head of %s is left out", r.info.method->name);
     printf("\n");
     return BT_OK;
 }

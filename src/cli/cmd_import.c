@@ -113,16 +113,82 @@ static const char *text_or_none(const char *text) {
     return *text ? text : NULL;
 }
 
+static bt_status print_adapters_json(const bt_export_result *r, const import_flags *f) {
+    bt_text text = {0};
+    bt_json_writer w = bt_json_write_to(&text, true);
+    bt_json_begin_object(&w);
+    bt_json_member_string(&w, "out", f->out);
+    bt_json_member_string(&w, "base", f->base);
+    bt_json_member_string(&w, "targets", r->info.targets);
+    bt_json_member_integer(&w, "rank", r->info.lora.rank);
+    bt_json_member_number(&w, "alpha", (double)r->info.lora.alpha);
+    bt_json_member_integer(&w, "tensors", r->tensors);
+    bt_json_end(&w);
+    bt_status status = bt_json_finish_to(&w, stdout, "standard output");
+    bt_text_free(&text);
+    return status;
+}
+
 static bt_status import_adapters(const char *folder, const import_flags *f) {
     bt_export_result r;
+    const char *of_towers = *f->config        ? "--config"
+                            : *f->preprocess  ? "--preprocess"
+                            : *f->prefix      ? "--prefix"
+                            : f->heads        ? "--heads"
+                            : f->activation   ? "--activation"
+                            : f->norm_eps > 0 ? "--norm-eps"
+                            : f->image        ? "--image"
+                            : f->map          ? "--map"
+                                              : NULL;
+    if (of_towers)
+        return bt_error(BT_ERR_USAGE, "%s: %s holds adapters of peft, whose tower is --base; leave it out", of_towers,
+                        folder);
     if (!*f->base || !*f->out)
         return bt_error(BT_ERR_USAGE,
                         "%s holds adapters of peft; name their tower and the file to write: --base TOWER.safetensors "
                         "--out ADAPTERS.safetensors",
                         folder);
+    if (bt_file_is_same(f->base, f->out))
+        return bt_error(BT_ERR_USAGE, "--out %s is the tower of --base: it would be replaced; name another file",
+                        f->out);
     BT_TRY(bt_adapters_import(folder, f->base, f->out, &r));
+    if (f->json) return print_adapters_json(&r, f);
     printf("%s: adapters of %s, rank %d, alpha %g, on the tower of %s; %lld tensors\n", f->out, r.info.targets,
            r.info.lora.rank, (double)r.info.lora.alpha, f->base, (long long)r.tensors);
+    return BT_OK;
+}
+
+/** A folder of a model as it is published: names its weights. */
+static bt_status refuse_folder(const char *folder) {
+    static const char *const usual[] = {"model.safetensors",
+                                        "model.safetensors.index.json",
+                                        "open_clip_model.safetensors",
+                                        "open_clip_pytorch_model.bin",
+                                        "pytorch_model.bin",
+                                        "pytorch_model.bin.index.json",
+                                        NULL};
+    char path[1100];
+    size_t length = strlen(folder);
+    for (int k = 0; usual[k]; k++) {
+        int written =
+            snprintf(path, sizeof path, "%s%s%s", folder, length && folder[length - 1] == '/' ? "" : "/", usual[k]);
+        if (written > 0 && written < (int)sizeof path && bt_file_exists(path))
+            return bt_error(BT_ERR_IO, "%s is a folder; name the weights in it: bittern import %s", folder, path);
+    }
+    return bt_error(BT_ERR_IO,
+                    "%s is a folder, without adapters of peft (adapter_config.json); name the file of weights in it",
+                    folder);
+}
+
+/** Nothing that is read is replaced, and no option is passed over in silence. */
+static bt_status check_tower(const char *weights, const import_flags *f) {
+    if (bt_file_is_folder(weights)) return refuse_folder(weights);
+    if (*f->base)
+        return bt_error(BT_ERR_USAGE, "--base is for a folder of peft's adapters, and %s is none; leave it out",
+                        weights);
+    if (*f->out && bt_file_is_same(weights, f->out))
+        return bt_error(BT_ERR_USAGE, "--out %s is the file that is imported: it would be replaced; name another file",
+                        f->out);
     return BT_OK;
 }
 
@@ -135,6 +201,7 @@ static bt_status import(const bt_arguments *a) {
     int written = snprintf(adapters, sizeof adapters, "%s/adapter_config.json", a->operand[0]);
     if (written > 0 && written < (int)sizeof adapters && bt_file_exists(adapters))
         return import_adapters(a->operand[0], f);
+    BT_TRY(check_tower(a->operand[0], f));
     bt_import_options o = {
         .path = a->operand[0],
         .config = text_or_none(f->config),

@@ -1,4 +1,5 @@
 /* bittern inspect: the program of a configuration's step, the known towers, a weight file, a pack. */
+#include "base/file.h"
 #include "cli/cli.h"
 #include "encoder/token_maps.h"
 #include "formats/hdf5.h"
@@ -236,11 +237,23 @@ static bt_status write_maps(const bt_token_maps *m, const inspect_flags *f, cons
     return *f->attention ? bt_npy_write(f->attention, BT_FILE_F32, 3, attention, m->attention) : BT_OK;
 }
 
+static bt_status check_array(const char *option, const char *path) {
+    size_t length = strlen(path);
+    if (!length || (length > 4 && strcmp(path + length - 4, ".npy") == 0)) return BT_OK;
+    return bt_error(BT_ERR_USAGE, "%s %s: the name of the output ends in .npy", option, path);
+}
+
 static bt_status inspect_tokens(const bt_arguments *a, const inspect_flags *f) {
     bt_token_maps maps;
     size_t length = a->count == 4 ? strlen(a->operand[3]) : 0;
     if (length < 5 || strcmp(a->operand[3] + length - 4, ".png") != 0)
         return bt_error(BT_ERR_USAGE, "usage: bittern inspect tokens MODEL PICTURE OUT.png");
+    BT_TRY(check_array("--tokens", f->tokens));
+    BT_TRY(check_array("--attention", f->attention));
+    if (f->json) return bt_error(BT_ERR_USAGE, "inspect tokens writes pictures and arrays: leave out --json");
+    if (bt_file_is_same(a->operand[2], a->operand[3]))
+        return bt_error(BT_ERR_USAGE, "%s is the picture that is read: it would be replaced; name another output",
+                        a->operand[3]);
     BT_TRY(bt_token_maps_make(&(bt_model_source){.path = a->operand[1], .image = f->image}, BT_F32, 0, a->operand[2],
                               &maps));
     bt_status status = write_maps(&maps, f, a->operand[3]);
@@ -262,6 +275,13 @@ static const bt_option_table inspect_table = BT_OPTION_TABLE("bittern inspect", 
 
 static bt_status inspect(const bt_arguments *a) {
     const inspect_flags *flags = a->flags;
+    bool plan = strcmp(a->operand[0], "plan") == 0, tokens = strcmp(a->operand[0], "tokens") == 0;
+    if (!tokens && (flags->image || *flags->tokens || *flags->attention))
+        return bt_error(BT_ERR_USAGE,
+                        "--image, --tokens and --attention are for bittern inspect tokens MODEL PICTURE OUT.png");
+    if (!plan && !tokens && a->count > 1)
+        return bt_error(BT_ERR_USAGE, "%s: only plan and tokens take more than one argument; usage: bittern inspect %s",
+                        a->operand[1], bt_command_inspect.operands);
     if (strcmp(a->operand[0], "plan") == 0) {
         if (a->count < 2) return bt_error(BT_ERR_USAGE, "a configuration file is missing: bittern inspect plan CONFIG");
         return inspect_plan(a->count - 1, a->operand + 1, flags->json);

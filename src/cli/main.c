@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,18 +90,25 @@ static void limit_spinning(char **argv) {
     execv(path, argv); /* comes back only where it fails; then threads spin longer, and all else is as it was */
 }
 
+/** The exit code: what was printed may not have arrived, on a full disk. */
+static int written(int code) {
+    if (fflush(stdout) == 0 && !ferror(stdout)) return code;
+    fprintf(stderr, "bittern: cannot write standard output: %s\n", strerror(errno));
+    return code ? code : BT_ERR_IO;
+}
+
 int main(int argc, char **argv) {
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
         print_usage(argc < 2 ? stderr : stdout);
-        return argc < 2 ? BT_ERR_USAGE : 0;
+        return argc < 2 ? BT_ERR_USAGE : written(0);
     }
     if (strcmp(argv[1], "--version") == 0) return printf("bittern %s (%s)\n", bt_build_version, bt_build_commit) < 0;
     if (strcmp(argv[1], "completion") == 0) return print_completion();
     const bt_command *command = find(argv[1]);
     if (!command) return BT_ERR_USAGE;
-    if (asks_for_help(argc - 2, argv + 2)) return print_help(command);
+    if (asks_for_help(argc - 2, argv + 2)) return written(print_help(command));
     limit_spinning(argv);
     bt_status status = bt_command_call(command, argc - 2, argv + 2);
     if (status != BT_OK) fprintf(stderr, "bittern: %s\n", bt_error_message());
-    return (int)status;
+    return written((int)status);
 }

@@ -43,7 +43,7 @@ static bt_status recognise_file(const char *path, bt_data_format *out) {
     else
         return bt_error(BT_ERR_FORMAT,
                         "%s: neither a table (CSV or TSV with a header) nor a list of \"path 0 1 ...\" lines; "
-                        "data.format may say what it is",
+                        "of a run, data.format may say what it is",
                         path);
     return BT_OK;
 }

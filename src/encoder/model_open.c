@@ -10,6 +10,7 @@
 
 #include <bittern/safetensors.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -191,9 +192,12 @@ static bt_status read_info(const bt_safetensors *file, const char *path, bt_mode
     char name[PATH_BYTES + 64];
     const char *json = bt_safetensors_metadata(file, BT_MODEL_INFO_KEY);
     if (!json)
-        return bt_error(BT_ERR_FORMAT,
-                        "%s: no description under \"%s\" of its metadata: it is not a model made by bittern export",
-                        path, BT_MODEL_INFO_KEY);
+        return bt_error(
+            BT_ERR_FORMAT,
+            "%s: no description under \"%s\" of its metadata: it was written neither by bittern export nor by "
+            "bittern import. A published tower is imported first (bittern import %s --out "
+            "MODEL.safetensors)",
+            path, BT_MODEL_INFO_KEY, path);
     snprintf(name, sizeof name, "%s: metadata \"%s\"", path, BT_MODEL_INFO_KEY);
     return bt_model_info_read(json, name, info);
 }
@@ -223,6 +227,13 @@ static bt_status add_base(tensor_files *files, const bt_model_source *s, char *r
     return add_file(files, room);
 }
 
+/** A base that nothing is taken from would be passed over in silence. */
+static bt_status refuse_base(const bt_model_source *s, const char *what) {
+    if (!s->base || !*s->base) return BT_OK;
+    return bt_error(BT_ERR_USAGE, "%s is %s, with a tower of its own: leave out --base, which is for adapter files",
+                    s->path, what);
+}
+
 /** Another size than the file's: positions are resampled, or rotary. */
 static bt_status choose_image(const bt_model_source *s, bt_model_info *info) {
     if (!info->vit.grid) info->vit.grid = info->vit.image / info->vit.patch;
@@ -240,6 +251,7 @@ static bt_status open_file(const bt_model_source *s, bt_dtype compute, bt_model_
     bt_status status = add_file(&files, s->path);
     if (status == BT_OK) status = read_info(files.file[0], s->path, info);
     if (status == BT_OK && info->adapter_file) status = add_base(&files, s, base, sizeof base);
+    if (status == BT_OK && !info->adapter_file) status = refuse_base(s, "a whole model");
     if (status == BT_OK) status = check_elements(&files, info);
     if (status == BT_OK && s->image) status = choose_image(s, info);
     if (status == BT_OK) status = declare_file(info, compute, model);
@@ -263,9 +275,13 @@ static bt_status open_to(const bt_model_source *source, bt_dtype compute, bt_mod
         return bt_error(BT_ERR_IO, "the path of the model has over %d bytes", PATH_BYTES - 64);
     char config[PATH_BYTES + 16];
     snprintf(config, sizeof config, "%s/config.yaml", source->path);
+    if (!bt_file_exists(source->path)) return bt_file_error("open", source->path, ENOENT);
     if (!one_file && !bt_file_exists(config))
-        return bt_error(BT_ERR_IO, "%s is neither a run's folder (no config.yaml in it) nor a .safetensors file",
-                        source->path);
+        return bt_error(
+            BT_ERR_IO,
+            "%s is neither a run's folder (no config.yaml in it) nor a .safetensors file; published weights "
+            "and adapters of peft become one by bittern import",
+            source->path);
     if (one_file && source->checkpoint && strcmp(source->checkpoint, "last") != 0)
         return bt_error(BT_ERR_USAGE, "checkpoint \"%s\": %s is one file; checkpoints are chosen of a run",
                         source->checkpoint, source->path);
@@ -274,6 +290,7 @@ static bt_status open_to(const bt_model_source *source, bt_dtype compute, bt_mod
                         "another size of pictures (%d): %s is a run; write it to a file first (bittern export %s "
                         "MODEL.safetensors), whose size can be chosen",
                         source->image, source->path, source->path);
+    if (!one_file) BT_TRY(refuse_base(source, "a run"));
     bt_status status =
         one_file ? open_file(source, compute, &described, &made, to) : open_run(source, compute, &described, &made, to);
     if (status != BT_OK) {

@@ -215,6 +215,10 @@ static bt_status open_list(making *m) {
 
 /* ---- all kinds ---- */
 
+static bool set(const char *text) {
+    return text && *text;
+}
+
 static bt_status open_set(const bt_dataset_options *o, making *m) {
     struct stat info;
     bool list = false;
@@ -224,6 +228,10 @@ static bt_status open_set(const bt_dataset_options *o, making *m) {
         return bt_error(BT_ERR_USAGE, "%s is a picture; give its folder, or a list with one path a line", o->root);
     if (!folder) BT_TRY(is_path_list(o->root, &list));
     if ((folder && !bt_label_lists_in(o->root)) || list) {
+        const char *useless = set(o->path) ? "--path" : set(o->label) ? "--label" : set(o->images) ? "--images" : NULL;
+        if (useless)
+            return bt_error(BT_ERR_USAGE, "%s: %s is %s; leave it out, or give a table (docs/data.md)", useless,
+                            o->root, folder ? "a folder of pictures" : "a list of paths, which has no columns");
         m->set.name = bt_arena_copy(&m->set.arena, o->root, strlen(o->root));
         if (!m->set.name) return BT_ERR_MEMORY;
         return folder ? open_folder(m) : open_list(m);

@@ -110,7 +110,13 @@ static bt_status take_cached(const bt_download_job *job, bt_fetch_result *result
         return bt_error(BT_ERR_FORMAT,
                         "%s has %" PRId64 " bytes, the published file %" PRId64 ": remove it and fetch it again",
                         job->path, result->bytes, known);
-    BT_TRY(bt_cache_check_head(job->path, job->path));
+    bt_status head = bt_cache_check_head(job->path, job->path);
+    if (head == BT_ERR_FORMAT) {
+        char why[512];
+        snprintf(why, sizeof why, "%s", bt_error_message());
+        return bt_error(head, "%s: remove it and fetch it again", why);
+    }
+    BT_TRY(head);
     if (job->options->verify || job->sha256[0]) return verify(job, result);
     bt_cache_read_sum(job->path, result->sha256);
     return BT_OK;

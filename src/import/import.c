@@ -232,6 +232,10 @@ static bt_status read_hints(const bt_import_options *o, bt_import_hints *out) {
 static bt_status describe(work *k, const bt_weights *weights) {
     bt_import_result *r = k->r;
     bt_import_hints file;
+    if (bt_weights_note(weights, "bittern"))
+        return bt_error(BT_ERR_FORMAT,
+                        "a file of bittern import or bittern export: embed, train and export take it as "
+                        "it is (--image, --base, model.image); import reads the files of other libraries");
     BT_TRY(read_hints(k->o, &file));
     r->tensors = bt_weights_count(weights);
     snprintf(r->format, sizeof r->format, "%s", bt_weights_format(weights));

@@ -150,13 +150,16 @@ static int published_heads(int width) {
 static bt_status decide_heads(const bt_import_source *s, const bt_import_hints *given, const bt_import_hints *file,
                               bt_vit_config *c, bt_text *notes) {
     c->heads = given->heads ? given->heads : file->heads;
+    if (given->heads && file->heads && given->heads != file->heads)
+        bt_text_append(notes, "heads %d: as given, in place of the %d of the configuration\n", given->heads,
+                       file->heads);
     if (!c->heads && s->family->pytorch_heads && (c->heads = published_heads(c->width)))
         bt_text_append(notes, "heads %d: as published for width %d\n", c->heads, c->width);
     if (!c->heads)
         return bt_error(BT_ERR_FORMAT,
-                        "tensors do not tell how many heads attention has at width %d; bring the model's config.json "
+                        "tensors do not tell how many heads attention has at width %d%s; bring the model's config.json "
                         "(--config FILE), or say --heads",
-                        c->width);
+                        c->width, *file->path ? ", nor does the configuration that was read" : "");
     return BT_OK;
 }
 
@@ -175,6 +178,9 @@ static bt_status decide_activation(const bt_import_source *s, const bt_import_hi
         return BT_OK;
     }
     if (said == BT_VIT_SWIGLU) return bt_error(BT_ERR_FORMAT, "activation swiglu: this MLP has no gate");
+    if (given->activation >= 0 && file->activation >= 0 && given->activation != file->activation)
+        bt_text_append(notes, "activation %s: as given, in place of %s of the configuration\n",
+                       bt_vit_activation_names[given->activation], bt_vit_activation_names[file->activation]);
     if (said >= 0) {
         c->activation = (bt_vit_activation)said;
         return BT_OK;
@@ -195,6 +201,9 @@ static bt_status decide_activation(const bt_import_source *s, const bt_import_hi
 static bt_status decide_eps(const bt_import_source *s, const bt_import_hints *given, const bt_import_hints *file,
                             bt_vit_config *c, bt_text *notes) {
     double eps = given->norm_eps > 0 ? given->norm_eps : file->norm_eps;
+    if (given->norm_eps > 0 && file->norm_eps > 0 && (float)given->norm_eps != (float)file->norm_eps)
+        bt_text_append(notes, "eps of layer norm %g: as given, in place of the %g of the configuration\n", eps,
+                       file->norm_eps);
     if (eps <= 0 && s->family->norm_eps > 0) {
         eps = c->pre_norm ? 1e-5 : s->family->norm_eps;
         bt_text_append(notes, "eps of layer norm %g: as all towers of this family\n", eps);

@@ -1,6 +1,7 @@
 /* The option tables of a run. */
 #include "train/run_config.h"
 
+#include "base/file.h"
 #include "data/picture_rule.h"
 #include "formats/json.h"
 #include "method/method.h"
@@ -356,8 +357,17 @@ bt_status bt_run_config_check(const bt_run_config *c, const bt_options *o) {
     if (c->augment.blur_min > c->augment.blur_max)
         return bt_options_error(o, "augment.blur_min", "%g is above augment.blur_max %g", c->augment.blur_min,
                                 c->augment.blur_max);
-    if (strcmp(c->model.name, "custom") == 0 && !c->model.image && !bt_run_config_stored(c))
+    if (strcmp(c->model.name, "custom") == 0 && !c->model.image && !bt_run_config_stored(c)) {
+        if (*c->model.weights && !bt_file_exists(c->model.weights))
+            return bt_options_error(o, "model.weights", "there is no %s", c->model.weights);
+        if (*c->model.weights)
+            return bt_options_error(o, "model.weights",
+                                    "%s does not describe its tower. Published weights are imported first (bittern "
+                                    "import WEIGHTS --out MODEL.safetensors); else model.image, patch, width, depth, "
+                                    "heads and mlp are given here",
+                                    c->model.weights);
         return bt_options_error(o, "model.image", "a custom tower needs the size of its images, for example 224");
+    }
     if (c->train.chunk > c->train.batch)
         return bt_options_error(o, "train.chunk", "%d is above train.batch %d", c->train.chunk, c->train.batch);
     if (strcmp(c->method.name, "classify") == 0 && c->method.views != 1)

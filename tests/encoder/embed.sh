@@ -38,7 +38,7 @@ answer "adapter file without its base" 2 "has adapters and a head alone" embed a
 answer "adapters on another tower" 5 "its tower is not the one that the adapters" embed apart.safetensors pictures x.npy --base other
 answer "no such checkpoint" 4 "16" export run x.safetensors --checkpoint 99
 answer "checkpoint by a wrong name" 4 "bset" export run x.safetensors --checkpoint bset
-answer "weights that are no model" 5 "it is not a model made by bittern export" embed run/base.safetensors pictures x.npy
+answer "weights that are no model" 5 "it was written neither by bittern export nor by bittern import" embed run/base.safetensors pictures x.npy
 answer "neither run nor file" 4 "is neither a run's folder" embed pictures pictures x.npy
 answer "output by another name" 2 "the name of the output ends in .npy" embed run pictures x.dat
 "$bittern" train small.yaml run.dir=cls method.name=classify method.views=1 adapter.targets=none train.epochs=1 eval.batch=0 2>/dev/null

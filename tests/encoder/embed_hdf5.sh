@@ -17,7 +17,9 @@ flags=(--codes --logits --damaged skip --batch 4 --threads 1)
 printf 'ring/00001.png 0 1 1\ncross/00002.png 1 0 0\n' >several.txt
 printf 'pictures/ring/00001.png\npictures/cross/00002.png\npictures/ring/00001.png\n' >list.txt
 for data in damaged several.txt list.txt; do
-    for end in npy h5; do "$bittern" embed run $data "${data%.*}.$end" --images pictures "${flags[@]}" >out 2>err || check "$data to .$end: $(tail -n 1 err)" 1; done
+    where=()
+    [ $data != several.txt ] || where=(--images pictures)
+    for end in npy h5; do "$bittern" embed run $data "${data%.*}.$end" "${where[@]}" "${flags[@]}" >out 2>err || check "$data to .$end: $(tail -n 1 err)" 1; done
 done
 "$bittern" embed run damaged bare.h5 --skip-embeddings "${flags[@]}" >/dev/null 2>&1
 if python_with h5py; then

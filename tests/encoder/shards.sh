@@ -14,9 +14,10 @@ same() { # names of two embeddings: every file of them
         cmp -s "$1.$end" "$2.$end" || return 1
     done
 }
+where=()
 shards() { # number of them, data, output: all of them, the last first
     local i
-    for ((i = $1; i > 0; i--)); do "$bittern" embed run "$2" "$3" --images pictures "${flags[@]}" --shard "$i/$1" >out 2>err || { cat err; return 1; }; done
+    for ((i = $1; i > 0; i--)); do "$bittern" embed run "$2" "$3" "${where[@]}" "${flags[@]}" --shard "$i/$1" >out 2>err || { cat err; return 1; }; done
 }
 "$bittern" embed run pictures x.h5 >/dev/null 2>&1
 hdf5=$? # 7: this build has none
@@ -25,9 +26,10 @@ hdf5=$? # 7: this build has none
 printf 'ring/00001.png 0 1 1\ncross/00002.png 1 0 0\nring/00003.png 0 1 1\n' >several.txt
 printf 'pictures/ring/00001.png\npictures/cross/00002.png\npictures/ring/00001.png\npictures/disc/00001.png\npictures/disc/00002.png\npictures/disc/00004.png\n' >list.txt
 for data in damaged several.txt list.txt; do
-    name=${data%.*}
-    "$bittern" embed run $data whole_$name.npy --images pictures "${flags[@]}" >/dev/null 2>&1
-    [ "$hdf5" -eq 0 ] && "$bittern" embed run $data whole_$name.h5 --images pictures "${flags[@]}" >/dev/null 2>&1
+    name=${data%.*} where=()
+    [ $data != several.txt ] || where=(--images pictures)
+    "$bittern" embed run $data whole_$name.npy "${where[@]}" "${flags[@]}" >/dev/null 2>&1
+    [ "$hdf5" -eq 0 ] && "$bittern" embed run $data whole_$name.h5 "${where[@]}" "${flags[@]}" >/dev/null 2>&1
     for n in 1 2 3 7; do
         rm -rf part.*
         shards $n $data part.npy
