@@ -8,7 +8,8 @@ bittern=$(realpath "$1")
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 scratch=$(mktemp -d /tmp/bittern_cli.XXXXXX)
-trap 'umount "$scratch/disk" 2>/dev/null; rm -rf "$scratch"' EXIT
+# Not in a subshell: one that is ended by a signal before it has become the command of `&` would run this too.
+trap '[ "$BASHPID" -ne $$ ] || { umount "$scratch/disk" 2>/dev/null; rm -rf "$scratch"; }' EXIT
 cd "$scratch" || exit 1
 export OMP_NUM_THREADS=1
 # A report's plots are painted with fonts, and fontconfig keeps what it read: in a build with sanitizers that is no leak of ours.
