@@ -49,16 +49,10 @@ static void print_lines(FILE *to, const char *heading, const bt_text *text) {
 }
 
 static void print_tower(FILE *to, const bt_vit_config *c) {
-    fprintf(to, "tower: image %d, patch %d, width %d, depth %d, heads %d, MLP %d (%s), %d registers, %s positions",
-            c->image, c->patch, c->width, c->depth, c->heads, c->mlp, bt_vit_activation_names[c->activation],
-            c->registers, bt_vit_positions_names[c->positions]);
-    if (c->positions == BT_VIT_LEARNED)
-        fprintf(to, " %d x %d (resampled as %s)", c->grid, c->grid, bt_resampling_names[c->resampling]);
-    fprintf(to, "%s%s%s%s", c->layer_scale ? ", layer scale" : "", c->pre_norm ? ", norm before the blocks" : "",
-            c->no_patch_bias ? ", patches without bias" : "", c->no_qkv_bias ? ", q, k, v without bias" : "");
-    if (c->no_key_bias) fprintf(to, ", keys without bias");
-    if (c->output) fprintf(to, ", projection to %d", c->output);
-    fprintf(to, "\n");
+    bt_text text = {0};
+    bt_vit_describe(c, &text);
+    fprintf(to, "tower: %s\n", bt_text_get(&text));
+    bt_text_free(&text);
 }
 
 static void print_result(FILE *to, const bt_import_result *r, const import_flags *f, bool good) {

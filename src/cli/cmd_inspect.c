@@ -171,11 +171,28 @@ static void put_plain(const char *text) {
     for (; *text; text++) putchar((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
 }
 
-/** A model of ours: how pictures become what it takes. */
-static bt_status picture_line(const char *description, const char *path) {
+static void method_line(const bt_model_info *info) {
+    printf("method: %s", info->method->name);
+    if (bt_model_bits(info))
+        printf(", codes of %d bits, head %s", bt_model_bits(info), bt_model_head(info));
+    else if (info->config.classes)
+        printf(", %d classes", info->config.classes);
+    if (info->step) printf(", step %lld", (long long)info->step);
+    if (info->adapter_file)
+        printf("; adapters of %s, rank %d, alpha %g, for a tower that is elsewhere (--base)", info->targets,
+               info->lora.rank, (double)info->lora.alpha);
+    putchar('\n');
+}
+
+/** A model of ours: what it is, and how pictures become what it takes. */
+static bt_status model_lines(const char *description, const char *path) {
     bt_model_info info;
     bt_text text = {0};
     BT_TRY(bt_model_info_read(description, path, &info));
+    bt_vit_describe(&info.vit, &text);
+    printf("tower: %s\n", bt_text_get(&text));
+    bt_text_clear(&text);
+    method_line(&info);
     const bt_preprocess p = bt_model_preprocess(&info);
     bt_status status = bt_preprocess_describe(&p, &text);
     if (status == BT_OK)
@@ -205,7 +222,7 @@ static bt_status file_lines(const bt_weights *file, const char *path) {
         if (strcmp(name, BT_MODEL_INFO_KEY) == 0) ours = text;
     }
     printf("%lld tensors, %s\n", (long long)bt_weights_count(file), bt_weights_format(file));
-    return ours ? picture_line(ours, path) : BT_OK;
+    return ours ? model_lines(ours, path) : BT_OK;
 }
 
 static bt_status list_tensors(const char *path, bool json) {

@@ -13,6 +13,10 @@ enum { VERSION = 2, NEWEST = 3 };
 static const char *const sizes[] = {"small", "large", "small without norm",
                                     "large without norm"}; /* bt_hashcoder_size + 2 without_norm */
 
+const char *bt_model_head(const bt_model_info *i) {
+    return sizes[(int)i->config.head + 2 * i->config.without_norm];
+}
+
 int bt_model_bits(const bt_model_info *i) {
     return i->method->codes ? i->config.bits : 0;
 }
@@ -96,7 +100,7 @@ bt_status bt_model_info_write(const bt_model_info *i, bool adapters, bt_text *ou
     bt_json_begin_object(&w);
     bt_json_member_string(&w, "name", i->method->name);
     bt_json_member_integer(&w, "bits", bt_model_bits(i));
-    bt_json_member_string(&w, "head", sizes[i->config.head + 2 * i->config.without_norm]);
+    bt_json_member_string(&w, "head", bt_model_head(i));
     bt_json_member_integer(&w, "classes", bt_model_bits(i) ? 0 : i->config.classes);
     bt_json_end(&w);
     if (adapters) write_adapter(&w, i);

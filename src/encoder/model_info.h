@@ -39,6 +39,9 @@ typedef struct bt_model_info {
 /** Bits of a code; 0 for methods without codes. */
 int bt_model_bits(const bt_model_info *info);
 
+/** Of a method with codes: "small", "large", "small without norm", "large without norm". */
+const char *bt_model_head(const bt_model_info *info);
+
 /** Columns of the logits: bits or classes. */
 int bt_model_outputs(const bt_model_info *info);
 

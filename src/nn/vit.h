@@ -5,6 +5,7 @@
 #ifndef BITTERN_NN_VIT_H
 #define BITTERN_NN_VIT_H
 
+#include "base/text.h"
 #include "nn/lora.h"
 
 #include <bittern/positions.h>
@@ -72,6 +73,9 @@ const char *const *bt_vit_names(void); /**< ends with NULL */
 
 /** Checks sizes; BT_ERR_CONFIG names the field. */
 bt_status bt_vit_check(const bt_vit_config *config) BT_MUST_CHECK;
+
+/** Appends sizes and variants in one line, for people. */
+void bt_vit_describe(const bt_vit_config *config, bt_text *out);
 
 /** Declares all parameters with their initial values. `out` owns memory: bt_vit_release. */
 void bt_vit_init(bt_vit *out, bt_params *store, const bt_vit_config *config, const bt_vit_training *training);

@@ -56,6 +56,9 @@ fi
 
 # Written, embedded, trained.
 answer "written" 0 "hub.safetensors: 34 tensors from 34" import "$fixtures/hub/weights.pth" --heads 3 --out hub.safetensors
+answer "inspect says what it is" 0 "tower: image 70, patch 14, width 24, depth" inspect hub.safetensors
+grep -qx 'method: features' out
+check "and its method" $?
 answer "features of pictures" 0 "96 pictures, width 24" embed hub.safetensors pictures hub.npy
 answer "features at another size" 0 "96 pictures, width 24" embed hub.safetensors pictures larger.npy --image 84 --threads 1
 answer "imported for that size" 0 "image 84" import "$fixtures/hub/weights.pth" --heads 3 --image 84 --out larger.safetensors
