@@ -77,9 +77,13 @@ rm -rf k.*
 
 # The last step fails, and is done again; what lies in the work folder is not trusted.
 mkdir k.h5
-answer "a folder in the way" 4 "k.h5" embed run damaged k.h5 "${flags[@]}"
-check "nothing half-written is left" "$([ -z "$(find . -name '*.partial-*')" ]; echo $?)"
-rmdir k.h5 && cp -r k.work kept
+answer "a folder in the way" 4 "cannot write k.h5: it is a folder" embed run damaged k.h5 "${flags[@]}"
+check "is seen before the work" "$([ ! -e k.work ]; echo $?)"
+rmdir k.h5
+largest=$(($(wc -c <whole.h5) / 1024 - 1)) # in KiB: no file of the work is as large as the whole
+expect "a quota that the last step exceeds" 4 "k.h5" bash -c "ulimit -f $largest; trap '' XFSZ; exec $bittern embed run damaged k.h5 ${flags[*]}"
+check "nothing half-written is left" "$([ ! -e k.h5 ] && [ -z "$(find . -name '*.partial-*')" ]; echo $?)"
+cp -r k.work kept
 answer "the rest of the work as another form" 3 "was begun otherwise; begin anew without --resume" embed run damaged k.npy "${flags[@]}" --resume
 tr '\n' '/' <kept/paths.txt >k.work/paths.txt
 answer "other lines than were written" 5 "k.work/paths.txt: it has 0 lines, 94 were written" embed run damaged k.h5 "${flags[@]}" --resume
