@@ -1,5 +1,4 @@
 /* bittern embed. */
-#include "base/file.h"
 #include "cli/cli.h"
 #include "encoder/embed.h"
 #include "formats/json.h"
@@ -128,8 +127,6 @@ static bt_status embed(const bt_arguments *a) {
         .loader_threads = f->loader_threads,
         .save_seconds = f->save_seconds};
     bt_embed_result r;
-    if (bt_file_is_folder(o.out))
-        return bt_error(BT_ERR_IO, "cannot write %s: it is a folder; name a file in it", o.out);
     BT_TRY(bt_shard_parse(f->shard, &o.shard));
     bt_interrupt_watch();
     BT_TRY(bt_embed(&o, &r));

@@ -60,17 +60,13 @@ static bt_status write_batch(embedding *e, const bt_batch *b, int64_t first) {
 
 /* ---- all of it ---- */
 
-static int64_t pictures(const embedding *e) {
-    return e->end - e->begin;
-}
-
 static void log_progress(const embedding *e, double seconds) {
-    int64_t now = e->state.done - e->resumed_at, left = pictures(e) - e->state.done;
+    int64_t now = e->state.done - e->resumed_at, left = bt_embed_pictures(e) - e->state.done;
     double rate = seconds > 0 ? (double)now / seconds : 0, rest = rate > 0 ? (double)left / rate : 0;
     char left_text[32];
     bt_duration_text(rest, left_text, sizeof left_text);
-    bt_log_info("embedded %" PRId64 " of %" PRId64 " pictures, %.1f images/s, %s left", e->state.done, pictures(e),
-                rate, left_text);
+    bt_log_info("embedded %" PRId64 " of %" PRId64 " pictures, %.1f images/s, %s left", e->state.done,
+                bt_embed_pictures(e), rate, left_text);
 }
 
 static bt_status run(embedding *e, bt_loader *loader) {
@@ -90,24 +86,24 @@ static bt_status run(embedding *e, bt_loader *loader) {
             log_progress(e, now - start);
             logged = now;
         }
-        if (stop && e->state.done < pictures(e))
+        if (stop && e->state.done < bt_embed_pictures(e))
             return bt_error(BT_ERR_INTERRUPTED,
                             "interrupted by signal %d; saved at picture %" PRId64 " of %" PRId64
                             ", continue with --resume",
-                            bt_interrupt_seen(), e->state.done, pictures(e));
+                            bt_interrupt_seen(), e->state.done, bt_embed_pictures(e));
     }
 }
 
 static bt_status load_and_run(embedding *e, double *wait_seconds) {
-    if (e->state.done >= pictures(e)) return BT_OK;
-    int64_t *samples = bt_memory_alloc((size_t)pictures(e), sizeof *samples);
+    if (e->state.done >= bt_embed_pictures(e)) return BT_OK;
+    int64_t *samples = bt_memory_alloc((size_t)bt_embed_pictures(e), sizeof *samples);
     if (!samples) return BT_ERR_MEMORY;
-    for (int64_t i = 0; i < pictures(e); i++) samples[i] = e->begin + i;
+    for (int64_t i = 0; i < bt_embed_pictures(e); i++) samples[i] = e->begin + i;
     const bt_preprocess rule = bt_model_preprocess(&e->engine.info);
     bt_picture_rule_warn(&e->engine.info.pictures, &e->sources.set);
     bt_loader_options o = {.set = &e->sources.set,
                            .samples = samples,
-                           .count = pictures(e),
+                           .count = bt_embed_pictures(e),
                            .batch = e->engine.batch,
                            .size = e->engine.info.vit.image,
                            .views = 1,
@@ -168,7 +164,7 @@ static bt_status place(embedding *e) {
     bt_shard_range(shard, e->sources.set.count, e->engine.batch, &e->begin, &e->end);
     if (shard->count)
         bt_log_info("shard %d/%d: %" PRId64 " of %" PRId64 " pictures, from %" PRId64 " on", shard->index, shard->count,
-                    pictures(e), e->sources.set.count, e->begin + 1);
+                    bt_embed_pictures(e), e->sources.set.count, e->begin + 1);
     return BT_OK;
 }
 
@@ -203,9 +199,9 @@ static bt_status embed(embedding *e, bt_embed_result *out) {
     if (done)
         bt_log_info("all of this shard was done before");
     else if (e->resumed_at)
-        bt_log_info("continues at picture %" PRId64 " of %" PRId64, e->resumed_at, pictures(e));
+        bt_log_info("continues at picture %" PRId64 " of %" PRId64, e->resumed_at, bt_embed_pictures(e));
     bt_embed_result r = {
-        .info = e->engine.info, .resumed_at = e->resumed_at, .first = e->begin, .pictures = pictures(e)};
+        .info = e->engine.info, .resumed_at = e->resumed_at, .first = e->begin, .pictures = bt_embed_pictures(e)};
     bt_status status = load_and_run(e, &r.wait_seconds);
     if (status != BT_OK) return status;
     if (!done) BT_TRY(bt_embed_state_finish(e));

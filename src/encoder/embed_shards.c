@@ -76,7 +76,7 @@ static bt_status put_note(const embedding *e, bt_json_writer *w) {
     bt_json_member_integer(w, "listing_crc32c", e->sources.crc);
     bt_json_member_integer(w, "listing", e->sources.set.count);
     bt_json_member_integer(w, "first", e->begin);
-    bt_json_member_integer(w, "pictures", e->end - e->begin);
+    bt_json_member_integer(w, "pictures", bt_embed_pictures(e));
     bt_json_member_integer(w, "rows", e->state.rows);
     bt_json_member_integer(w, "damaged", e->state.damaged);
     bt_json_member_string(w, "method", e->kind.method);

@@ -42,6 +42,7 @@ bt_status bt_embed_check_out(const char *out) {
                         "%s: this build has no HDF5; install libhdf5-dev and configure again, or let the name of the "
                         "output end in .npy",
                         out);
+    if (bt_file_is_folder(out)) return bt_error(BT_ERR_IO, "cannot write %s: it is a folder; name a file in it", out);
     return BT_OK;
 }
 
@@ -57,11 +58,6 @@ static bt_status work_path(const embedding *e, const char *name, char path[EMBED
     return snprintf(path + length, EMBED_PATH - length, "%s", name) < (int)(EMBED_PATH - length)
                ? BT_OK
                : bt_error(BT_ERR_IO, "%s: the path is too long", e->out);
-}
-
-/** Pictures of this work. */
-static int64_t pictures(const embedding *e) {
-    return e->end - e->begin;
 }
 
 void bt_embed_describe(embedding *e) {
@@ -113,7 +109,7 @@ static bt_status read_state(embedding *e) {
     BT_TRY(bt_json_read(path, &json));
     embed_state s = {.done = 0};
     bt_status status = read_members(bt_json_root(json), bt_text_get(&e->settings), &s);
-    bool whole = s.done == pictures(e) || (s.done < pictures(e) && s.done % e->engine.batch == 0);
+    bool whole = s.done == bt_embed_pictures(e) || (s.done < bt_embed_pictures(e) && s.done % e->engine.batch == 0);
     if (status == BT_OK && (!whole || s.rows + s.damaged != s.done))
         status = bt_error(BT_ERR_FORMAT,
                           "%s: %" PRId64 " pictures, %" PRId64 " rows and %" PRId64
@@ -157,7 +153,8 @@ static bt_status open_one(embedding *e, int file) {
     char path[EMBED_PATH];
     BT_TRY(work_path(e, names[file], path));
     int64_t bytes = e->state.bytes[file];
-    bool named = e->state.done && e->state.done == pictures(e) && !bt_embed_is_hdf5(e->out) && !bt_file_exists(path);
+    bool named =
+        e->state.done && e->state.done == bt_embed_pictures(e) && !bt_embed_is_hdf5(e->out) && !bt_file_exists(path);
     if (named) return BT_OK; /* killed while files got their final names */
     switch (file) {
     case FILE_EMBEDDINGS:
@@ -263,7 +260,7 @@ bt_status bt_embed_state_finish(embedding *e) {
     bool shard = e->o && e->o->shard.count;
     if (!e->state.rows && !shard)
         return bt_error(BT_ERR_FORMAT, "%s: all %" PRId64 " pictures are damaged", e->o ? e->o->data.root : e->out,
-                        pictures(e));
+                        bt_embed_pictures(e));
     BT_TRY(bt_embed_state_save(e));
     BT_TRY(bt_embed_is_hdf5(e->out) ? bt_embed_write_hdf5(e) : name_files(e));
     if (shard) BT_TRY(bt_embed_write_shard(e));

@@ -46,10 +46,16 @@ typedef struct embedding {
     bt_text text, lost;
 } embedding;
 
+/** Pictures of this work. */
+static inline int64_t bt_embed_pictures(const embedding *e) {
+    return e->end - e->begin;
+}
+
 /** Whether the work ends in one HDF5 file. */
 bool bt_embed_is_hdf5(const char *out);
 
-/** BT_ERR_USAGE for a name that ends in neither .npy nor .h5; BT_ERR_UNSUPPORTED for .h5 in a build without HDF5. */
+/** BT_ERR_USAGE for a name that ends in neither .npy nor .h5; BT_ERR_IO for a folder; BT_ERR_UNSUPPORTED for .h5 in a
+ * build without HDF5. */
 bt_status bt_embed_check_out(const char *out) BT_MUST_CHECK;
 
 /** What OUT's file ends in instead of .npy: ".npy", ".codes.npy", ..., ".damaged.txt". */

@@ -15,9 +15,16 @@ static void copy_rows(const bt_param_entry *e, const float *from, int64_t from_c
     }
 }
 
-static void to_store(const bt_param_entry *e, const float *file, float *stored) {
-    int64_t columns = e->columns ? e->columns : 1, file_columns = e->columns ? e->file_columns : 1;
-    copy_rows(e, file, file_columns, stored, columns);
+/** The store's form of a file's values: those themselves where there is no padding, else a copy, which *padded (NULL
+ * before) owns too. NULL with a message if there is no memory. */
+static const float *to_store(const bt_param_entry *e, const float *file, float **padded) {
+    if (!e->columns || e->columns == e->file_columns) return file;
+    *padded = malloc((size_t)bt_entry_count(e) * sizeof **padded);
+    if (!*padded)
+        (void)bt_error(BT_ERR_MEMORY, "out of memory for parameter \"%s\"", e->spec.name);
+    else
+        copy_rows(e, file, e->file_columns, *padded, e->columns);
+    return *padded;
 }
 
 static void to_file(const bt_param_entry *e, const float *stored, float *file) {
@@ -29,11 +36,6 @@ static uint16_t *rounded(const float *values, int64_t count) {
     uint16_t *out = malloc((size_t)count * sizeof *out);
     if (out) bt_bf16_of_all(values, count, out);
     return out;
-}
-
-/** Whether the store's matrix is the file's, without padding. */
-static bool as_in_file(const bt_param_entry *e) {
-    return !e->columns || e->columns == e->file_columns;
 }
 
 /** Uploads f32 values as `dtype`. */
@@ -50,12 +52,8 @@ bt_status bt_params_upload_value(bt_params *s, const bt_param_entry *e, const fl
     bt_device *d = s->device;
     int64_t count = bt_entry_count(e);
     float *padded = NULL;
-    if (!as_in_file(e)) {
-        padded = malloc((size_t)count * sizeof(float));
-        if (!padded) return bt_error(BT_ERR_MEMORY, "out of memory for parameter \"%s\"", e->spec.name);
-        to_store(e, file, padded);
-    }
-    const float *stored = padded ? padded : file;
+    const float *stored = to_store(e, file, &padded);
+    if (!stored) return BT_ERR_MEMORY;
     bt_status status;
     if (bt_entry_trained(e)) {
         status = upload_as(d, s->masters + e->offset, BT_F32, stored, count);
@@ -80,12 +78,11 @@ float *bt_params_slot_memory(const bt_params *s, const bt_param_entry *e, bt_par
 }
 
 bt_status bt_params_upload_slot(bt_params *s, const bt_param_entry *e, bt_param_slot slot, const float *file) {
-    int64_t count = bt_entry_count(e);
-    float *stored = malloc((size_t)count * sizeof(float));
-    if (!stored) return bt_error(BT_ERR_MEMORY, "out of memory for parameter \"%s\"", e->spec.name);
-    to_store(e, file, stored);
-    bt_status status = upload_as(s->device, bt_params_slot_memory(s, e, slot), BT_F32, stored, count);
-    free(stored);
+    float *padded = NULL;
+    const float *stored = to_store(e, file, &padded);
+    if (!stored) return BT_ERR_MEMORY;
+    bt_status status = upload_as(s->device, bt_params_slot_memory(s, e, slot), BT_F32, stored, bt_entry_count(e));
+    free(padded);
     return status;
 }
 
