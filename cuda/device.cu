@@ -222,6 +222,42 @@ static bt_status cuda_open(const bt_device_options *options, bt_device **out) {
     return BT_OK;
 }
 
+/* ---- graphs ------------------------------------------------------------------------------------------------------ */
+
+/* Of this thread only: the loader's threads ask for pinned memory meanwhile. */
+static bt_status graph_begin(bt_device *device) {
+    return bt_cuda_check(cudaStreamBeginCapture(bt_cuda_stream(device), cudaStreamCaptureModeThreadLocal),
+                         "recording a graph");
+}
+
+static bt_status graph_end(bt_device *device, void **out) {
+    *out = NULL;
+    cudaGraph_t graph = NULL;
+    cudaGraphExec_t ready = NULL;
+    cudaError_t code = cudaStreamEndCapture(bt_cuda_stream(device), &graph);
+    if (code == cudaSuccess) code = cudaGraphInstantiate(&ready, graph, 0);
+    if (graph) cudaGraphDestroy(graph);
+    if (code != cudaSuccess) {
+        cudaGetLastError(); /* a refused recording must not be blamed on the next launch */
+        return bt_cuda_check(code, "recording a graph");
+    }
+    *out = ready;
+    return BT_OK;
+}
+
+static bt_status graph_launch(bt_device *device, void *graph) {
+    bt_cuda_launch_count++;
+    return bt_cuda_check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), bt_cuda_stream(device)),
+                         "launching a graph");
+}
+
+static void graph_free(bt_device *device, void *graph) {
+    cudaStreamSynchronize(bt_cuda_stream(device)); /* it may still run */
+    cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph));
+}
+
+static const bt_graph_methods graph_methods = {graph_begin, graph_end, graph_launch, graph_free};
+
 static void cuda_describe(bt_device *base, char *text, size_t text_bytes) {
     const bt_cuda_device *device = bt_cuda_of(base);
     cudaDeviceProp properties;
@@ -253,4 +289,5 @@ static const bt_kernels kernels = {
 const bt_backend bt_cuda_backend = {
     "cuda",        &kernels,        cuda_open,          cuda_close,      cuda_alloc,
     cuda_free,     cuda_upload,     cuda_download,      cuda_set_step,   cuda_synchronize,
-    cuda_describe, cuda_fast_dtype, cuda_set_candidate, cuda_alloc_host, cuda_free_host};
+    cuda_describe, cuda_fast_dtype, cuda_set_candidate, cuda_alloc_host, cuda_free_host,
+    &graph_methods};

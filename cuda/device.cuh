@@ -1,5 +1,5 @@
 /* The CUDA device object as the kernel families see it, the same in the nvcc and the host build. Handles of cuBLASLt
- * and cuSOLVER are the business of device.cu, product.cu and cholesky.cu (libraries.cuh).
+ * and cuSOLVER are the business of device.cu, product.cu and cholesky_solver.cu (libraries.cuh).
  */
 #ifndef BITTERN_CUDA_DEVICE_CUH
 #define BITTERN_CUDA_DEVICE_CUH

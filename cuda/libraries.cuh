@@ -1,4 +1,4 @@
-/* The NVIDIA libraries of a device (nvcc build only): included by device.cu, product.cu and cholesky.cu.
+/* The NVIDIA libraries of a device (nvcc build only): included by device.cu, product.cu and cholesky_solver.cu.
  */
 #ifndef BITTERN_CUDA_LIBRARIES_CUH
 #define BITTERN_CUDA_LIBRARIES_CUH

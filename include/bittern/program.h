@@ -215,8 +215,15 @@ bt_status bt_plan_bind(bt_plan *plan, void *block) BT_MUST_CHECK;
 /** Copies into an input; `bytes` must be its exact size. */
 bt_status bt_plan_set(bt_plan *plan, const char *input, const void *host, size_t bytes) BT_MUST_CHECK;
 
-/** Runs all instructions. Asynchronous on devices that are. */
+/** Runs all instructions. Asynchronous on devices that are. A device that can record launches (CUDA graphs) has the
+ * second run recorded and issues each later one as a whole, to the same bits. */
 bt_status bt_plan_run(bt_plan *plan) BT_MUST_CHECK;
+
+/** With false, every run is issued kernel by kernel: for measuring, and for tools that look at single kernels. */
+void bt_plan_set_replay(bt_plan *plan, bool on);
+
+/** Why runs are issued kernel by kernel on a device that can record: what it said when it refused. NULL otherwise. */
+const char *bt_plan_replay_refusal(const bt_plan *plan);
 
 /** Copies an output to the host, waiting for it. `bytes` must be its exact size. Reports a kernel's fault (a pivot, a
  * label) as BT_ERR_NUMERIC. */

@@ -13,7 +13,13 @@ static int rounded_bias(const bt_tensor *b, const bt_tensor *y) {
     return bt_present(b) && y->dtype == BT_BF16;
 }
 
-/** cuSOLVER takes contiguous matrices: others are copied. */
+/** Launches for all Cholesky factors of (D,D), or the solves with them: one of ours for codes of the usual length
+ * (BT_CHOLESKY_OWN of cuda/cholesky.cuh), else those of the library. */
+static int factors(const bt_tensor *x, int of_library) {
+    return bt_shape_cols(x->shape) <= 128 ? 1 : of_library;
+}
+
+/** The factor and the solves take contiguous matrices: others are copied. */
 static int copied(const bt_tensor *t) {
     return t->ld != bt_shape_cols(t->shape);
 }
@@ -61,13 +67,13 @@ int bt_cost_launches(bt_op op, const void *args) {
         return 3; /* records, geometry, colour */
     case BT_OP_batch_norm:
         return 1 + (((const bt_batch_norm_args *)args)->update != 0);
-    case BT_OP_coding_rate: { /* Gram matrices, identity, a factorisation a view, pivots, logarithms */
+    case BT_OP_coding_rate: { /* Gram matrices, identity, factors, logarithms */
         const bt_coding_rate_args *a = args;
-        return 4 + a->groups + copied(&a->chol);
+        return 3 + factors(&a->x, 1 + a->groups) + copied(&a->chol);
     }
     case BT_OP_coding_rate_dx: {
         const bt_coding_rate_dx_args *a = args;
-        return 1 + a->groups + copied(&a->chol) + copied(&a->dx);
+        return 1 + factors(&a->x, a->groups) + copied(&a->chol) + copied(&a->dx);
     }
     default:
         return 1;

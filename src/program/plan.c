@@ -120,12 +120,14 @@ bt_status bt_plan_new(const bt_program *p, bt_device *device, bt_plan **out) {
         return status;
     }
     bt_plan_place(plan);
+    bt_plan_replay_reset(plan);
     *out = plan;
     return BT_OK;
 }
 
 void bt_plan_free(bt_plan *plan) {
     if (!plan) return;
+    bt_plan_replay_free(plan);
     for (int i = 0; i < plan->instruction_count; i++) {
         bt_planned *planned = &plan->instruction[i];
         if (planned->prepared.release) planned->prepared.release(planned->prepared.state);
@@ -145,6 +147,7 @@ size_t bt_plan_bytes(const bt_plan *plan) {
 bt_status bt_plan_bind(bt_plan *plan, void *block) {
     BT_ASSERT(plan->device && (block || !plan->block_bytes));
     plan->block = block;
+    bt_plan_replay_reset(plan);
     for (int i = 0; i < plan->instruction_count; i++) BT_TRY(bind_operands(plan, &plan->instruction[i]));
     return BT_OK;
 }
@@ -199,10 +202,14 @@ static bt_status run_one(bt_plan *plan, int i) {
     return BT_OK;
 }
 
-bt_status bt_plan_run(bt_plan *plan) {
-    BT_TRY(take_inputs(plan));
+bt_status bt_plan_run_plain(bt_plan *plan) {
     for (int i = 0; i < plan->instruction_count; i++) BT_TRY(run_one(plan, i));
     return BT_OK;
+}
+
+bt_status bt_plan_run(bt_plan *plan) {
+    BT_TRY(take_inputs(plan));
+    return bt_plan_replay_run(plan);
 }
 
 bt_status bt_plan_run_timed(bt_plan *plan, double *seconds) {

@@ -3,6 +3,7 @@
  *   lifetimes.c   which instructions live, which values share memory, from where to where each memory is in use
  *   place.c       offsets in one block
  *   plan.c        kernels prepared, operands bound, run
+ *   replay.c      a run recorded into a graph of the device, where it has such
  *   cost.c        FLOPs, bytes, launches
  *   inspect.c     the plan as text and JSON
  */
@@ -30,6 +31,20 @@ typedef struct bt_planned {
     int scratch; /**< storage, or -1 */
 } bt_planned;
 
+/** How runs are issued. */
+typedef enum bt_replay_state {
+    BT_REPLAY_NEVER,  /**< kernel by kernel: the device records nothing, it was switched off, or recording failed */
+    BT_REPLAY_FIRST,  /**< the next run is kernel by kernel: libraries and modules load what they need */
+    BT_REPLAY_RECORD, /**< the next run is recorded, then launched */
+    BT_REPLAY_LAUNCH
+} bt_replay_state;
+
+typedef struct bt_replay {
+    bt_replay_state state;
+    void *graph;
+    char *refusal; /**< why recording failed, or NULL */
+} bt_replay;
+
 typedef struct bt_named_value {
     char *name;
     bt_value value;
@@ -48,6 +63,7 @@ struct bt_plan {
     char *block; /**< not owned */
     bt_named_value *named;
     int named_count;
+    bt_replay replay;
 };
 
 /** Fills instruction[].source (live ones only), storage_of and storage (scratch not yet). */
@@ -55,6 +71,14 @@ void bt_plan_lifetimes(bt_plan *plan);
 
 /** Sets the offsets of all storages, block_bytes and lower_bound_bytes. */
 void bt_plan_place(bt_plan *plan);
+
+/** Forgets what was recorded; the next run is a first one. */
+void bt_plan_replay_reset(bt_plan *plan);
+void bt_plan_replay_free(bt_plan *plan);
+/** One run of all instructions, in the way that plan->replay says. */
+bt_status bt_plan_replay_run(bt_plan *plan) BT_MUST_CHECK;
+/** One run kernel by kernel (plan.c). */
+bt_status bt_plan_run_plain(bt_plan *plan) BT_MUST_CHECK;
 
 /** Largest sum of bytes in use at one instruction. */
 size_t bt_plan_lower_bound(const bt_plan *plan);

@@ -112,6 +112,18 @@ typedef struct bt_device_options {
     int threads; /**< 0: as many as there are cores (CPU) */
 } bt_device_options;
 
+/** Launches recorded once and issued again as one: a step of hundreds of kernels costs the processor one call.
+ * Addresses and scalars of the launches are those of the recording. */
+typedef struct bt_graph_methods {
+    /** From here on what `run` of kernels issues is recorded and not executed. Uploads, downloads and waits are not
+     * allowed until `end`. */
+    bt_status (*begin)(bt_device *device);
+    /** Ends the recording, also when it fails: then *graph is NULL and nothing stays behind. */
+    bt_status (*end)(bt_device *device, void **graph);
+    bt_status (*launch)(bt_device *device, void *graph);
+    void (*free)(bt_device *device, void *graph);
+} bt_graph_methods;
+
 /** A kind of device. All functions may be called from one thread at a time. */
 struct bt_backend {
     const char *name; /**< "cpu", "cuda" */
@@ -139,6 +151,8 @@ struct bt_backend {
      * be called from any thread. NULL: ordinary memory is as fast. */
     bt_status (*alloc_host)(bt_device *device, size_t bytes, void **out);
     void (*free_host)(bt_device *device, void *memory);
+    /** NULL: runs are issued kernel by kernel. */
+    const bt_graph_methods *graphs;
 };
 
 extern const bt_backend bt_cpu_backend;

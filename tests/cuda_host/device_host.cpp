@@ -6,6 +6,7 @@
  */
 #include "device.cuh"
 
+#include <functional>
 #include <stdio.h>
 #include <stdlib.h>
 #include <vector>
@@ -83,22 +84,61 @@ void host_free(bt_device *device, void *memory) {
     if (memory) bt_panic(__FILE__, __LINE__, "cuda_host: freed memory that was not allocated here");
 }
 
+/* ---- graphs: what was issued, kept ---- */
+
+using graph = std::vector<std::function<bt_status()>>;
+graph *recorded; /* not NULL between begin and end */
+
+bt_status host_graph_begin(bt_device *) {
+    if (recorded) return bt_error(BT_ERR_DEVICE, "cuda_host: a graph is being recorded already");
+    recorded = new graph;
+    return BT_OK;
+}
+
+bt_status host_graph_end(bt_device *, void **out) {
+    *out = recorded;
+    recorded = nullptr;
+    return *out ? BT_OK : bt_error(BT_ERR_DEVICE, "cuda_host: no graph is being recorded");
+}
+
+bt_status host_graph_launch(bt_device *, void *kept) {
+    const int64_t before = bt_cuda_launch_count;
+    for (const std::function<bt_status()> &work : *static_cast<graph *>(kept)) BT_TRY(work());
+    bt_cuda_launch_count = before + 1;
+    return BT_OK;
+}
+
+void host_graph_free(bt_device *, void *kept) {
+    delete static_cast<graph *>(kept);
+}
+
+const bt_graph_methods graph_methods = {host_graph_begin, host_graph_end, host_graph_launch, host_graph_free};
+
+/* What CUDA refuses while a stream is captured. */
+bt_status not_recording(const char *what) {
+    return recorded ? bt_error(BT_ERR_DEVICE, "cuda_host: %s while a graph is recorded", what) : BT_OK;
+}
+
 bt_status host_upload(bt_device *, void *device_memory, const void *host, size_t bytes) {
+    BT_TRY(not_recording("upload"));
     if (bytes) memcpy(device_memory, host, bytes);
     return BT_OK;
 }
 
 bt_status host_download(bt_device *, void *host, const void *device_memory, size_t bytes) {
+    BT_TRY(not_recording("download"));
     if (bytes) memcpy(host, device_memory, bytes);
     return BT_OK;
 }
 
 bt_status host_set_step(bt_device *device, const bt_step *step) {
+    BT_TRY(not_recording("a new step block"));
     *device->step = *step;
     return BT_OK;
 }
 
 bt_status host_synchronize(bt_device *device) {
+    BT_TRY(not_recording("waiting"));
     for (const memory_block &block : host_of(device)->blocks) BT_TRY(check_tail(block));
     return BT_OK;
 }
@@ -169,26 +209,36 @@ void host_set_candidate(bt_device *device, int index) {
     {                                                                                                                  \
         "cuda_host", &kernels, host_open, host_close, host_alloc, host_free, host_upload, host_download,               \
             host_set_step, host_synchronize, host_describe, host_fast_dtype, host_set_candidate, host_alloc_host,      \
-            host_free_host                                                                                             \
+            host_free_host, &graph_methods                                                                             \
     }
 const bt_backend bt_cuda_host_backend = BT_HOST_BACKEND;
 /* In a build with CUDA the library's table of backends names this one. Programs of the host build have no device.cu. */
 const bt_backend bt_cuda_backend = BT_HOST_BACKEND;
 
-bt_status bt_cuda_clear_rows(bt_device *, void *memory, size_t pitch_bytes, size_t row_bytes, size_t rows) {
-    bt_cuda_launch_count += rows && row_bytes;
-    for (size_t row = 0; row < rows; row++) memset(static_cast<char *>(memory) + row * pitch_bytes, 0, row_bytes);
+bt_status bt_host::issue(const std::function<bt_status()> &work) {
+    if (!recorded) return work();
+    recorded->push_back(work);
     return BT_OK;
 }
 
-bt_status bt_cuda_clear(bt_device *, void *memory, size_t bytes) {
-    bt_cuda_launch_count += bytes > 0;
-    if (bytes) memset(memory, 0, bytes);
-    return BT_OK;
+bt_status bt_cuda_clear_rows(bt_device *, void *memory, size_t pitch_bytes, size_t row_bytes, size_t rows) {
+    if (rows == 0 || row_bytes == 0) return BT_OK;
+    bt_cuda_launch_count++;
+    return bt_host::issue([=] {
+        for (size_t row = 0; row < rows; row++) memset(static_cast<char *>(memory) + row * pitch_bytes, 0, row_bytes);
+        return BT_OK;
+    });
+}
+
+bt_status bt_cuda_clear(bt_device *device, void *memory, size_t bytes) {
+    return bt_cuda_clear_rows(device, memory, bytes, bytes, bytes > 0);
 }
 
 bt_status bt_cuda_copy(bt_device *, void *to, const void *from, size_t bytes) {
-    bt_cuda_launch_count += bytes > 0;
-    if (bytes) memcpy(to, from, bytes);
-    return BT_OK;
+    if (bytes == 0) return BT_OK;
+    bt_cuda_launch_count++;
+    return bt_host::issue([=] {
+        memcpy(to, from, bytes);
+        return BT_OK;
+    });
 }

@@ -17,6 +17,7 @@
 
 #include <bittern/status.h>
 
+#include <functional>
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -123,11 +124,15 @@ void copy_async_wait(int pending);
 bt_status allow_shared(const void *kernel, const char *name, size_t bytes);
 bt_status launch_call(const char *name, const void *kernel, dim3 grid, dim3 block, size_t shared_bytes,
                       void (*call)(const void *), const void *closure);
+/* Work of the stream: done at once, or kept while a graph is recorded (device_host.cpp). */
+bt_status issue(const std::function<bt_status()> &work);
 template <class F>
 bt_status launch(const char *name, const void *kernel, dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t,
                  const F &body) {
-    return launch_call(
-        name, kernel, grid, block, shared_bytes, [](const void *p) { (*static_cast<const F *>(p))(); }, &body);
+    return issue([=] {
+        return launch_call(
+            name, kernel, grid, block, shared_bytes, [](const void *p) { (*static_cast<const F *>(p))(); }, &body);
+    });
 }
 
 /* Order of the threads between rendezvous. RANDOM draws, for each block anew, a priority of the warps: one warp may run
@@ -198,7 +203,7 @@ inline void check_tile(const void *tile, int ld) {
 
 #define BT_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                                                      \
     bt_host::launch(#kernel, reinterpret_cast<const void *>(kernel), (grid), (block), (shared_bytes), (stream),        \
-                    [&] { kernel(__VA_ARGS__); })
+                    [=] { kernel(__VA_ARGS__); })
 #define BT_ALLOW_SHARED(kernel, shared_bytes)                                                                          \
     bt_host::allow_shared(reinterpret_cast<const void *>(kernel), #kernel, shared_bytes)
 #define BT_SHARED(type, name, dimensions)                                                                              \

@@ -86,10 +86,12 @@ bt_status bt_product_run(bt_device *, const bt_product_plan *plan, void *d, cons
     const bt_product &p = plan->product;
     BT_ASSERT(p.beta == 0.0f || c);
     BT_ASSERT(!p.bias || bias);
-    if (plan->scratch_bytes) memset(scratch, 0xff, plan->scratch_bytes);
     bt_cuda_launch_count += plan->scratch_bytes ? 2 : 1; /* the bias is rounded by a kernel */
-    for (int64_t matrix = 0; matrix < (p.batch ? p.batch : 1); matrix++) multiply(p, matrix, d, a, b, c, bias);
-    return BT_OK;
+    return bt_host::issue([=] {
+        if (plan->scratch_bytes) memset(scratch, 0xff, plan->scratch_bytes);
+        for (int64_t matrix = 0; matrix < (p.batch ? p.batch : 1); matrix++) multiply(p, matrix, d, a, b, c, bias);
+        return BT_OK;
+    });
 }
 
 void bt_product_release(bt_product_plan *plan) {

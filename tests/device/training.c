@@ -6,12 +6,14 @@
  * restarts   each step begins on both with the processor's parameters and Adam state: terms of the loss within 1e-5,
  * gradients within 1e-4, the update within 1e-3, relative in the 2-norm (the forms of tests/parity). Signs of logits
  * make CroVCA's targets. free run   from the same seed, with the same target bits given to both: losses and total
- * movement of the parameters within 1e-3. bits       the free run again: the same bits. Saved half way with
+ * movement of the parameters within 1e-3. bits       the free run again, launched kernel by kernel where the first one
+ * replayed a recorded step: the same bits. Saved half way with
  * bt_checkpoint_save and continued by a new model: the same bits. Classify trains all weights, where rounding grows
  * fastest: its free run is held to 1e-2. In bf16 restarts have given target bits (a logit next to zero is one in
  * fifty), losses are held to 5e-2 and gradients to 0.3 (the reason is in tests/parity/test_parity.c), and the free run
  * is compared with itself alone.
  */
+#include "program/plan.h"
 #include "scenes.h"
 #include "train/checkpoint.h"
 
@@ -233,6 +235,24 @@ static bt_status continued_run(scene_run *run, const char *folder, int half, int
     return some_steps(run, half, steps);
 }
 
+/** Every program of a session kernel by kernel. */
+static void switch_replay_off(scene_run *run) {
+    for (int k = 0; k < BT_PROGRAM_COUNT; k++)
+        if (run->session.plan[k]) bt_plan_set_replay(run->session.plan[k], false);
+}
+
+/** The programs that ran at least twice were recorded: nothing in them refused. */
+static void check_replayed(const char *where, const scene_run *run) {
+    int replayed = 0;
+    for (int k = 0; k < BT_PROGRAM_COUNT; k++) {
+        const bt_plan *plan = run->session.plan[k];
+        if (!plan) continue;
+        if (bt_plan_replay_refusal(plan)) report(where, bt_plan_replay_refusal(plan), NAN, 0);
+        replayed += plan->replay.state == BT_REPLAY_LAUNCH;
+    }
+    report(where, "a program is replayed", replayed > 0 ? 0 : 1, 0);
+}
+
 static void same_device(const scene *s, bt_dtype compute, int steps) {
     char where[200], folder[] = "/tmp/bittern_device.XXXXXX", checkpoints[64], command[128];
     scene_run first, second, continued;
@@ -243,7 +263,9 @@ static void same_device(const scene *s, bt_dtype compute, int steps) {
     snprintf(checkpoints, sizeof checkpoints, "%s/checkpoints", folder);
     snprintf(where, sizeof where, "%s, %s, twice", s->name, bt_dtype_name(compute));
     bt_status status = whole_run(&first, folder, steps / 2, steps);
+    if (status == BT_OK) check_replayed(where, &first);
     if (status == BT_OK) status = scene_start(&second, tested);
+    if (status == BT_OK) switch_replay_off(&second);
     if (status == BT_OK) status = some_steps(&second, 0, steps);
     if (status == BT_OK) same_bits(where, &second, &first);
     snprintf(where, sizeof where, "%s, %s, saved and continued", s->name, bt_dtype_name(compute));

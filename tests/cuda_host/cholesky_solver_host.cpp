@@ -1,5 +1,5 @@
-/* The double of cuda/cholesky.cu: plain loops in double precision, and as many launches counted. What the contract
- * leaves unspecified (above the diagonal, a factor with a bad pivot, the scratch) becomes NaN.
+/* The double of cuda/cholesky_solver.cu: plain loops in double precision, and as many launches counted. What the
+ * contract leaves unspecified (above the diagonal, a factor with a bad pivot, the scratch) becomes NaN.
  */
 #include "cholesky.cuh"
 #include "kernel.cuh"
@@ -51,34 +51,38 @@ void solve_row(int64_t order, const float *l, float *x) {
 
 } // namespace
 
-bt_status bt_cholesky_prepare(bt_device *, int64_t batch, int64_t order, size_t *scratch_bytes) {
+bt_status bt_solver_prepare(bt_device *, int64_t batch, int64_t order, size_t *scratch_bytes) {
     BT_ASSERT(batch >= 1 && order >= 1 && order <= INT32_MAX);
     if (*scratch_bytes < SCRATCH_BYTES) *scratch_bytes = SCRATCH_BYTES;
     return BT_OK;
 }
 
-bt_status bt_cholesky_factor(bt_device *device, int64_t batch, int64_t order, float *a, bt_op op, void *scratch) {
-    memset(scratch, 0xff, SCRATCH_BYTES);
+bt_status bt_solver_factor(bt_device *device, int64_t batch, int64_t order, float *a, bt_op op, void *scratch) {
     bt_cuda_launch_count += batch + 1; /* the pivots are reported by a kernel */
-    for (int64_t matrix = 0; matrix < batch; matrix++) {
-        float *one = a + matrix * order * order;
-        const int64_t pivot = factor_one(order, one);
-        if (pivot == 0) continue;
-        memset(one, 0xff, (size_t)(order * order) * sizeof(float));
-        if (device->step->fault) continue;
-        device->step->fault = 1 + (int32_t)op;
-        device->step->fault_index = (int32_t)pivot;
-    }
-    return BT_OK;
+    return bt_host::issue([=] {
+        memset(scratch, 0xff, SCRATCH_BYTES);
+        for (int64_t matrix = 0; matrix < batch; matrix++) {
+            float *one = a + matrix * order * order;
+            const int64_t pivot = factor_one(order, one);
+            if (pivot == 0) continue;
+            memset(one, 0xff, (size_t)(order * order) * sizeof(float));
+            if (device->step->fault) continue;
+            device->step->fault = 1 + (int32_t)op;
+            device->step->fault_index = (int32_t)pivot;
+        }
+        return BT_OK;
+    });
 }
 
-bt_status bt_cholesky_solve(bt_device *, int64_t batch, int64_t order, int64_t rows, const float *factor, float *x,
-                            void *scratch) {
-    memset(scratch, 0xff, SCRATCH_BYTES);
+bt_status bt_solver_solve(bt_device *, int64_t batch, int64_t order, int64_t rows, const float *factor, float *x,
+                          void *scratch) {
     bt_cuda_launch_count += batch;
-    for (int64_t matrix = 0; matrix < batch; matrix++) {
-        for (int64_t row = 0; row < rows; row++)
-            solve_row(order, factor + matrix * order * order, x + (matrix * rows + row) * order);
-    }
-    return BT_OK;
+    return bt_host::issue([=] {
+        memset(scratch, 0xff, SCRATCH_BYTES);
+        for (int64_t matrix = 0; matrix < batch; matrix++) {
+            for (int64_t row = 0; row < rows; row++)
+                solve_row(order, factor + matrix * order * order, x + (matrix * rows + row) * order);
+        }
+        return BT_OK;
+    });
 }

@@ -1,0 +1,71 @@
+/* Cholesky factors of large matrices through cuSOLVER; the contract is in cholesky.cuh.
+ *
+ * cuSOLVER thinks in columns: our lower triangle by rows is its upper triangle by columns, and its a = U^T U gives U^T
+ * = L in place. Rows x (rows,order) are the columns of its right-hand sides, so that potrs solves in place too.
+ *
+ * Matrices go one by one: there are as many as views (two); the batched routine is made for many small ones. Scratch is
+ * [state of each matrix (batch) i32][cuSOLVER's workspace].
+ */
+#include "cholesky.cuh"
+#include "libraries.cuh"
+
+namespace {
+
+size_t states_bytes(int64_t batch) {
+    return ((size_t)batch * sizeof(int) + 255) / 256 * 256;
+}
+
+bt_status workspace_floats(bt_device *device, int64_t order, int *floats) {
+    return bt_cuda_check_solver(cusolverDnSpotrf_bufferSize(bt_cuda_of(device)->libraries->solver,
+                                                            CUBLAS_FILL_MODE_UPPER, (int)order, NULL, (int)order,
+                                                            floats),
+                                "workspace of a Cholesky factor");
+}
+
+/* One thread: the first bad matrix is named, whatever the others are. */
+__global__ void __launch_bounds__(1) report_pivots(bt_step *step, const int *states, int64_t batch, bt_op op) {
+    for (int64_t matrix = 0; matrix < batch; matrix++) {
+        if (states[matrix] > 0) bt_report_fault(step, op, states[matrix]);
+    }
+}
+
+} // namespace
+
+bt_status bt_solver_prepare(bt_device *device, int64_t batch, int64_t order, size_t *scratch_bytes) {
+    BT_ASSERT(batch >= 1 && order >= 1);
+    if (order > INT32_MAX)
+        return bt_error(BT_ERR_UNSUPPORTED, "cuda: Cholesky factor of a matrix with %lld rows", (long long)order);
+    int floats = 0;
+    BT_TRY(workspace_floats(device, order, &floats));
+    const size_t bytes = states_bytes(batch) + (size_t)floats * sizeof(float);
+    if (*scratch_bytes < bytes) *scratch_bytes = bytes;
+    return BT_OK;
+}
+
+bt_status bt_solver_factor(bt_device *device, int64_t batch, int64_t order, float *a, bt_op op, void *scratch) {
+    cusolverDnHandle_t solver = bt_cuda_of(device)->libraries->solver;
+    int *states = static_cast<int *>(scratch);
+    float *workspace = reinterpret_cast<float *>(static_cast<char *>(scratch) + states_bytes(batch));
+    int floats = 0;
+    BT_TRY(workspace_floats(device, order, &floats));
+    bt_cuda_launch_count += batch;
+    for (int64_t matrix = 0; matrix < batch; matrix++)
+        BT_TRY(bt_cuda_check_solver(cusolverDnSpotrf(solver, CUBLAS_FILL_MODE_UPPER, (int)order,
+                                                     a + matrix * order * order, (int)order, workspace, floats,
+                                                     states + matrix),
+                                    "Cholesky factor"));
+    return BT_LAUNCH((report_pivots), 1, 1, 0, bt_cuda_stream(device), device->step, states, batch, op);
+}
+
+bt_status bt_solver_solve(bt_device *device, int64_t batch, int64_t order, int64_t rows, const float *factor, float *x,
+                          void *scratch) {
+    cusolverDnHandle_t solver = bt_cuda_of(device)->libraries->solver;
+    BT_ASSERT(rows <= INT32_MAX);
+    bt_cuda_launch_count += batch;
+    for (int64_t matrix = 0; matrix < batch; matrix++)
+        BT_TRY(bt_cuda_check_solver(
+            cusolverDnSpotrs(solver, CUBLAS_FILL_MODE_UPPER, (int)order, (int)rows, factor + matrix * order * order,
+                             (int)order, x + matrix * rows * order, (int)order, static_cast<int *>(scratch)),
+            "Cholesky solve"));
+    return BT_OK;
+}
