@@ -126,12 +126,15 @@ bt_status launch_call(const char *name, const void *kernel, dim3 grid, dim3 bloc
                       void (*call)(const void *), const void *closure);
 /* Work of the stream: done at once, or kept while a graph is recorded (device_host.cpp). */
 bt_status issue(const std::function<bt_status()> &work);
-template <class F>
+/* Arguments are copied now, as a launch does: a graph is run with those of its recording. */
+template <class F, class... A>
 bt_status launch(const char *name, const void *kernel, dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t,
-                 const F &body) {
+                 const F &body, A... arguments) {
     return issue([=] {
+        const auto call = [=] { body(arguments...); };
         return launch_call(
-            name, kernel, grid, block, shared_bytes, [](const void *p) { (*static_cast<const F *>(p))(); }, &body);
+            name, kernel, grid, block, shared_bytes, [](const void *p) { (*static_cast<const decltype(call) *>(p))(); },
+            &call);
     });
 }
 
@@ -202,8 +205,9 @@ inline void check_tile(const void *tile, int ld) {
 #define gridDim (bt_host::now.grid_size)
 
 #define BT_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                                                      \
-    bt_host::launch(#kernel, reinterpret_cast<const void *>(kernel), (grid), (block), (shared_bytes), (stream),        \
-                    [=] { kernel(__VA_ARGS__); })
+    bt_host::launch(                                                                                                   \
+        #kernel, reinterpret_cast<const void *>(kernel), (grid), (block), (shared_bytes), (stream),                    \
+        [=](auto... bt_arguments) { kernel(bt_arguments...); }, __VA_ARGS__)
 #define BT_ALLOW_SHARED(kernel, shared_bytes)                                                                          \
     bt_host::allow_shared(reinterpret_cast<const void *>(kernel), #kernel, shared_bytes)
 #define BT_SHARED(type, name, dimensions)                                                                              \
