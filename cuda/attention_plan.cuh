@@ -94,7 +94,8 @@ inline bt_attention_plan bt_attention_plan_of(bt_device *device, const bt_attent
                                               int other_rows, int64_t heads_in_batch) {
     const int tiles = bt_tiles_of(own_rows), min_warps = 4;
     const size_t resident_bytes = (size_t)bt_tiles_of(other_rows) * BT_TILE_ROWS * f.row_bytes;
-    const size_t limit_bytes = bt_cuda_of(device)->shared_bytes / (size_t)f.blocks;
+    const size_t reserved_bytes = 1024; /* by the hardware, for each block that a multiprocessor runs */
+    const size_t limit_bytes = (bt_cuda_of(device)->shared_bytes + reserved_bytes) / (size_t)f.blocks - reserved_bytes;
     const double load_cost = 4.0;
     bt_attention_plan best = {};
     double best_cost = INFINITY;

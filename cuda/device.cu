@@ -23,6 +23,7 @@ int64_t bt_cuda_launch_count = 0;
 
 bt_status bt_cuda_check(cudaError_t code, const char *doing) {
     if (code == cudaSuccess) return BT_OK;
+    (void)cudaGetLastError(); /* what a call has reported must not be blamed on the next launch */
     const bt_status status = code == cudaErrorMemoryAllocation ? BT_ERR_MEMORY : BT_ERR_DEVICE;
     return bt_error(status, "cuda: %s: %s (%s)", doing, cudaGetErrorString(code), cudaGetErrorName(code));
 }
@@ -41,8 +42,8 @@ bt_status bt_cuda_launched(const char *kernel) {
     bt_cuda_launch_count++;
     const cudaError_t code = cudaGetLastError();
     if (code == cudaSuccess) return BT_OK;
-    return bt_error(BT_ERR_DEVICE, "cuda: launch of kernel %s: %s (%s)", kernel, cudaGetErrorString(code),
-                    cudaGetErrorName(code));
+    return bt_error(BT_ERR_DEVICE, "cuda: at the launch of kernel %s (a fault may be of one before it): %s (%s)",
+                    kernel, cudaGetErrorString(code), cudaGetErrorName(code));
 }
 
 bt_status bt_cuda_allow_shared(const void *kernel, const char *name, size_t shared_bytes) {
@@ -60,9 +61,15 @@ bt_status bt_cuda_allow_shared(const void *kernel, const char *name, size_t shar
                          name);
 }
 
+/* The current device is a thread's own: whatever begins work in a thread says which one it is. */
+static bt_status make_current(bt_device *device) {
+    return bt_cuda_check(cudaSetDevice(bt_cuda_of(device)->index), "choosing the device");
+}
+
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
 static bt_status cuda_alloc(bt_device *device, size_t bytes, void **out) {
+    BT_TRY(make_current(device));
     void *memory = NULL;
     const cudaError_t code = cudaMalloc(&memory, bytes ? bytes : 1);
     if (code != cudaSuccess) {
@@ -123,6 +130,7 @@ static bt_status cuda_synchronize(bt_device *device) {
 /* From pinned host memory an asynchronous copy returns at once: the wait makes the memory the caller's again. */
 static bt_status cuda_upload(bt_device *device, void *device_memory, const void *host, size_t bytes) {
     if (bytes == 0) return BT_OK;
+    BT_TRY(make_current(device));
     BT_TRY(bt_cuda_check(cudaMemcpyAsync(device_memory, host, bytes, cudaMemcpyHostToDevice, bt_cuda_stream(device)),
                          "upload"));
     return cuda_synchronize(device);
@@ -141,6 +149,7 @@ static __global__ void __launch_bounds__(1) write_step(bt_step *to, const bt_ste
 }
 
 static bt_status cuda_set_step(bt_device *device, const bt_step *step) {
+    BT_TRY(make_current(device));
     return BT_LAUNCH((write_step), 1, 1, 0, bt_cuda_stream(device), device->step, *step);
 }
 
@@ -237,10 +246,7 @@ static bt_status graph_end(bt_device *device, void **out) {
     cudaError_t code = cudaStreamEndCapture(bt_cuda_stream(device), &graph);
     if (code == cudaSuccess) code = cudaGraphInstantiate(&ready, graph, 0);
     if (graph) cudaGraphDestroy(graph);
-    if (code != cudaSuccess) {
-        cudaGetLastError(); /* a refused recording must not be blamed on the next launch */
-        return bt_cuda_check(code, "recording a graph");
-    }
+    BT_TRY(bt_cuda_check(code, "recording a graph"));
     *out = ready;
     return BT_OK;
 }

@@ -28,8 +28,12 @@ __global__ void __launch_bounds__(BT_MAP_THREADS) bt_map_kernel(const bt_map_ope
     float y[W], p[W], q[W] = {}, scale[W];
     bt_load(p, a.p + row * a.ldp + column);
     if (a.q != NULL) bt_load(q, a.q + row * a.ldq + column);
+    if (a.scale != NULL) {
+        bt_load(scale, a.scale + column);
+    } else {
 #pragma unroll
-    for (int i = 0; i < W; i++) scale[i] = a.scale == NULL ? 1.0f : a.scale[column + i];
+        for (int i = 0; i < W; i++) scale[i] = 1.0f;
+    }
 #pragma unroll
     for (int i = 0; i < W; i++) y[i] = F::apply(p[i], q[i], scale[i]);
     bt_store(a.y + row * a.ldy + column, y);
@@ -52,7 +56,8 @@ inline bt_status bt_map_typed(bt_device *device, const bt_tensor &y, const bt_te
     if (count == 0) return BT_OK;
     const bool dense = y.ld == a.packs && p.ld == a.packs && (a.q == NULL || q.ld == a.packs);
     if (dense && a.scale == NULL) a.rows = 1, a.packs = count;
-    const bool aligned = (uintptr_t)a.y % 16 == 0 && (uintptr_t)a.p % 16 == 0 && (uintptr_t)a.q % 16 == 0;
+    const uintptr_t all = (uintptr_t)a.y | (uintptr_t)a.p | (uintptr_t)a.q | (uintptr_t)a.scale;
+    const bool aligned = all % 16 == 0;
     const bool strides = a.rows == 1 || (a.ldy % W == 0 && a.ldp % W == 0 && a.ldq % W == 0);
     if (aligned && strides && a.packs % W == 0) {
         a.packs /= W;

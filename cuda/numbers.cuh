@@ -64,6 +64,19 @@ BT_DEVICE void bt_check_aligned(const void *address, unsigned bytes, const char 
 #endif
 }
 
+/** 8 or 16 aligned bytes as one number: nvcc 13 splits the store of a uint2, uint4 or float4 into stores of 4 bytes
+ * where the address is a sum of several terms (seen in the SASS of every elementwise kernel). */
+BT_DEVICE void bt_store_words(void *p, uint32_t a, uint32_t b) {
+    *static_cast<uint64_t *>(p) = (uint64_t)b << 32 | a;
+}
+BT_DEVICE void bt_store_words(void *p, uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
+    const uint64_t low = (uint64_t)b << 32 | a, high = (uint64_t)d << 32 | c;
+    *static_cast<unsigned __int128 *>(p) = (unsigned __int128)high << 64 | low;
+}
+BT_DEVICE void bt_store_words(float *p, const float *v) {
+    bt_store_words(p, __float_as_uint(v[0]), __float_as_uint(v[1]), __float_as_uint(v[2]), __float_as_uint(v[3]));
+}
+
 /** Four elements from 16-byte (float) or 8-byte (bf16) aligned memory. */
 BT_DEVICE void bt_load4(float (&v)[4], const float *p) {
     bt_check_aligned(p, 16, "bt_load4");
@@ -78,11 +91,11 @@ BT_DEVICE void bt_load4(float (&v)[4], const bt_bf16 *p) {
 }
 BT_DEVICE void bt_store4(float *p, const float (&v)[4]) {
     bt_check_aligned(p, 16, "bt_store4");
-    *reinterpret_cast<float4 *>(p) = make_float4(v[0], v[1], v[2], v[3]);
+    bt_store_words(p, v);
 }
 BT_DEVICE void bt_store4(bt_bf16 *p, const float (&v)[4]) {
     bt_check_aligned(p, 8, "bt_store4");
-    *reinterpret_cast<uint2 *>(p) = make_uint2(bt_pack_bf16(v[0], v[1]), bt_pack_bf16(v[2], v[3]));
+    bt_store_words(p, bt_pack_bf16(v[0], v[1]), bt_pack_bf16(v[2], v[3]));
 }
 
 /** Eight elements from 16-byte aligned memory. */
@@ -102,13 +115,13 @@ BT_DEVICE void bt_load8(float (&v)[8], const bt_bf16 *p) {
 }
 BT_DEVICE void bt_store8(float *p, const float (&v)[8]) {
     bt_check_aligned(p, 16, "bt_store8");
-    reinterpret_cast<float4 *>(p)[0] = make_float4(v[0], v[1], v[2], v[3]);
-    reinterpret_cast<float4 *>(p)[1] = make_float4(v[4], v[5], v[6], v[7]);
+    bt_store_words(p, v);
+    bt_store_words(p + 4, v + 4);
 }
 BT_DEVICE void bt_store8(bt_bf16 *p, const float (&v)[8]) {
     bt_check_aligned(p, 16, "bt_store8");
-    *reinterpret_cast<uint4 *>(p) = make_uint4(bt_pack_bf16(v[0], v[1]), bt_pack_bf16(v[2], v[3]),
-                                               bt_pack_bf16(v[4], v[5]), bt_pack_bf16(v[6], v[7]));
+    bt_store_words(p, bt_pack_bf16(v[0], v[1]), bt_pack_bf16(v[2], v[3]), bt_pack_bf16(v[4], v[5]),
+                   bt_pack_bf16(v[6], v[7]));
 }
 
 #endif

@@ -25,7 +25,10 @@ BT_DEVICE float pixel_value(const image_geometry &, float v, int) {
     return v;
 }
 BT_DEVICE float pixel_value(const image_geometry &g, uint8_t v, int channel) {
-    return ((float)v / 255.0f - g.mean[channel]) / g.std[channel];
+    /* chosen, not indexed: a kernel argument under a run-time index is copied to local memory first */
+    const float mean = channel == 0 ? g.mean[0] : channel == 1 ? g.mean[1] : g.mean[2];
+    const float std = channel == 0 ? g.std[0] : channel == 1 ? g.std[1] : g.std[2];
+    return ((float)v / 255.0f - mean) / std;
 }
 
 /** I: float or uint8_t. */

@@ -90,6 +90,7 @@ static bt_value reusable(const bt_plan *plan, const life *lives, int i, int out)
         for (int k = 0; k < info->operands; k++) readers += in->operand[k] && bt_owner(p, in->operand[k]) == v;
         bool own = plan->storage_of[v] >= 0 && plan->storage[plan->storage_of[v]].end == i;
         if (own && readers == 1 && lives[v].end == i && !lives[v].kept && bt_info(p, v)->kind == BT_VALUE_TEMP &&
+            bt_info(p, v)->dtype == bt_info(p, in->operand[out])->dtype && /* else elements meet elements of others */
             value_bytes(bt_info(p, v)) == value_bytes(bt_info(p, in->operand[out])))
             return v;
     }

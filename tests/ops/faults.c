@@ -122,14 +122,14 @@ static void expect_fault(const ops_target *target, ops_case *c, int32_t index, c
 }
 
 /* Column 2 of the second group is NaN: pivots 1 and 2 are good, pivot 3 is not. */
-static void coding_rate_pivot(const ops_target *target, bool quiet, ops_counts *counts) {
-    const ops_row row = {BT_OP_coding_rate, 0, "x[10,4] loss[1] chol[2,4,4]",
-                         &(const bt_coding_rate_args){.groups = 2, .eps = 0.05f}, NULL};
+static void coding_rate_pivot(const ops_target *target, const char *operands, int order, bool quiet,
+                              ops_counts *counts) {
+    const ops_row row = {BT_OP_coding_rate, 0, operands, &(const bt_coding_rate_args){.groups = 2, .eps = 0.05f}, NULL};
     ops_case c;
     ops_case_build(&c, &row, BT_F32, false);
     ops_case_expect(&c);
     const float nan = NAN;
-    memcpy(c.block + c.offset[0] + (7 * 4 + 2) * sizeof nan, &nan, sizeof nan);
+    memcpy(c.block + c.offset[0] + (size_t)(7 * order + 2) * sizeof nan, &nan, sizeof nan);
     expect_fault(target, &c, 3, "coding_rate of a matrix that is not positive", quiet, counts);
     ops_case_free(&c);
 }
@@ -206,7 +206,10 @@ static void make_views_records(const ops_target *target, bool quiet, ops_counts 
 
 void ops_run_faults(const ops_target *target, const ops_options *options, ops_counts *counts) {
     refusals(target, options, counts);
-    if (wanted(target, options, BT_OP_coding_rate)) coding_rate_pivot(target, options->quiet, counts);
+    if (wanted(target, options, BT_OP_coding_rate)) { /* 130: CUDA leaves it to a library */
+        coding_rate_pivot(target, "x[10,4] loss[1] chol[2,4,4]", 4, options->quiet, counts);
+        coding_rate_pivot(target, "x[10,130] loss[1] chol[2,130,130]", 130, options->quiet, counts);
+    }
     if (wanted(target, options, BT_OP_make_views)) make_views_records(target, options->quiet, counts);
     if (wanted(target, options, BT_OP_cross_entropy)) {
         cross_entropy_label(target, 3, options->quiet, counts);
