@@ -5,6 +5,7 @@
  * synchronize and upload wait for the device. Nothing in a kernel's `run` allocates or waits, so that instructions can
  * be captured into a graph.
  */
+#include "fused_product.cuh"
 #include "libraries.cuh"
 
 #include <stdio.h>
@@ -190,6 +191,7 @@ static void cuda_close(bt_device *base) {
     bt_cuda_device *device = bt_cuda_of(base);
     cudaFree(base->step);
     if (device->libraries) {
+        bt_fused_close(device->libraries->engines);
         cudaFree(device->libraries->workspace);
         if (device->libraries->solver) cusolverDnDestroy(device->libraries->solver);
         if (device->libraries->blas) cublasLtDestroy(device->libraries->blas);
@@ -282,6 +284,20 @@ static bool cuda_fast_dtype(bt_device *, bt_dtype dtype) {
     return dtype == BT_F32 || dtype == BT_BF16;
 }
 
+/* A scale that lasts goes into the weight, whatever the dtype; functions go into products where there are engines. */
+static bool cuda_fuses(bt_device *device, bt_op op, bt_dtype compute) {
+    switch (op) {
+    case BT_OP_linear_scaled:
+    case BT_OP_linear_scaled_dx:
+        return true;
+    case BT_OP_linear_gelu:
+    case BT_OP_linear_gelu_dx:
+        return compute == BT_BF16 && bt_fused_available(device);
+    default:
+        return false;
+    }
+}
+
 static void cuda_set_candidate(bt_device *base, int index) {
     bt_cuda_of(base)->candidate = index;
 }
@@ -293,7 +309,7 @@ static const bt_kernels kernels = {
 };
 
 const bt_backend bt_cuda_backend = {
-    "cuda",        &kernels,        cuda_open,          cuda_close,      cuda_alloc,
-    cuda_free,     cuda_upload,     cuda_download,      cuda_set_step,   cuda_synchronize,
-    cuda_describe, cuda_fast_dtype, cuda_set_candidate, cuda_alloc_host, cuda_free_host,
-    &graph_methods};
+    "cuda",         &kernels,        cuda_open,          cuda_close,      cuda_alloc,
+    cuda_free,      cuda_upload,     cuda_download,      cuda_set_step,   cuda_synchronize,
+    cuda_describe,  cuda_fast_dtype, cuda_set_candidate, cuda_alloc_host, cuda_free_host,
+    &graph_methods, cuda_fuses};

@@ -7,6 +7,7 @@
 #include "kernel.cuh"
 
 struct bt_cuda_libraries;
+struct bt_frozen_copy;
 
 struct bt_cuda_device {
     bt_device base;
@@ -16,6 +17,7 @@ struct bt_cuda_device {
     size_t shared_bytes; /* most dynamic shared memory a block may ask for */
     int candidate;       /* bt_backend.set_candidate */
     bt_cuda_libraries *libraries;
+    bt_frozen_copy *frozen; /* of plans that are open (frozen.cuh) */
 };
 
 inline bt_cuda_device *bt_cuda_of(bt_device *device) {

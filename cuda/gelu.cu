@@ -1,22 +1,9 @@
 /* GELU with the exact normal distribution, Phi(x) = (1 + erf(x / sqrt 2)) / 2 (arXiv 1606.08415):
  *   y = x Phi(x),   dx = dy (Phi(x) + x phi(x)),   phi(x) = exp(-x^2 / 2) / sqrt(2 pi).
  */
-#include "elementwise.cuh"
+#include "gelu.cuh"
 
 namespace {
-
-constexpr float SQRT_HALF = 0.70710678118654752f, INVERSE_SQRT_2PI = 0.39894228040143268f;
-
-struct forward {
-    static BT_DEVICE_SPECIAL float apply(float x, float, float) { return 0.5f * x * (1.0f + erff(x * SQRT_HALF)); }
-};
-
-struct backward {
-    static BT_DEVICE_SPECIAL float apply(float dy, float x, float) {
-        const float cdf = 0.5f * (1.0f + erff(x * SQRT_HALF));
-        return dy * (cdf + x * INVERSE_SQRT_2PI * expf(-0.5f * x * x));
-    }
-};
 
 bt_status prepare(bt_device *, const bt_gelu_args *a, bt_prepared *) {
     BT_TRY(bt_cuda_require_compute("gelu", "x", a->x));
@@ -24,7 +11,7 @@ bt_status prepare(bt_device *, const bt_gelu_args *a, bt_prepared *) {
 }
 
 bt_status run(bt_device *device, const bt_gelu_args *a, const bt_prepared *, void *) {
-    return bt_map<forward>(device, a->y, a->x, BT_ABSENT, BT_ABSENT);
+    return bt_map<bt_gelu_forward>(device, a->y, a->x, BT_ABSENT, BT_ABSENT);
 }
 
 bt_status prepare_dx(bt_device *, const bt_gelu_dx_args *a, bt_prepared *) {
@@ -34,7 +21,7 @@ bt_status prepare_dx(bt_device *, const bt_gelu_dx_args *a, bt_prepared *) {
 }
 
 bt_status run_dx(bt_device *device, const bt_gelu_dx_args *a, const bt_prepared *, void *) {
-    return bt_map<backward>(device, a->dx, a->dy, a->x, BT_ABSENT);
+    return bt_map<bt_gelu_backward>(device, a->dx, a->dy, a->x, BT_ABSENT);
 }
 
 } // namespace

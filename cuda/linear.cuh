@@ -3,7 +3,8 @@
 #ifndef BITTERN_CUDA_LINEAR_CUH
 #define BITTERN_CUDA_LINEAR_CUH
 
-#include "operands.cuh"
+#include "frozen.cuh"
+#include "fused_product.cuh"
 #include "product.cuh"
 
 #include <stdlib.h>
@@ -13,12 +14,17 @@ constexpr int BT_LINEAR_PRODUCTS = 3;
 /** bt_prepared.state of an instruction: its products as they were given to bt_linear_prepare; the rest is NULL. */
 struct bt_linear_plans {
     bt_product_plan *plan[BT_LINEAR_PRODUCTS];
+    bt_frozen_copy *weight; /* scaled, of linear_scaled and linear_gelu; or NULL */
+    bt_fused_plan *fused;   /* of linear_gelu; or NULL */
+    bt_device *device;
     size_t product_scratch_bytes; /* the instruction's own scratch follows */
 };
 
 inline void bt_linear_release(void *state) {
     bt_linear_plans *plans = static_cast<bt_linear_plans *>(state);
     for (bt_product_plan *plan : plans->plan) bt_product_release(plan);
+    bt_frozen_drop(plans->device, plans->weight);
+    bt_fused_release(plans->fused);
     free(plans);
 }
 
@@ -30,6 +36,7 @@ bt_status bt_linear_prepare(bt_device *device, const bt_product (&products)[COUN
     static_assert(COUNT <= BT_LINEAR_PRODUCTS, "room for the plans");
     bt_linear_plans *plans = static_cast<bt_linear_plans *>(calloc(1, sizeof *plans));
     if (!plans) return bt_error(BT_ERR_MEMORY, "linear on cuda: no memory for a plan");
+    plans->device = device;
     for (int i = 0; i < COUNT; i++) {
         const bt_status status =
             bt_product_prepare(device, &products[i], &plans->plan[i], &plans->product_scratch_bytes);
@@ -82,6 +89,7 @@ inline bt_product bt_linear_product(const bt_tensor &x, const bt_tensor &w, cons
     p.dtype = p.out_dtype = x.dtype;
     p.transpose_b = true;
     p.bias = bt_present(&b);
+    p.frozen_bias = b.flags & BT_FROZEN ? bt_data<float>(b) : NULL;
     p.lda = x.ld, p.ldb = w.ld, p.ldc = add.ld, p.ldd = y.ld;
     p.alpha = 1.0f, p.beta = bt_present(&add) ? 1.0f : 0.0f;
     p.alignment_bytes =

@@ -5,10 +5,10 @@
  *
  * The heuristic is asked at plan time, for the promised alignment and for none, and its algorithms are kept. Split sums
  * may go through the workspace (added in a fixed order) but not into the output in place, whose order of additions is
- * nobody's promise. A bias has to be of the output's dtype: for bf16 it is rounded by a small kernel.
+ * nobody's promise. What a bias has to be is in product_bias.cuh.
  */
 #include "libraries.cuh"
-#include "product.cuh"
+#include "product_bias.cuh"
 
 #include <stdlib.h>
 
@@ -16,6 +16,8 @@ struct bt_product_plan {
     bt_product product;
     cublasLtMatmulDescOpaque_t operation;
     cublasLtMatrixLayoutOpaque_t left, right, c, d; /* as cuBLASLt names them: left is our b, right our a */
+    bt_device *device;
+    bt_frozen_copy *bias; /* or NULL */
     bool has_unaligned;
     cublasLtMatmulAlgo_t algorithm, unaligned; /* for addresses as promised, and for any multiple of an element */
 };
@@ -23,12 +25,7 @@ struct bt_product_plan {
 namespace {
 
 constexpr int DEFAULT_ALIGNMENT = 16;
-constexpr int BIAS_THREADS = 256;
 constexpr int MOST_CANDIDATES = 32;
-
-bool rounds_bias(const bt_product &p) {
-    return p.bias && p.out_dtype == BT_BF16;
-}
 
 cudaDataType type_of(bt_dtype dtype) {
     return dtype == BT_F32 ? CUDA_R_32F : CUDA_R_16BF;
@@ -71,6 +68,9 @@ bt_status describe(bt_product_plan *plan) {
     if (p.bias) {
         BT_TRY(set_operation(plan, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS));
         BT_TRY(set_operation(plan, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, type_of(p.out_dtype)));
+        const void *aligned =
+            reinterpret_cast<const void *>(BT_BIAS_ALIGNMENT); /* the heuristic looks at the address */
+        BT_TRY(set_operation(plan, CUBLASLT_MATMUL_DESC_BIAS_POINTER, aligned));
     }
     BT_TRY(describe_matrix(&plan->left, p.dtype, p.transpose_b ? p.n : p.k, p.transpose_b ? p.k : p.n, p.ldb, p.batch,
                            p.stride_b));
@@ -121,11 +121,6 @@ bool keeps_promise(const bt_product &p, const void *d, const void *a, const void
     return all % (uintptr_t)p.alignment_bytes == 0;
 }
 
-__global__ void __launch_bounds__(BIAS_THREADS) round_bias(bt_bf16 *to, const float *bias, int64_t n) {
-    const int64_t i = (int64_t)blockIdx.x * BIAS_THREADS + threadIdx.x;
-    if (i < n) to[i] = bt_from_float<bt_bf16>(bias[i]);
-}
-
 } // namespace
 
 bt_status bt_product_prepare(bt_device *device, const bt_product *product, bt_product_plan **plan,
@@ -138,15 +133,15 @@ bt_status bt_product_prepare(bt_device *device, const bt_product *product, bt_pr
     if (p.batch == 0) p.batch = 1;
     if (p.ldc == 0) p.ldc = p.ldd;
     if (p.alignment_bytes == 0) p.alignment_bytes = DEFAULT_ALIGNMENT;
+    made->device = device;
     bt_status status = describe(made);
     if (status == BT_OK) status = choose(device, made, p.alignment_bytes, &made->algorithm);
+    if (status == BT_OK) status = bt_product_bias_prepare(device, p, &made->bias, scratch_bytes);
     if (status != BT_OK) {
         free(made);
         return status;
     }
     made->has_unaligned = choose(device, made, (int)bt_dtype_bytes(p.dtype), &made->unaligned) == BT_OK;
-    const size_t bytes = rounds_bias(p) ? (size_t)p.n * sizeof(bt_bf16) : 0;
-    if (scratch_bytes && *scratch_bytes < bytes) *scratch_bytes = bytes;
     *plan = made;
     return BT_OK;
 }
@@ -159,12 +154,8 @@ bt_status bt_product_run(bt_device *device, const bt_product_plan *plan, void *d
     BT_ASSERT(!p.bias || bias);
     bt_product_plan mine = *plan; /* the bias pointer is part of the description, and cuBLASLt's calls take no const */
     if (p.bias) {
-        const void *vector = bias;
-        if (rounds_bias(p)) {
-            BT_TRY(BT_LAUNCH((round_bias), bt_blocks(p.n, BIAS_THREADS), BIAS_THREADS, 0, bt_cuda_stream(device),
-                             static_cast<bt_bf16 *>(scratch), bias, p.n));
-            vector = scratch;
-        }
+        const void *vector = NULL;
+        BT_TRY(bt_product_bias_ready(device, p, plan->bias, bias, scratch, &vector));
         BT_TRY(bt_cuda_check_blas(
             cublasLtMatmulDescSetAttribute(&mine.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &vector, sizeof vector),
             "bias of a product"));
@@ -183,5 +174,6 @@ bt_status bt_product_run(bt_device *device, const bt_product_plan *plan, void *d
 }
 
 void bt_product_release(bt_product_plan *plan) {
+    if (plan) bt_frozen_drop(plan->device, plan->bias);
     free(plan);
 }

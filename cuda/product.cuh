@@ -11,15 +11,17 @@
 /** d (m,n) = alpha op(a) (m,k) op(b) (k,n) + beta c (m,n) + bias (n), all row-major; for each of `batch` matrices. */
 struct bt_product {
     int64_t m, n, k;
-    bt_dtype dtype;        /* of a and b: BT_F32 or BT_BF16 */
-    bt_dtype out_dtype;    /* of c and d: BT_F32, or BT_BF16 with bf16 inputs */
-    bool transpose_a;      /* a is stored (k,m) instead of (m,k) */
-    bool transpose_b;      /* b is stored (n,k) instead of (k,n): x w^T with w (out,in) */
-    bool bias;             /* a bias (n) f32 will be given; batch 1 only. With bf16 outputs it is rounded to bf16 */
-    int64_t lda, ldb, ldd; /* elements from row to row as stored */
-    int64_t ldc;           /* 0: ldd */
-    float alpha, beta;     /* beta 0: c is not read and may be NULL. c may be d */
-    int64_t batch;         /* 0 means 1 */
+    bt_dtype dtype;           /* of a and b: BT_F32 or BT_BF16 */
+    bt_dtype out_dtype;       /* of c and d: BT_F32, or BT_BF16 with bf16 inputs */
+    bool transpose_a;         /* a is stored (k,m) instead of (m,k) */
+    bool transpose_b;         /* b is stored (n,k) instead of (k,n): x w^T with w (out,in) */
+    bool bias;                /* a bias (n) f32 will be given; batch 1 only. With bf16 outputs it is rounded to bf16 */
+    const float *frozen_bias; /* the bias, if its content never changes: what is to be done to it is done by prepare */
+    const float *bias_scale;  /* (n), NULL: 1. The bias is multiplied by it; as lasting as the bias */
+    int64_t lda, ldb, ldd;    /* elements from row to row as stored */
+    int64_t ldc;              /* 0: ldd */
+    float alpha, beta;        /* beta 0: c is not read and may be NULL. c may be d */
+    int64_t batch;            /* 0 means 1 */
     int64_t stride_a, stride_b, stride_c, stride_d; /* elements from matrix to matrix; 0 repeats the same one */
     int alignment_bytes; /* that all addresses given to run are likely to have; 0 means 16. Others are right but slower
                           */

@@ -1,23 +1,9 @@
 /* The GELU of OpenAI's CLIP, with the logistic function s in place of the normal distribution (arXiv 1606.08415,
  * section 2): y = x s(1.702 x),   dx = dy (s + 1.702 x s (1 - s)).
  */
-#include "elementwise.cuh"
-#include "sigmoid.cuh"
+#include "gelu.cuh"
 
 namespace {
-
-constexpr float QUICK = 1.702f;
-
-struct forward {
-    static BT_DEVICE_SPECIAL float apply(float x, float, float) { return x * bt_sigmoid_of(QUICK * x).value; }
-};
-
-struct backward {
-    static BT_DEVICE_SPECIAL float apply(float dy, float x, float) {
-        const bt_sigmoid s = bt_sigmoid_of(QUICK * x);
-        return dy * (s.value + QUICK * x * s.slope);
-    }
-};
 
 bt_status prepare(bt_device *, const bt_quick_gelu_args *a, bt_prepared *) {
     BT_TRY(bt_cuda_require_compute("quick_gelu", "x", a->x));
@@ -25,7 +11,7 @@ bt_status prepare(bt_device *, const bt_quick_gelu_args *a, bt_prepared *) {
 }
 
 bt_status run(bt_device *device, const bt_quick_gelu_args *a, const bt_prepared *, void *) {
-    return bt_map<forward>(device, a->y, a->x, BT_ABSENT, BT_ABSENT);
+    return bt_map<bt_quick_gelu_forward>(device, a->y, a->x, BT_ABSENT, BT_ABSENT);
 }
 
 bt_status prepare_dx(bt_device *, const bt_quick_gelu_dx_args *a, bt_prepared *) {
@@ -35,7 +21,7 @@ bt_status prepare_dx(bt_device *, const bt_quick_gelu_dx_args *a, bt_prepared *)
 }
 
 bt_status run_dx(bt_device *device, const bt_quick_gelu_dx_args *a, const bt_prepared *, void *) {
-    return bt_map<backward>(device, a->dx, a->dy, a->x, BT_ABSENT);
+    return bt_map<bt_quick_gelu_backward>(device, a->dx, a->dy, a->x, BT_ABSENT);
 }
 
 } // namespace

@@ -64,6 +64,26 @@ int bt_cost_products(bt_op op, const void *args, bt_product_shape out[BT_MAX_PRO
         out[0] = (bt_product_shape){1, cols(&a->dy), cols(&a->x), rows(&a->dy)};
         return 1;
     }
+    case BT_OP_linear_scaled: {
+        const bt_linear_scaled_args *a = args;
+        out[0] = (bt_product_shape){1, rows(&a->y), cols(&a->y), cols(&a->x)};
+        return 1;
+    }
+    case BT_OP_linear_scaled_dx: {
+        const bt_linear_scaled_dx_args *a = args;
+        out[0] = (bt_product_shape){1, rows(&a->dy), cols(&a->dx), cols(&a->dy)};
+        return 1;
+    }
+    case BT_OP_linear_gelu: {
+        const bt_linear_gelu_args *a = args;
+        out[0] = (bt_product_shape){1, rows(&a->y), cols(&a->y), cols(&a->x)};
+        return 1;
+    }
+    case BT_OP_linear_gelu_dx: {
+        const bt_linear_gelu_dx_args *a = args;
+        out[0] = (bt_product_shape){1, rows(&a->dy), cols(&a->dh), cols(&a->dy)};
+        return 1;
+    }
     case BT_OP_attention: {
         const bt_attention_args *a = args;
         return attention_products(&a->qkv, &a->o, a->heads, 2, out);

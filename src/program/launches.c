@@ -8,9 +8,9 @@ static int part_products(const bt_lora_parts *p) {
     return bt_lora_distance(p) ? 1 : p->count;
 }
 
-/** cuBLASLt takes a bias of the output's dtype: the f32 one is rounded by a kernel first. */
+/** cuBLASLt takes a bias of the output's dtype: an f32 one that may change is rounded by a kernel first. */
 static int rounded_bias(const bt_tensor *b, const bt_tensor *y) {
-    return bt_present(b) && y->dtype == BT_BF16;
+    return bt_present(b) && y->dtype == BT_BF16 && !(b->flags & BT_FROZEN);
 }
 
 /** Launches for all Cholesky factors of (D,D), or the solves with them: one of ours for codes of the usual length
@@ -43,8 +43,52 @@ static int adapter_launches(bt_op op, const void *args) {
     }
 }
 
+static bool frozen(const bt_tensor *t) {
+    return t->flags & BT_FROZEN;
+}
+
+/** The weight under a scale that may change is made before each product. */
+static int scaled_weight(const bt_tensor *w, const bt_tensor *scale) {
+    return bt_present(scale) && !(frozen(w) && frozen(scale));
+}
+
+/** 1, or 2 where a product has no engine with its GELU: cuda/linear_gelu.cu. */
+static int with_gelu(const bt_tensor *a, const bt_tensor *w, const bt_tensor *d, const bt_tensor *h, bool has_engine) {
+    int64_t all =
+        bt_shape_cols(d->shape) | bt_shape_cols(a->shape) | a->ld | w->ld | d->ld | (bt_present(h) ? h->ld : 0);
+    return a->dtype == BT_BF16 && all % 8 == 0 && has_engine ? 1 : 2;
+}
+
+static int fused_launches(bt_op op, const void *args) {
+    switch (op) {
+    case BT_OP_linear_scaled: {
+        const bt_linear_scaled_args *a = args;
+        int weight = scaled_weight(&a->w, &a->scale), lasts = !weight && frozen(&a->b);
+        return 1 + weight + (bt_present(&a->b) && !lasts ? 1 + (a->y.dtype == BT_BF16) : 0);
+    }
+    case BT_OP_linear_scaled_dx: {
+        const bt_linear_scaled_dx_args *a = args;
+        return 1 + scaled_weight(&a->w, &a->scale);
+    }
+    case BT_OP_linear_gelu: {
+        const bt_linear_gelu_args *a = args;
+        int calls = with_gelu(&a->x, &a->w, &a->y, &a->h, bt_present(&a->b) || !bt_present(&a->h));
+        return calls + (calls == 2 ? rounded_bias(&a->b, &a->y) : 0);
+    }
+    default: {
+        const bt_linear_gelu_dx_args *a = args;
+        return scaled_weight(&a->w, &a->scale) + with_gelu(&a->dy, &a->w, &a->dh, &a->h, true);
+    }
+    }
+}
+
 int bt_cost_launches(bt_op op, const void *args) {
     switch (op) {
+    case BT_OP_linear_scaled:
+    case BT_OP_linear_scaled_dx:
+    case BT_OP_linear_gelu:
+    case BT_OP_linear_gelu_dx:
+        return fused_launches(op, args);
     case BT_OP_lora_linear:
     case BT_OP_lora_du:
     case BT_OP_lora_linear_dx:

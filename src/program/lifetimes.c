@@ -1,4 +1,4 @@
-/* Liveness: dead instructions are dropped, values get lifetimes, and chains of values share one storage.
+/* Liveness: values get lifetimes, and chains of values share one storage.
  *
  * A value lives from the instruction that writes it to the last that reads it. An output may take over the memory of an
  * input that is read for the last time, where ops.def says the kernel allows it. Inputs live from before the first
@@ -18,33 +18,6 @@ static void *take(size_t count, size_t bytes) {
     void *memory = calloc(count ? count : 1, bytes);
     BT_ASSERT(memory);
     return memory;
-}
-
-/** Marks what outputs and side effects need, walking backwards. */
-static void keep_live(bt_plan *plan) {
-    const bt_program *p = plan->program;
-    bool *needed = take((size_t)p->value_count + 1, sizeof *needed),
-         *live = take((size_t)p->instruction_count, sizeof *live);
-    for (int i = 0; i < p->output_count; i++) needed[bt_owner(p, p->output[i].value)] = true;
-    int count = 0;
-    for (int i = p->instruction_count - 1; i >= 0; i--) {
-        const bt_instruction *in = &p->instruction[i];
-        const bt_op_info *info = bt_op_info_of(in->op);
-        live[i] = info->effect == BT_MUTATES;
-        for (int k = 0; k < info->operands; k++)
-            if (in->operand[k] && bt_role_writes(info->operand[k].role))
-                live[i] = live[i] || needed[bt_owner(p, in->operand[k])];
-        if (!live[i]) continue;
-        count++;
-        for (int k = 0; k < info->operands; k++)
-            if (in->operand[k] && !bt_role_writes(info->operand[k].role)) needed[bt_owner(p, in->operand[k])] = true;
-    }
-    plan->instruction = take((size_t)count, sizeof *plan->instruction);
-    for (int i = 0; i < p->instruction_count; i++)
-        if (live[i])
-            plan->instruction[plan->instruction_count++] = (bt_planned){.source = &p->instruction[i], .scratch = -1};
-    free(needed);
-    free(live);
 }
 
 static life *find_lives(const bt_plan *plan) {
@@ -105,7 +78,6 @@ static void give_storage(bt_plan *plan, const life *lives, bt_value v) {
 
 void bt_plan_lifetimes(bt_plan *plan) {
     const bt_program *p = plan->program;
-    keep_live(plan);
     life *lives = find_lives(plan);
     plan->storage_of = take((size_t)p->value_count + 1, sizeof *plan->storage_of);
     for (int v = 0; v <= p->value_count; v++) plan->storage_of[v] = -1;

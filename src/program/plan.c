@@ -112,6 +112,8 @@ bt_status bt_plan_new(const bt_program *p, bt_device *device, bt_plan **out) {
     if (!plan) return bt_error(BT_ERR_MEMORY, "out of memory for a plan");
     plan->program = p;
     plan->device = device;
+    bt_plan_keep_live(plan);
+    bt_plan_fuse(plan);
     bt_plan_lifetimes(plan);
     collect_names(plan);
     bt_status status = prepare_all(plan);
@@ -133,6 +135,8 @@ void bt_plan_free(bt_plan *plan) {
         if (planned->prepared.release) planned->prepared.release(planned->prepared.state);
         free(planned->args);
     }
+    for (int i = 0; i < plan->fused_count; i++) free(plan->fused[i].args);
+    free(plan->fused);
     free(plan->instruction);
     free(plan->storage_of);
     free(plan->storage);

@@ -1,6 +1,8 @@
 /* A planned program, for the files of this module.
  *
- *   lifetimes.c   which instructions live, which values share memory, from where to where each memory is in use
+ *   live.c        which instructions live
+ *   fuse.c        several of them made one, where the device gains by it
+ *   lifetimes.c   which values share memory, from where to where each memory is in use
  *   place.c       offsets in one block
  *   plan.c        kernels prepared, operands bound, run
  *   replay.c      a run recorded into a graph of the device, where it has such
@@ -25,7 +27,7 @@ typedef struct bt_storage {
 } bt_storage;
 
 typedef struct bt_planned {
-    const bt_instruction *source; /**< in the program */
+    const bt_instruction *source; /**< in the program, or in plan->fused */
     void *args;                   /**< operands bound */
     bt_prepared prepared;
     int scratch; /**< storage, or -1 */
@@ -56,6 +58,8 @@ struct bt_plan {
     bt_device *device; /**< NULL: a plan to look at, without kernels and scratch */
     bt_planned *instruction;
     int instruction_count;
+    bt_instruction *fused; /**< instructions that fuse.c made: sources that are not the program's */
+    int fused_count;
     int *storage_of; /**< [value], -1: no memory of its own (store, view, dead) */
     bt_storage *storage;
     int storage_count;
@@ -66,7 +70,13 @@ struct bt_plan {
     bt_replay replay;
 };
 
-/** Fills instruction[].source (live ones only), storage_of and storage (scratch not yet). */
+/** Fills instruction[].source: what outputs and side effects need. */
+void bt_plan_keep_live(bt_plan *plan);
+
+/** Makes one instruction of several where plan->device wants it. */
+void bt_plan_fuse(bt_plan *plan);
+
+/** Fills storage_of and storage (scratch not yet). */
 void bt_plan_lifetimes(bt_plan *plan);
 
 /** Sets the offsets of all storages, block_bytes and lower_bound_bytes. */

@@ -199,6 +199,11 @@ void host_free_host(bt_device *, void *memory) {
     free(content - ALIGN_BYTES);
 }
 
+/* All of it, in both dtypes. */
+bool host_fuses(bt_device *, bt_op, bt_dtype) {
+    return true;
+}
+
 void host_set_candidate(bt_device *device, int index) {
     host_of(device)->cuda.candidate = index;
 }
@@ -209,7 +214,7 @@ void host_set_candidate(bt_device *device, int index) {
     {                                                                                                                  \
         "cuda_host", &kernels, host_open, host_close, host_alloc, host_free, host_upload, host_download,               \
             host_set_step, host_synchronize, host_describe, host_fast_dtype, host_set_candidate, host_alloc_host,      \
-            host_free_host, &graph_methods                                                                             \
+            host_free_host, &graph_methods, host_fuses                                                                 \
     }
 const bt_backend bt_cuda_host_backend = BT_HOST_BACKEND;
 /* In a build with CUDA the library's table of backends names this one. Programs of the host build have no device.cu. */

@@ -1,8 +1,8 @@
 /* The double of cuda/product.cu: plain loops, sums in double precision, outputs rounded where cuBLASLt rounds them. It
- * refuses what cuBLASLt refuses, spoils the scratch it asked for, and counts as many launches.
+ * refuses what cuBLASLt refuses, and counts as many launches.
  */
 #include "device.cuh"
-#include "product.cuh"
+#include "product_bias.cuh"
 
 #include <stdint.h>
 #include <string.h>
@@ -10,7 +10,8 @@
 
 struct bt_product_plan {
     bt_product product;
-    size_t scratch_bytes;
+    bt_device *device;
+    bt_frozen_copy *bias;
 };
 
 namespace {
@@ -18,11 +19,6 @@ namespace {
 float element(const void *data, bt_dtype dtype, int64_t at) {
     if (dtype == BT_F32) return static_cast<const float *>(data)[at];
     return bt_bf16_to_float(static_cast<const uint16_t *>(data)[at]);
-}
-
-float rounded_bias(const bt_product &p, const float *bias, int64_t column) {
-    if (!p.bias) return 0.0f;
-    return p.out_dtype == BT_BF16 ? bt_bf16_to_float(bt_bf16_of(bias[column])) : bias[column];
 }
 
 /* op(x) as a dense (rows,cols) matrix of floats. */
@@ -39,7 +35,7 @@ std::vector<float> dense(const void *data, bt_dtype dtype, int64_t base, int64_t
 }
 
 void multiply(const bt_product &p, int64_t matrix, void *d, const void *a, const void *b, const void *c,
-              const float *bias) {
+              const void *bias) {
     const std::vector<float> left = dense(a, p.dtype, matrix * p.stride_a, p.lda, p.transpose_a, p.m, p.k);
     const std::vector<float> right = dense(b, p.dtype, matrix * p.stride_b, p.ldb, p.transpose_b, p.k, p.n);
     const int64_t ldc = p.ldc ? p.ldc : p.ldd;
@@ -52,7 +48,8 @@ void multiply(const bt_product &p, int64_t matrix, void *d, const void *a, const
             for (int64_t column = 0; column < p.n; column++) sums[(size_t)column] += x * (double)y[column];
         }
         for (int64_t column = 0; column < p.n; column++) {
-            double value = (double)p.alpha * sums[(size_t)column] + (double)rounded_bias(p, bias, column);
+            double value =
+                (double)p.alpha * sums[(size_t)column] + (p.bias ? (double)element(bias, p.out_dtype, column) : 0.0);
             if (p.beta != 0.0f) {
                 const int64_t at = matrix * p.stride_c + row * ldc + column;
                 value += (double)p.beta * (double)element(c, p.out_dtype, at);
@@ -75,25 +72,27 @@ bt_status bt_product_prepare(bt_device *device, const bt_product *product, bt_pr
     if (bt_cuda_of(device)->candidate > 0)
         return bt_error(BT_ERR_UNSUPPORTED, "cuda_host: products have one candidate, not %d",
                         bt_cuda_of(device)->candidate + 1);
-    const size_t bias_bytes = p.bias && p.out_dtype == BT_BF16 ? (size_t)p.n * sizeof(uint16_t) : 0;
-    *plan = new bt_product_plan{p, bias_bytes};
-    if (scratch_bytes && *scratch_bytes < bias_bytes) *scratch_bytes = bias_bytes;
+    bt_frozen_copy *copy = nullptr;
+    BT_TRY(bt_product_bias_prepare(device, p, &copy, scratch_bytes));
+    *plan = new bt_product_plan{p, device, copy};
     return BT_OK;
 }
 
-bt_status bt_product_run(bt_device *, const bt_product_plan *plan, void *d, const void *a, const void *b, const void *c,
-                         const float *bias, void *scratch) {
+bt_status bt_product_run(bt_device *device, const bt_product_plan *plan, void *d, const void *a, const void *b,
+                         const void *c, const float *bias, void *scratch) {
     const bt_product &p = plan->product;
     BT_ASSERT(p.beta == 0.0f || c);
     BT_ASSERT(!p.bias || bias);
-    bt_cuda_launch_count += plan->scratch_bytes ? 2 : 1; /* the bias is rounded by a kernel */
+    const void *ready = nullptr;
+    BT_TRY(bt_product_bias_ready(device, p, plan->bias, bias, scratch, &ready));
+    bt_cuda_launch_count++;
     return bt_host::issue([=] {
-        if (plan->scratch_bytes) memset(scratch, 0xff, plan->scratch_bytes);
-        for (int64_t matrix = 0; matrix < (p.batch ? p.batch : 1); matrix++) multiply(p, matrix, d, a, b, c, bias);
+        for (int64_t matrix = 0; matrix < (p.batch ? p.batch : 1); matrix++) multiply(p, matrix, d, a, b, c, ready);
         return BT_OK;
     });
 }
 
 void bt_product_release(bt_product_plan *plan) {
+    if (plan) bt_frozen_drop(plan->device, plan->bias);
     delete plan;
 }

@@ -30,10 +30,12 @@ endif()
 
 file(GLOB host_kernels CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/cuda/*.cu)
 list(REMOVE_ITEM host_kernels ${CMAKE_SOURCE_DIR}/cuda/device.cu ${CMAKE_SOURCE_DIR}/cuda/product.cu
-  ${CMAKE_SOURCE_DIR}/cuda/cholesky_solver.cu)
+  ${CMAKE_SOURCE_DIR}/cuda/cholesky_solver.cu ${CMAKE_SOURCE_DIR}/cuda/fused_product.cu
+  ${CMAKE_SOURCE_DIR}/cuda/fused_product_none.cu ${CMAKE_SOURCE_DIR}/cuda/fused_graph.cu)
 set(host_runtime ${host_dir}/collectives.cpp ${host_dir}/fiber.cpp ${host_dir}/launch.cpp ${host_dir}/scheduler.cpp
   ${host_dir}/shared_memory.cpp)
-set(host_device ${host_dir}/device_host.cpp ${host_dir}/product_host.cpp ${host_dir}/cholesky_solver_host.cpp)
+set(host_device ${host_dir}/device_host.cpp ${host_dir}/product_host.cpp ${host_dir}/cholesky_solver_host.cpp
+  ${host_dir}/fused_product_host.cpp)
 
 # To CMake a .cu is CUDA, once per source: so a C++ file of one line includes each.
 set(host_kernel_sources "")

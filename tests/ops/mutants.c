@@ -103,6 +103,9 @@ static int runs; /* makes a kernel that does not repeat itself */
 
 CHANGES_ARGUMENTS(linear_add, linear, a.add.dtype = BT_NONE)
 CHANGES_ARGUMENTS(linear_dw_add_mode, linear_dw, a.accumulate = 0)
+CHANGES_ARGUMENTS(scaled_bias, linear_scaled, a.b.dtype = BT_NONE)
+CHANGES_ARGUMENTS(gelu_kind, linear_gelu, a.quick = !a.quick)
+CHANGES_ARGUMENTS(gelu_dx_scale, linear_gelu_dx, a.scale.dtype = BT_NONE)
 CHANGES_ARGUMENTS(lora_parts, lora_linear, swap_parts(&a))
 CHANGES_ARGUMENTS(lora_mask, lora_linear_dx, a.dropout = 0)
 CHANGES_ARGUMENTS(lora_stream, lora_dw, a.stream += 1)
@@ -154,6 +157,9 @@ static const struct {
     { what, BT_OP_##op, offsetof(bt_kernels, op), &kernel_##mutant }
     MUTANT(linear_add, linear, "does not add `add`"),
     MUTANT(linear_dw_add_mode, linear_dw, "ignores accumulate"),
+    MUTANT(scaled_bias, linear_scaled, "leaves the bias out"),
+    MUTANT(gelu_kind, linear_gelu, "takes the other GELU"),
+    MUTANT(gelu_dx_scale, linear_gelu_dx, "leaves the scale out"),
     MUTANT(lora_parts, lora_linear, "swaps the first and last part"),
     MUTANT(lora_mask, lora_linear_dx, "forgets the mask of the dropout"),
     MUTANT(lora_stream, lora_dw, "draws from the next layer's stream"),

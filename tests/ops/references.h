@@ -33,6 +33,8 @@ void derive_adamw(void *ref);
 
 double primal_linear_dx(void *ref);
 double primal_linear_dw(void *ref);
+double primal_linear_scaled_dx(void *ref);
+double primal_linear_gelu_dx(void *ref);
 double primal_lora_du(void *ref);
 double primal_lora_linear_dx(void *ref);
 double primal_lora_dw(void *ref);

@@ -3,7 +3,7 @@ set(ops_dir ${CMAKE_SOURCE_DIR}/tests/ops)
 add_library(ops_table STATIC
   ${ops_dir}/anchors.c ${ops_dir}/case.c ${ops_dir}/cases.c ${ops_dir}/coverage.c ${ops_dir}/faults.c
   ${ops_dir}/gradient.c ${ops_dir}/harness.c ${ops_dir}/info.c ${ops_dir}/main.c ${ops_dir}/specs.c
-  ${ops_dir}/reference_attention.c ${ops_dir}/reference_common.c ${ops_dir}/reference_elementwise.c
+  ${ops_dir}/reference_attention.c ${ops_dir}/reference_common.c ${ops_dir}/reference_elementwise.c ${ops_dir}/reference_fused.c
   ${ops_dir}/reference_losses.c ${ops_dir}/reference_norms.c ${ops_dir}/reference_optimizer.c
   ${ops_dir}/reference_positions.c ${ops_dir}/reference_products.c ${ops_dir}/reference_tokens.c ${ops_dir}/reference_views.c)
 target_link_libraries(ops_table PUBLIC bittern_flags)
