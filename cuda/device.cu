@@ -285,14 +285,14 @@ static bool cuda_fast_dtype(bt_device *, bt_dtype dtype) {
 }
 
 /* A scale that lasts goes into the weight, whatever the dtype; functions go into products where there are engines. */
-static bool cuda_fuses(bt_device *device, bt_op op, bt_dtype compute) {
+static bool cuda_fuses(bt_op op, bt_dtype compute) {
     switch (op) {
     case BT_OP_linear_scaled:
     case BT_OP_linear_scaled_dx:
         return true;
     case BT_OP_linear_gelu:
     case BT_OP_linear_gelu_dx:
-        return compute == BT_BF16 && bt_fused_available(device);
+        return compute == BT_BF16 && bt_fused_available();
     default:
         return false;
     }

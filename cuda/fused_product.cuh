@@ -25,8 +25,8 @@ struct bt_fused_product {
 
 struct bt_fused_plan;
 
-/** True if this build and this machine have it at all. */
-bool bt_fused_available(bt_device *device);
+/** True if this build has it at all. */
+bool bt_fused_available();
 /** *plan is owned by the caller; equal products share one engine. *scratch_bytes is raised to what run needs.
  * BT_ERR_UNSUPPORTED where no engine can do it. Takes up to a second for the first product of a kind. */
 bt_status bt_fused_prepare(bt_device *device, const bt_fused_product *product, bt_fused_plan **plan,

@@ -3,7 +3,7 @@
 
 #include "fused_product.cuh"
 
-bool bt_fused_available(bt_device *) {
+bool bt_fused_available() {
     return false;
 }
 

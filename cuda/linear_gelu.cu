@@ -12,9 +12,9 @@
 namespace {
 
 /** True if a product of this form with the output d may go to an engine; addresses are looked at when it runs. */
-bool fusible(bt_device *device, const bt_product &p, const bt_tensor &d, const bt_tensor &h) {
+bool fusible(const bt_product &p, const bt_tensor &d, const bt_tensor &h) {
     const int64_t all = p.n | p.k | p.lda | p.ldb | d.ld | (bt_present(&h) ? h.ld : 0);
-    return p.dtype == BT_BF16 && all % 8 == 0 && bt_fused_available(device);
+    return p.dtype == BT_BF16 && all % 8 == 0 && bt_fused_available();
 }
 
 bool at_16_bytes(const void *a, const void *b, const void *c, const void *d, const void *e) {
@@ -26,7 +26,7 @@ bool at_16_bytes(const void *a, const void *b, const void *c, const void *d, con
 bt_status prepare_both(bt_device *device, const bt_product &product, const bt_tensor &d, const bt_tensor &h,
                        bool backward, bool quick, bt_frozen_copy *copy, size_t own_bytes, bt_prepared *out) {
     BT_TRY(bt_linear_prepare_scaled(device, product, copy, own_bytes, out));
-    if (!fusible(device, product, d, h)) return BT_OK;
+    if (!fusible(product, d, h)) return BT_OK;
     bt_linear_plans *plans = static_cast<bt_linear_plans *>(out->state);
     bt_fused_product fused = {};
     fused.m = product.m, fused.n = product.n, fused.k = product.k;

@@ -62,6 +62,7 @@ static bt_status open_device(const bt_run_config *c, bt_text *notes, bt_device *
 static bt_status plan_and_print(bt_model *model, bt_device *device, const bt_run_config *c, bool json) {
     bt_session session;
     bt_session_options o = bt_setup_session(c, true);
+    if (!device) o.look_as = bt_backend_named(c->run.device);
     if (device) BT_TRY(bt_params_commit(model->store, device));
     BT_TRY(bt_session_open(&session, model, device, &o));
     bt_status status = print_plan(&session, json);

@@ -159,14 +159,14 @@ static void close_gaps(bt_plan *plan) {
 void bt_plan_fuse(bt_plan *plan) {
     static const bt_op targets[] = {BT_OP_linear_scaled, BT_OP_linear_scaled_dx, BT_OP_linear_gelu,
                                     BT_OP_linear_gelu_dx};
-    const bt_backend *backend = plan->device ? plan->device->backend : NULL;
+    const bt_backend *backend = plan->backend;
     if (!backend || !backend->fuses || !plan->instruction_count) return;
     int values = plan->program->value_count + 1;
     fusion f = {plan, malloc((size_t)values * sizeof *f.readers), malloc((size_t)values * sizeof *f.producer)};
     plan->fused = calloc((size_t)plan->instruction_count, sizeof *plan->fused); /* each one ends an instruction */
     BT_ASSERT(f.readers && f.producer && plan->fused);
     for (int t = 0; t < (int)(sizeof targets / sizeof targets[0]); t++) {
-        if (!backend->fuses(plan->device, targets[t], plan->program->options.compute)) continue;
+        if (!backend->fuses(targets[t], plan->program->options.compute)) continue;
         count_uses(&f);
         for (int i = 0; i < plan->instruction_count; i++) fuse_at(&f, i, targets[t]);
     }

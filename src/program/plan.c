@@ -104,7 +104,7 @@ static void collect_names(bt_plan *plan) {
         plan->named[plan->named_count++] = (bt_named_value){.name = p->output[i].name, .value = p->output[i].value};
 }
 
-bt_status bt_plan_new(const bt_program *p, bt_device *device, bt_plan **out) {
+static bt_status make_plan(const bt_program *p, bt_device *device, const bt_backend *backend, bt_plan **out) {
     BT_TRY(bt_program_check(p));
     if (p->store && device && bt_store_device(p->store) != device)
         return bt_error(BT_ERR_SHAPE, "the program's parameters are not on the device that it is planned for");
@@ -112,6 +112,7 @@ bt_status bt_plan_new(const bt_program *p, bt_device *device, bt_plan **out) {
     if (!plan) return bt_error(BT_ERR_MEMORY, "out of memory for a plan");
     plan->program = p;
     plan->device = device;
+    plan->backend = backend;
     bt_plan_keep_live(plan);
     bt_plan_fuse(plan);
     bt_plan_lifetimes(plan);
@@ -125,6 +126,14 @@ bt_status bt_plan_new(const bt_program *p, bt_device *device, bt_plan **out) {
     bt_plan_replay_reset(plan);
     *out = plan;
     return BT_OK;
+}
+
+bt_status bt_plan_new(const bt_program *p, bt_device *device, bt_plan **out) {
+    return make_plan(p, device, device ? device->backend : NULL, out);
+}
+
+bt_status bt_plan_look(const bt_program *p, const bt_backend *backend, bt_plan **out) {
+    return make_plan(p, NULL, backend, out);
 }
 
 void bt_plan_free(bt_plan *plan) {

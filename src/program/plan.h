@@ -55,7 +55,8 @@ typedef struct bt_named_value {
 
 struct bt_plan {
     const bt_program *program;
-    bt_device *device; /**< NULL: a plan to look at, without kernels and scratch */
+    bt_device *device;         /**< NULL: a plan to look at, without kernels and scratch */
+    const bt_backend *backend; /**< of the device; of a plan to look at it may be NULL */
     bt_planned *instruction;
     int instruction_count;
     bt_instruction *fused; /**< instructions that fuse.c made: sources that are not the program's */

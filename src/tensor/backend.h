@@ -153,8 +153,9 @@ struct bt_backend {
     void (*free_host)(bt_device *device, void *memory);
     /** NULL: runs are issued kernel by kernel. */
     const bt_graph_methods *graphs;
-    /** True if planning shall make `op` of the instructions that it stands for: this device gains by it. NULL: none. */
-    bool (*fuses)(bt_device *device, bt_op op, bt_dtype compute);
+    /** True if planning shall make `op` of the instructions that it stands for: devices of this kind gain by it. NULL:
+     * none. */
+    bool (*fuses)(bt_op op, bt_dtype compute);
 };
 
 extern const bt_backend bt_cpu_backend;

@@ -25,7 +25,8 @@ static bt_status plan_one(bt_session *s, bt_session_program which, record_functi
                             .average = o->average_decay > 0,
                             .gradients_only = o->gradients_only};
     s->program[which] = record(s->model, &step);
-    return bt_plan_new(s->program[which], s->device, &s->plan[which]);
+    return s->device ? bt_plan_new(s->program[which], s->device, &s->plan[which])
+                     : bt_plan_look(s->program[which], o->look_as, &s->plan[which]);
 }
 
 /** Head steps have an encode of their own: a tower that is not trained draws no dropout. */

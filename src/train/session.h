@@ -37,6 +37,7 @@ typedef struct bt_session_options {
     bt_adamw_options adamw;
     double average_decay; /**< of the moving average, which the store then keeps (bt_params_keep_average); 0: none */
     bool gradients_only;
+    const bt_backend *look_as; /**< without a device: plans are those of this kind; NULL: of none */
 } bt_session_options;
 
 typedef struct bt_session {

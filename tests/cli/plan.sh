@@ -19,7 +19,9 @@ for depth in 4 12 24; do
     plan_of 11 model.depth=$depth
     plan_of 11 model.depth=$depth run.dtype=bf16 adapter.targets=q,v,proj,fc1,fc2
 done
+plan_of 11 model.depth=12 model.layer_scale=true run.dtype=bf16 run.device=cuda # pairs made one instruction, in builds with CUDA
 plan_of 2 model.depth=12 train.recompute=blocks
+plan_of 2 model.depth=4 model.layer_scale=true train.recompute=blocks run.device=cuda
 plan_of 12 model.depth=4 train.recompute=none model.layer_scale=true method.views=3
 plan_of 11 train.chunk=4 run.dtype=bf16
 plan_of 11 model.train_all=true adapter.targets=none model.registers=2 method.supervised=true

@@ -200,7 +200,7 @@ void host_free_host(bt_device *, void *memory) {
 }
 
 /* All of it, in both dtypes. */
-bool host_fuses(bt_device *, bt_op, bt_dtype) {
+bool host_fuses(bt_op, bt_dtype) {
     return true;
 }
 

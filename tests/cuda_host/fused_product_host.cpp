@@ -41,7 +41,7 @@ void multiply(const bt_fused_product &p, uint16_t *d, const void *a, const void 
 
 } // namespace
 
-bool bt_fused_available(bt_device *) {
+bool bt_fused_available() {
     return true;
 }
 

@@ -58,7 +58,7 @@ static int64_t launches_of(bt_device *device, ops_case *c, ops_any_args *args) {
  * there have none of these. */
 static bool lacks_engine(bt_device *device, bt_op op, bt_dtype dtype) {
     bool fused = op == BT_OP_linear_gelu || op == BT_OP_linear_gelu_dx;
-    return fused && dtype == BT_BF16 && !device->backend->fuses(device, op, dtype);
+    return fused && dtype == BT_BF16 && !device->backend->fuses(op, dtype);
 }
 
 /** Rows marked large are left out: what is issued does not depend on the size. */

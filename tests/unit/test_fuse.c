@@ -25,8 +25,7 @@ enum {
 
 static bt_op allowed; /* BT_OP_COUNT: all */
 
-static bool fuses(bt_device *device, bt_op op, bt_dtype compute) {
-    (void)device;
+static bool fuses(bt_op op, bt_dtype compute) {
     return compute == BT_F32 && (allowed == BT_OP_COUNT || allowed == op);
 }
 
