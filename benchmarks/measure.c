@@ -2,7 +2,6 @@
 #include "measure.h"
 
 #include "base/thread.h"
-#include "program/ops_info.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,32 +108,95 @@ static bt_status time_prepared(bt_device *device, const bt_bench_call *c, const 
     return status;
 }
 
-bt_status bt_bench_call_seconds(bt_device *device, const bt_bench_call *c, int iterations, double *seconds) {
-    const bt_backend *b = device->backend;
+/** A call with operands in memory. */
+typedef struct filled_call {
+    const bt_bench_call *call;
+    const bt_op_info *info;
+    bt_tensor *args; /* an argument struct begins with its operands */
+    int taker;       /* operand in the memory of another, or -1 */
+} filled_call;
+
+static void free_call(bt_device *device, filled_call *f) {
+    for (int k = 0; f->args && k < f->info->operands; k++)
+        if (f->args[k].data && k != f->taker) device->backend->free(device, f->args[k].data);
+    free(f->args);
+}
+
+static bt_status fill_call(bt_device *device, const bt_bench_call *c, filled_call *out) {
     const bt_op_info *info = bt_op_info_of(c->op);
-    bt_tensor *args = malloc(info->args_bytes); /* an argument struct begins with its operands */
+    *out = (filled_call){.call = c, .info = info, .taker = c->in_place ? info->alias[0].out : -1};
+    bt_tensor *args = out->args = malloc(info->args_bytes);
     if (!args) return bt_error(BT_ERR_MEMORY, "out of memory for arguments");
     memcpy(args, c->args, info->args_bytes);
-    int taker = c->in_place ? info->alias[0].out : -1;
     bt_status status = BT_OK;
     for (int k = 0; k < info->operands; k++) args[k].data = NULL;
     for (int k = 0; k < info->operands && status == BT_OK; k++) {
-        if (!bt_present(&args[k]) || k == taker) continue;
-        status = b->alloc(device, bt_tensor_bytes(&args[k]), &args[k].data);
+        if (!bt_present(&args[k]) || k == out->taker) continue;
+        status = device->backend->alloc(device, bt_tensor_bytes(&args[k]), &args[k].data);
         if (status == BT_OK) status = fill(device, &args[k]);
     }
-    if (c->in_place) args[taker].data = args[info->alias[0].in].data;
+    if (c->in_place) args[out->taker].data = args[info->alias[0].in].data;
+    if (status != BT_OK) free_call(device, out);
+    return status;
+}
+
+/** Prepares the call, as the device's settings are now, and times it. */
+static bt_status time_call(bt_device *device, const filled_call *f, int iterations, double *seconds) {
     bt_prepared prepared = {0};
     void *scratch = NULL;
-    if (status == BT_OK) status = prepare(device, c->op, args, &prepared);
-    if (status == BT_OK && prepared.scratch_bytes) status = b->alloc(device, prepared.scratch_bytes, &scratch);
-    if (status == BT_OK) status = time_prepared(device, c, args, &prepared, scratch, iterations, seconds);
+    bt_status status = prepare(device, f->call->op, f->args, &prepared);
+    if (status == BT_OK && prepared.scratch_bytes)
+        status = device->backend->alloc(device, prepared.scratch_bytes, &scratch);
+    if (status == BT_OK) status = time_prepared(device, f->call, f->args, &prepared, scratch, iterations, seconds);
     if (prepared.release) prepared.release(prepared.state);
-    if (scratch) b->free(device, scratch);
-    for (int k = 0; k < info->operands; k++)
-        if (args[k].data && k != taker) b->free(device, args[k].data);
-    free(args);
+    if (scratch) device->backend->free(device, scratch);
     return status;
+}
+
+bt_status bt_bench_call_seconds(bt_device *device, const bt_bench_call *c, int iterations, double *seconds) {
+    filled_call f;
+    BT_TRY(fill_call(device, c, &f));
+    bt_status status = time_call(device, &f, iterations, seconds);
+    free_call(device, &f);
+    return status;
+}
+
+/* ---- a plan ---- */
+
+bt_status bt_bench_set_input(bt_plan *plan, const char *name, const void *device_memory, size_t bytes) {
+    for (int i = 0; i < plan->named_count; i++) {
+        bt_named_value *named = &plan->named[i];
+        if (!named->is_input || strcmp(named->name, name) != 0) continue;
+        const bt_value_info *info = bt_info(plan->program, named->value);
+        const bt_tensor shape = bt_tensor_of(NULL, info->dtype, info->shape);
+        int storage = plan->storage_of[named->value];
+        BT_ASSERT(plan->block && storage >= 0);
+        if (bytes != bt_tensor_bytes(&shape))
+            return bt_error(BT_ERR_SHAPE, "input \"%s\" has %zu bytes, %zu were given", name, bt_tensor_bytes(&shape),
+                            bytes);
+        BT_TRY(plan->device->backend->copy(plan->device, plan->block + plan->storage[storage].offset, device_memory,
+                                           bytes));
+        named->is_set = true;
+        return BT_OK;
+    }
+    return bt_error(BT_ERR_SHAPE, "the program has no input \"%s\"", name);
+}
+
+bt_status bt_bench_plan_seconds(bt_plan *plan, double *seconds) {
+    const double long_enough = 5e-4; /* tens of waits */
+    enum { MOST_REPEATS = 50 };
+    for (int i = 0; i < plan->instruction_count; i++) {
+        const bt_planned *p = &plan->instruction[i];
+        void *scratch = p->scratch < 0 ? NULL : plan->block + plan->storage[p->scratch].offset;
+        const bt_bench_call c = {.op = p->source->op};
+        double one = 0, all = 0;
+        for (int pass = 0; pass < 2; pass++) /* the first may load code */
+            BT_TRY(time_runs(plan->device, &c, p->args, &p->prepared, scratch, 1, &one));
+        int repeats = one * MOST_REPEATS < long_enough ? MOST_REPEATS : (int)(long_enough / one) + 1;
+        BT_TRY(time_runs(plan->device, &c, p->args, &p->prepared, scratch, repeats, &all));
+        seconds[i] = all / repeats;
+    }
+    return BT_OK;
 }
 
 /* ---- products ---- */
