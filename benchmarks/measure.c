@@ -3,6 +3,7 @@
 
 #include "base/thread.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -205,7 +206,41 @@ static bt_tensor matrix(bt_dtype dtype, int64_t rows, int64_t cols) {
     return bt_tensor_of(NULL, dtype, bt_shape2(rows, cols));
 }
 
-static bt_status product_seconds(bt_device *device, const bt_bench_product *p, int iterations, double *seconds) {
+bool bt_bench_answers(bt_device *device) {
+    return device->backend->synchronize(device) == BT_OK;
+}
+
+static bt_status time_candidates(bt_device *device, const filled_call *f, int iterations, double *first, double *best,
+                                 int *candidate) {
+    enum { MOST_CANDIDATES = 8 };
+    int count = device->backend->set_candidate ? MOST_CANDIDATES : 1;
+    char message[512] = "";
+    bt_status failed = BT_OK;
+    for (int i = 0; i < count; i++) {
+        double seconds;
+        if (device->backend->set_candidate) device->backend->set_candidate(device, i);
+        bt_status status = time_call(device, f, iterations, &seconds);
+        if (status == BT_ERR_UNSUPPORTED && i > 0) break;
+        if (status != BT_OK) {
+            failed = status;
+            snprintf(message, sizeof message, "%s", bt_error_message());
+            if (!bt_bench_answers(device))
+                return bt_error(status, "%s; the fault stays: this process can measure nothing more on the device",
+                                message);
+            fprintf(stderr, "bittern-bench: candidate %d of a product is left out: %s\n", i, message);
+            continue;
+        }
+        if (i == 0) *first = seconds;
+        if (isnan(*best) || seconds < *best) {
+            *best = seconds;
+            *candidate = i;
+        }
+    }
+    return isnan(*best) ? bt_error(failed, "%s", message) : BT_OK;
+}
+
+bt_status bt_bench_product_seconds(bt_device *device, const bt_bench_product *p, int iterations, double *first,
+                                   double *best, int *candidate) {
     bt_linear_args forward = {
         .x = matrix(p->dtype, p->m, p->k), .w = matrix(p->dtype, p->n, p->k), .y = matrix(p->dtype, p->m, p->n)};
     bt_linear_dx_args dx = {
@@ -216,27 +251,14 @@ static bt_status product_seconds(bt_device *device, const bt_bench_product *p, i
     if (p->add) forward.add = forward.y, dx.add = dx.dx;
     const bt_bench_call calls[] = {
         {BT_OP_linear, &forward, p->add}, {BT_OP_linear_dx, &dx, p->add}, {BT_OP_linear_dw, &dw, false}};
-    return bt_bench_call_seconds(device, &calls[p->role], iterations, seconds);
-}
-
-bt_status bt_bench_product_seconds(bt_device *device, const bt_bench_product *p, int iterations, double *first,
-                                   double *best, int *candidate) {
-    BT_TRY(product_seconds(device, p, iterations, first));
-    *best = *first;
+    filled_call f;
+    *first = *best = NAN;
     *candidate = 0;
-    if (!device->backend->set_candidate) return BT_OK;
-    bt_status status = BT_OK;
-    for (int i = 1; status == BT_OK; i++) {
-        double seconds;
-        device->backend->set_candidate(device, i);
-        status = product_seconds(device, p, iterations, &seconds);
-        if (status == BT_OK && seconds < *best) {
-            *best = seconds;
-            *candidate = i;
-        }
-    }
-    device->backend->set_candidate(device, 0);
-    return status == BT_ERR_UNSUPPORTED ? BT_OK : status;
+    BT_TRY(fill_call(device, &calls[p->role], &f));
+    bt_status status = time_candidates(device, &f, iterations, first, best, candidate);
+    if (device->backend->set_candidate) device->backend->set_candidate(device, 0);
+    free_call(device, &f);
+    return status;
 }
 
 /* ---- the machine ---- */

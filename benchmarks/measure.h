@@ -42,8 +42,12 @@ typedef struct bt_bench_product {
     bool frozen;     /**< the weight may be packed */
 } bt_bench_product;
 
-/** Seconds of a product on the device, as its kernels run it: of the library's first choice, and of the fastest of all
- * its candidates (`best`, its index in *candidate). */
+/** False if the device has a fault that stays (a kernel's wild access): whatever is measured afterwards fails too. */
+bool bt_bench_answers(bt_device *device);
+
+/** Seconds of a product on the device, as its kernels run it: of the library's first choice, and of the fastest of its
+ * first eight candidates (`best`, its index in *candidate). A candidate that fails is said on standard error and left
+ * out (*first is NAN if it was the first one); the last error where none runs, or where the device answers no more. */
 bt_status bt_bench_product_seconds(bt_device *device, const bt_bench_product *product, int iterations, double *first,
                                    double *best, int *candidate) BT_MUST_CHECK;
 
