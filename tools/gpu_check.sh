@@ -33,8 +33,8 @@
 #   F   nvidia-h100-x1   tools/gpu_check.sh $OUT --part 5 --batches 256 --modes max-autotune
 #   tools/gpu_table.py FOLDER_A FOLDER_C ... >benchmarks/results/DATE-DEVICE.md            here, afterwards (files that came back, kept by call)
 #
-# Nothing has to be carried. A step that finds no time is asked for again with --models. Where the toolkit lacks cuBLASLt or cuSOLVER, those
-# of the Python packages nvidia-cublas and nvidia-cusolver are taken.
+# Nothing has to be carried. A step that finds no time is asked for again with --models. Where the toolkit lacks cuBLASLt, cuSOLVER or cuDNN,
+# those of the Python packages nvidia-cublas, nvidia-cusolver and nvidia-cudnn are taken.
 #
 # A failing step does not stop the others. FOLDER gets at most eight files: summary.txt (each step: result, seconds, command), machine.txt,
 # build.log, tests.log, bench.log, and the figures: figures.jsonl, torch.txt, table.md. Exit code: 0 all good, 1 a step failed, 2 wrong use.
@@ -178,43 +178,80 @@ toolkit_folder() {
     dirname "$(dirname "$nvcc")"
 }
 
-# cuBLASLt and cuSOLVER of Python packages, where the toolkit has them not: headers and libraries are linked into the build folder, the latter
-# under the names that a linker looks for too. Options of cmake in `libraries`.
-libraries=()
-find_libraries() {
-    local cuda packages file name missing=0
-    cuda=$(toolkit_folder)
-    if [ -n "$toolkit" ]; then libraries=("-DCMAKE_CUDA_COMPILER=$cuda/bin/nvcc"); fi
-    [ -n "$cuda" ] || return 0
-    for name in cublasLt.h cusolverDn.h libcublasLt.so libcusolver.so; do
-        [ -e "$cuda/include/$name" ] || [ -e "$cuda/lib64/$name" ] || [ -e "$cuda/lib/$name" ] || missing=1
-    done
-    [ $missing -eq 1 ] && [ $dry -eq 0 ] || return 0
-    packages=$(python3 -c 'import importlib.util as u; s = u.find_spec("nvidia"); print(*(s.submodule_search_locations if s else []), sep="\n")' 2>/dev/null)
-    local include=$build/wheels/include lib=$build/wheels/lib
-    mkdir -p "$include" "$lib"
+# What the toolkit lacks is taken from Python packages. `libraries`: options of cmake; `own`: before whatever is linked with them, as PyTorch must
+# find its own and no others.
+libraries=() own=() search=''
+# Files NAME... (patterns) under the folders of the Python packages in `packages`.
+packages=()
+in_packages() {
+    local names=() name
+    for name in "$@"; do names+=(-o -name "$name"); done
+    [ ${#packages[@]} -eq 0 ] || find "${packages[@]}" \( "${names[@]:1}" \)
+}
+
+# Links into $build/wheels, libraries also under the name that a linker looks for.
+link_files() {
+    local file name
+    mkdir -p "$build/wheels/include" "$build/wheels/lib"
     while IFS= read -r file; do
         name=${file##*/}
         case $name in
-            *.h) ln -sf "$file" "$include/$name" ;;
-            *) ln -sf "$file" "$lib/$name" && ln -sf "$file" "$lib/${name%%.so*}.so" ;;
+            *.h) ln -sf "$file" "$build/wheels/include/$name" ;;
+            *) ln -sf "$file" "$build/wheels/lib/$name" && ln -sf "$file" "$build/wheels/lib/${name%%.so*}.so" ;;
         esac
-    done < <([ -z "$packages" ] || while IFS= read -r file; do
-        find "$file" \( -name 'cublas*.h' -o -name 'cusolver*.h' -o -name 'cusparse*.h' -o -name 'libcublas.so*' -o -name 'libcublasLt.so*' \
-            -o -name 'libcusolver.so*' -o -name 'libcusparse.so*' -o -name 'libnvJitLink.so*' \)
-    done <<<"$packages")
+    done
+}
+
+find_blas() { # TOOLKIT
+    local name
+    for name in cublasLt.h cusolverDn.h libcublasLt.so libcusolver.so; do
+        [ -e "$1/include/$name" ] || [ -e "$1/lib64/$name" ] || [ -e "$1/lib/$name" ] || break
+        name=''
+    done
+    [ -n "$name" ] || return 0
+    link_files < <(in_packages 'cublas*.h' 'cusolver*.h' 'cusparse*.h' 'libcublas.so*' 'libcublasLt.so*' 'libcusolver.so*' 'libcusparse.so*' \
+        'libnvJitLink.so*')
     for name in include/cublasLt.h include/cusolverDn.h lib/libcublasLt.so lib/libcusolver.so; do
-        if [ ! -e "$build/wheels/$name" ]; then
-            say "note   $cuda has not all of cuBLASLt and cuSOLVER, and no Python package has ${name##*/}: cmake decides"
-            return 0
-        fi
+        [ -e "$build/wheels/$name" ] && continue
+        say "note   $1 has not all of cuBLASLt and cuSOLVER, and no Python package has ${name##*/}: cmake decides"
+        return 0
     done
-    say "note   $cuda has not all of cuBLASLt and cuSOLVER: those of $(dirname "$(readlink "$lib/libcublasLt.so")") are taken"
-    libraries+=("-DCMAKE_CUDA_FLAGS=-isystem $include")
+    say "note   $1 has not all of cuBLASLt and cuSOLVER: those of $(dirname "$(readlink "$build/wheels/lib/libcublasLt.so")") are taken"
+    libraries+=("-DCMAKE_CUDA_FLAGS=-isystem $build/wheels/include")
     for name in cublas cublasLt cusolver cusparse; do
-        [ ! -e "$lib/lib$name.so" ] || libraries+=("-DCUDA_${name}_LIBRARY=$lib/lib$name.so")
+        [ ! -e "$build/wheels/lib/lib$name.so" ] || libraries+=("-DCUDA_${name}_LIBRARY=$build/wheels/lib/lib$name.so")
     done
-    export LD_LIBRARY_PATH=$lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+    search=$build/wheels/lib
+}
+
+# cuDNN compiles what it fuses with NVRTC, which it looks for when it runs.
+find_dnn() { # TOOLKIT
+    local header
+    [ ! -e "$1/include/cudnn_graph.h" ] || return 0
+    while IFS= read -r header; do
+        header=$(dirname "$(dirname "$header")")
+        [ -e "$header/lib/libcudnn.so.9" ] || continue
+        libraries+=("-DCUDNN_ROOT=$header")
+        search=${search:+$search:}$header/lib:$1/lib64
+        if [ ! -e "$1/lib64/libnvrtc.so" ]; then
+            link_files < <(in_packages 'libnvrtc*.so*')
+            search=$search:$build/wheels/lib
+        fi
+        return 0
+    done < <(in_packages cudnn_graph.h)
+}
+
+find_libraries() {
+    local cuda
+    cuda=$(toolkit_folder)
+    if [ -n "$toolkit" ]; then libraries=("-DCMAKE_CUDA_COMPILER=$cuda/bin/nvcc"); fi
+    [ -n "$cuda" ] && [ $dry -eq 0 ] || return 0
+    mapfile -t packages < <(python3 -c 'import importlib.util as u
+s = u.find_spec("nvidia")
+for folder in s.submodule_search_locations if s else []: print(folder)' 2>/dev/null)
+    find_blas "$cuda"
+    find_dnn "$cuda"
+    if [ -n "$search" ]; then own=(env "LD_LIBRARY_PATH=$search${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"); fi
 }
 
 built=''
@@ -225,9 +262,10 @@ build_all() {
     command -v ninja >/dev/null && generator=Ninja
     find_libraries
     # Warnings of a compiler that was never seen here are none of this run's business.
-    step configure 90 build.log cmake -S "$root" -B "$build" -G "$generator" -DBITTERN_CUDA=ON \
+    step configure 90 build.log "${own[@]}" cmake -S "$root" -B "$build" -G "$generator" -DBITTERN_CUDA=ON \
         "-DBITTERN_CUDA_ARCHITECTURES=$(architecture)" -DBITTERN_CUDA_HOST=OFF -DBITTERN_WERROR=OFF "${libraries[@]}" || return 1
-    step build 360 build.log cmake --build "$build" --parallel "$jobs" || return 1
+    [ $dry -eq 1 ] || say "note   $(last_output | grep -m 1 -o 'bittern: CUDNN .*' || echo 'cmake says nothing of cuDNN')"
+    step build 360 build.log "${own[@]}" cmake --build "$build" --parallel "$jobs" || return 1
     built=good
 }
 
@@ -236,7 +274,7 @@ build_all() {
 part_1() {
     build_all || return
     local tests='tests on the device' code
-    step "$tests" 300 tests.log ctest --test-dir "$build" -L gpu -j 4 --output-on-failure --no-tests=error
+    step "$tests" 300 tests.log "${own[@]}" ctest --test-dir "$build" -L gpu -j 4 --output-on-failure --no-tests=error
     code=$?
     [ $dry -eq 0 ] || return
     # A test that finds no device is skipped, which ctest takes for success.
@@ -255,9 +293,9 @@ each_operation() {
         return
     fi
     results=$(mktemp -d)
-    mapfile -t names < <("$program" --list | awk '{ print $1 }' | sort -u)
+    mapfile -t names < <("${own[@]}" "$program" --list | awk '{ print $1 }' | sort -u)
     # shellcheck disable=SC2016 # the inner shell expands
-    printf '%s\n' "${names[@]}" | timeout "$left" xargs -P 4 -I '{}' bash -c \
+    printf '%s\n' "${names[@]}" | "${own[@]}" timeout "$left" xargs -P 4 -I '{}' bash -c \
         'timeout --kill-after=5 60 "$0" --op "$1" >"$2/$1.log" 2>&1; echo $? >"$2/$1.code"' "$program" '{}' "$results"
     for op in "${names[@]}"; do
         code=$(cat "$results/$op.code" 2>/dev/null || echo 'no time')
@@ -291,11 +329,11 @@ part_2() {
     build_all || return
     local dtype op
     for dtype in bf16 f32; do # libraries ask for what a device may lack: a refusal that they handle is no error of ours
-        step "memcheck $dtype" 200 tests.log compute-sanitizer --tool memcheck --report-api-errors no --error-exitcode 9 \
+        step "memcheck $dtype" 200 tests.log "${own[@]}" compute-sanitizer --tool memcheck --report-api-errors no --error-exitcode 9 \
             "$build/test_ops_cuda" --dtype $dtype
     done
     for op in "${shared_memory_ops[@]}"; do
-        step "racecheck $op" 40 tests.log compute-sanitizer --tool racecheck --error-exitcode 9 "$build/test_ops_cuda" --op "$op"
+        step "racecheck $op" 40 tests.log "${own[@]}" compute-sanitizer --tool racecheck --error-exitcode 9 "$build/test_ops_cuda" --op "$op"
     done
 }
 
@@ -306,7 +344,7 @@ bench() {
     shift 4
     for batch in $batches; do
         for model in "${model_list[@]}"; do
-            step "$name of ViT $model, batch $batch${1:+, $1}" "$limit" bench.log "$build/bittern-bench" "$name" \
+            step "$name of ViT $model, batch $batch${1:+, $1}" "$limit" bench.log "${own[@]}" "$build/bittern-bench" "$name" \
                 --model "vit_${model}_patch14_dinov2" --batch "$batch" --device cuda --dtype bf16 --iterations "$iterations" --json "$@"
             [ $dry -eq 1 ] || grep -h '^{.*}$' "$folder/bench.log" >"$folder/figures.jsonl"
         done

@@ -24,6 +24,8 @@ mkdir -p "$scratch/root/shared/peers" "$scratch/bin" "$scratch/told" "$scratch/c
 cp -r "$source/tools" "$scratch/root/"
 echo 0123456789abcdef-dirty >"$scratch/root/shared/commit"
 export GIT_CEILING_DIRECTORIES=$scratch
+mkdir -p "$scratch/none/nvidia" && : >"$scratch/none/nvidia/__init__.py" # this machine's own packages stay out of it
+export PYTHONPATH=$scratch/none
 for file in include/cublasLt.h include/cusolverDn.h lib64/libcublasLt.so lib64/libcusolver.so; do : >"$scratch/cuda/$file"; done
 
 program() { # FILE: a script from standard input
@@ -48,6 +50,7 @@ if [ "$1" = --build ]; then
     cp "$told/bittern-bench" "$told/test_ops_cuda" "$2/"
 else
     printf '%s\n' "$@" >"$told/configured"
+    echo '-- bittern: CUDNN on'
 fi
 E
 program "$scratch/bin/ctest" <<'E'
@@ -64,6 +67,7 @@ case $2 in gelu) echo 'FAIL cuda bf16 gelu: 7 of 9 differ' && exit 1 ;; linear) 
 E
 program "$scratch/told/bittern-bench" <<'E'
 [ ! -e "$told/slow" ] || { echo '{"bench":"ops","op":"before"}'; exec sleep 20; }
+echo "$LD_LIBRARY_PATH" >"$told/search"
 model=$3 batch=$5 reason=
 [[ "$*" != *--no-graphs* ]] || reason=',"launches":"kernel by kernel","launches_reason":"--no-graphs"'
 case $1 in
@@ -75,7 +79,9 @@ case $1 in
 esac
 E
 cat >"$scratch/root/shared/peers/vit_lora_torch.py" <<'E'
-import sys
+import os, sys
+if "nvidia" in os.environ.get("LD_LIBRARY_PATH", ""):
+    sys.exit("FAILED: PyTorch is given libraries that are not its own")
 batch = sys.argv[sys.argv.index("--batch") + 1]
 for what in ("forward", "lora_step"):
     print(f"torch 2.11.0 cuda bfloat16 threads=16 batch={batch} {what}: 10.00 images/s (median of 20)")
@@ -112,7 +118,7 @@ says table.md '^\| small, 64, bf16 .* \| 20.0 \|  \|$'
 [ "$(find "$out" -type f ! -name output | wc -l)" -le 8 ]
 check "at most eight files" $?
 grep -qx -- -DBITTERN_WERROR=OFF "$scratch/told/configured" && grep -qx -- -DBITTERN_CUDA_ARCHITECTURES=90a-real "$scratch/told/configured" &&
-    ! grep -q _LIBRARY "$scratch/told/configured"
+    ! grep -qE '_LIBRARY|CUDNN_ROOT' "$scratch/told/configured"
 check "configured for this device, with its own libraries" $?
 [ "$(grep -c -- '--tool memcheck --report-api-errors no' "$scratch/told/sanitizer")" -eq 2 ]
 check "memcheck of both dtypes" $?
@@ -178,15 +184,22 @@ mkdir -p "$scratch/site/nvidia/cu13/include" "$scratch/site/nvidia/cu13/lib"
 for file in include/cublasLt.h include/cublas_v2.h include/cusolverDn.h lib/libcublas.so.13 lib/libcublasLt.so.13 lib/libcusolver.so.12 lib/libcusparse.so.12; do
     : >"$scratch/site/nvidia/cu13/$file"
 done
+mkdir -p "$scratch/site/nvidia/cudnn/include" "$scratch/site/nvidia/cudnn/lib"
+: >"$scratch/site/nvidia/cudnn/include/cudnn_graph.h"
+: >"$scratch/site/nvidia/cudnn/lib/libcudnn.so.9"
+: >"$scratch/site/nvidia/cu13/lib/libnvrtc.so.13"
 export PYTHONPATH=$scratch/site
-run packages 0 --part 4 --models small --batches 64
+run packages 0 --part 4,5 --modes default --models small --batches 64
 says summary.txt '^note .*those of .*/site/nvidia/cu13/lib are taken$'
 for option in "-DCMAKE_CUDA_FLAGS=-isystem $scratch/build/wheels/include" "-DCUDA_cublasLt_LIBRARY=$scratch/build/wheels/lib/libcublasLt.so" \
-    "-DCUDA_cusolver_LIBRARY=$scratch/build/wheels/lib/libcusolver.so"; do
+    "-DCUDA_cusolver_LIBRARY=$scratch/build/wheels/lib/libcusolver.so" "-DCUDNN_ROOT=$scratch/site/nvidia/cudnn"; do
     grep -qxF -- "$option" "$scratch/told/configured"
     check "configured with $option" $?
 done
-[ -e "$scratch/build/wheels/lib/libcusolver.so.12" ] && [ -e "$scratch/build/wheels/lib/libcusolver.so" ] && [ -e "$scratch/build/wheels/include/cublas_v2.h" ]
+grep -qx "$scratch/build/wheels/lib:$scratch/site/nvidia/cudnn/lib:$scratch/cuda/lib64:$scratch/build/wheels/lib.*" "$scratch/told/search"
+check "programs find these libraries" $?
+says summary.txt '^note   bittern: CUDNN on$'
+[ -e "$scratch/build/wheels/lib/libnvrtc.so.13" ] && [ -e "$scratch/build/wheels/lib/libcusolver.so.12" ] && [ -e "$scratch/build/wheels/lib/libcusolver.so" ] && [ -e "$scratch/build/wheels/include/cublas_v2.h" ]
 check "links that are whole" $?
 
 rm "$scratch/root/shared/commit"
