@@ -231,7 +231,7 @@ find_dnn() { # TOOLKIT
     while IFS= read -r header; do
         header=$(dirname "$(dirname "$header")")
         [ -e "$header/lib/libcudnn.so.9" ] || continue
-        libraries+=("-DCUDNN_ROOT=$header")
+        libraries+=("-DCUDNN_INCLUDE=$header/include" "-DCUDNN_LIBRARY=$header/lib/libcudnn.so.9")
         search=${search:+$search:}$header/lib:$1/lib64
         if [ ! -e "$1/lib64/libnvrtc.so" ]; then
             link_files < <(in_packages 'libnvrtc*.so*')

@@ -32,8 +32,8 @@ run plain --no-graphs
 has "$scratch/plain" '^launches: kernel by kernel \(--no-graphs\)$'
 has "$scratch/plain" '^by a call: forward [0-9.]+ images/s, LoRA step [0-9.]+ images/s'
 
-# Device memory: at least weights (22 million of ViT-S in f32), block and pictures; far less than the process holds with the host's copies.
+# Device memory: at least weights (22 million of ViT-S in f32), block and pictures; at most as much again for weights kept in another form.
 peak=$(sed -n 's/.*"peak_bytes":\([0-9]*\).*/\1/p' "$scratch/replayed")
-[ "${peak:-0}" -gt 88000000 ] && [ "${peak:-0}" -lt 120000000 ]
+[ "${peak:-0}" -gt 88000000 ] && [ "${peak:-0}" -lt 176000000 ]
 check "peak of the device's memory: $peak bytes" $?
 exit $failed

@@ -118,7 +118,7 @@ says table.md '^\| small, 64, bf16 .* \| 20.0 \|  \|$'
 [ "$(find "$out" -type f ! -name output | wc -l)" -le 8 ]
 check "at most eight files" $?
 grep -qx -- -DBITTERN_WERROR=OFF "$scratch/told/configured" && grep -qx -- -DBITTERN_CUDA_ARCHITECTURES=90a-real "$scratch/told/configured" &&
-    ! grep -qE '_LIBRARY|CUDNN_ROOT' "$scratch/told/configured"
+    ! grep -q _LIBRARY "$scratch/told/configured"
 check "configured for this device, with its own libraries" $?
 [ "$(grep -c -- '--tool memcheck --report-api-errors no' "$scratch/told/sanitizer")" -eq 2 ]
 check "memcheck of both dtypes" $?
@@ -192,7 +192,8 @@ export PYTHONPATH=$scratch/site
 run packages 0 --part 4,5 --modes default --models small --batches 64
 says summary.txt '^note .*those of .*/site/nvidia/cu13/lib are taken$'
 for option in "-DCMAKE_CUDA_FLAGS=-isystem $scratch/build/wheels/include" "-DCUDA_cublasLt_LIBRARY=$scratch/build/wheels/lib/libcublasLt.so" \
-    "-DCUDA_cusolver_LIBRARY=$scratch/build/wheels/lib/libcusolver.so" "-DCUDNN_ROOT=$scratch/site/nvidia/cudnn"; do
+    "-DCUDA_cusolver_LIBRARY=$scratch/build/wheels/lib/libcusolver.so" "-DCUDNN_INCLUDE=$scratch/site/nvidia/cudnn/include" \
+    "-DCUDNN_LIBRARY=$scratch/site/nvidia/cudnn/lib/libcudnn.so.9"; do
     grep -qxF -- "$option" "$scratch/told/configured"
     check "configured with $option" $?
 done
