@@ -61,6 +61,7 @@ static const char *const usage =
     "  --data FOLDER      pictures, one folder a class (loader)\n"
     "  --weights FILE     a model of bittern import or export (open)\n"
     "  --profile          seconds per operation of one step (vit)\n"
+    "  --no-graphs        runs kernel by kernel on devices that replay a recorded run (vit)\n"
     "  --json             one JSON object a line\n";
 
 static bt_status parse(int argc, char **argv, bt_bench_options *o) {
@@ -79,6 +80,8 @@ static bt_status parse(int argc, char **argv, bt_bench_options *o) {
             o->json = true;
         else if (strcmp(argv[i], "--profile") == 0)
             o->profile = true;
+        else if (strcmp(argv[i], "--no-graphs") == 0)
+            o->no_graphs = true;
         else {
             size_t k = 0, count = sizeof table / sizeof table[0];
             while (k < count && strcmp(argv[i], table[k].name) != 0) k++;
@@ -115,6 +118,7 @@ int main(int argc, char **argv) {
                           .rank = 16,
                           .bits = 64,
                           .iterations = 7};
+    setvbuf(stdout, NULL, _IOLBF, 0); /* what is measured is there, whatever ends the process */
     if (argc < 2 || strcmp(argv[1], "--help") == 0) {
         fputs(usage, argc < 2 ? stderr : stdout);
         return argc < 2 ? BT_ERR_USAGE : 0;

@@ -9,7 +9,7 @@
 typedef struct bt_bench_options {
     const char *model, *device, *dtype, *targets, *op, *data, *weights;
     int image, batch, rank, bits, iterations, threads;
-    bool json, profile;
+    bool json, profile, no_graphs;
 } bt_bench_options;
 
 bt_status bt_bench_vit(const bt_bench_options *o) BT_MUST_CHECK;

@@ -4,16 +4,17 @@
  *   floor = sum over instructions of { its products, or its attention, timed alone; of all others bytes / bandwidth }
  *
  * Products are y = x w^T (forward), dx = dy w and dw = dy^T x, without bias, each in the fastest of the library's
- * candidates; the plan runs the first, whose time stands beside it. The parts of an adapter count as one product of
- * their common size. Bytes count each operand once; bandwidth is that of one large tensor read and another written. A
- * tensor that is timed again and again lies in the cache if it fits, so for small models the floor is one that no step
- * can reach. Launches are not in the floor: their number and the cost of one are printed beside it, and hide behind
- * work that takes longer.
+ * candidates; the plan runs the first, whose time stands beside it. A GELU in a product's epilogue costs the floor
+ * nothing. The parts of an adapter count as one product of their common size. Bytes count each operand once; bandwidth
+ * is that of one large tensor read and another written. A tensor that is timed again and again lies in the cache if it
+ * fits, so for small models the floor is one that no step can reach. Launches are not in the floor: their number and
+ * the cost of one are printed beside it, and hide behind work that takes longer.
  */
 #include "bench.h"
 
 #include "program/plan.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,7 @@ typedef struct part {
         bt_attention_dx_args backward;
     } attention;
     int calls[PROGRAMS];
-    double flops, first, best; /* seconds */
+    double flops, first, best; /* seconds; NAN: it failed */
     int candidate;
 } part;
 
@@ -53,6 +54,23 @@ static bool describe(bt_op op, int index, const void *args, bt_bench_product *ou
     case BT_OP_linear_dx:
         out->role = BT_BENCH_DX;
         out->frozen = ((const bt_linear_dx_args *)args)->w.flags & BT_FROZEN;
+        return true;
+    case BT_OP_linear_scaled:
+        out->role = BT_BENCH_FORWARD;
+        out->add = out->frozen = true;
+        return true;
+    case BT_OP_linear_scaled_dx:
+        out->role = BT_BENCH_DX;
+        out->add = bt_present(&((const bt_linear_scaled_dx_args *)args)->add);
+        out->frozen = true;
+        return true;
+    case BT_OP_linear_gelu:
+        out->role = BT_BENCH_FORWARD;
+        out->frozen = ((const bt_linear_gelu_args *)args)->w.flags & BT_FROZEN;
+        return true;
+    case BT_OP_linear_gelu_dx:
+        out->role = BT_BENCH_DX;
+        out->frozen = ((const bt_linear_gelu_dx_args *)args)->w.flags & BT_FROZEN;
         return true;
     case BT_OP_lora_linear: /* frozen weight, u = x a^T, y += u bb^T */
         out->role = BT_BENCH_FORWARD;
@@ -133,7 +151,7 @@ static void collect(shapes *s, const bt_plan *plan, int program) {
     }
 }
 
-/** Plans forward and step without a device. */
+/** Plans forward and step as this kind of device has them, without one. */
 static bt_status collect_programs(shapes *s, const bt_bench_options *o, bt_dtype dtype) {
     static const bt_session_program which[PROGRAMS] = {BT_PROGRAM_EMBED, BT_PROGRAM_STEP};
     bt_model model;
@@ -141,6 +159,7 @@ static bt_status collect_programs(shapes *s, const bt_bench_options *o, bt_dtype
     bt_status status = BT_OK;
     for (int k = 0; k < PROGRAMS && status == BT_OK; k++) {
         bt_session_options so = bt_bench_session(o, dtype, k == STEP);
+        so.look_as = bt_backend_named(o->device);
         bt_session session;
         status = bt_session_open(&session, &model, NULL, &so);
         if (status != BT_OK) break;
@@ -149,24 +168,6 @@ static bt_status collect_programs(shapes *s, const bt_bench_options *o, bt_dtype
     }
     bt_model_release(&model);
     return status;
-}
-
-/* ---- measuring ---- */
-
-static bt_status measure(shapes *s, bt_device *device, int iterations) {
-    BT_TRY(bt_bench_bandwidth(device, iterations, &s->bandwidth));
-    BT_TRY(bt_bench_launch_seconds(device, &s->launch_seconds));
-    for (int i = 0; i < s->count; i++) {
-        part *p = &s->list[i];
-        if (p->is_product) {
-            BT_TRY(bt_bench_product_seconds(device, &p->product, iterations, &p->first, &p->best, &p->candidate));
-            continue;
-        }
-        BT_TRY(
-            bt_bench_call_seconds(device, &(bt_bench_call){.op = p->op, .args = &p->attention}, iterations, &p->first));
-        p->best = p->first;
-    }
-    return BT_OK;
 }
 
 /* ---- printing ---- */
@@ -211,7 +212,7 @@ static void print_part_json(const bt_bench_options *o, const part *p) {
     bt_json_member_integer(&w, "calls_forward", p->calls[FORWARD]);
     bt_json_member_integer(&w, "calls_step", p->calls[STEP]);
     bt_json_member_number(&w, "us", p->best * 1e6);
-    bt_json_member_number(&w, "us_first_candidate", p->first * 1e6);
+    if (!isnan(p->first)) bt_json_member_number(&w, "us_first_candidate", p->first * 1e6);
     bt_json_member_integer(&w, "candidate", p->candidate);
     bt_json_member_number(&w, "gflop_per_s", p->flops / p->best / 1e9);
     bt_json_end(&w);
@@ -266,19 +267,54 @@ static void print_floor(const bt_bench_options *o, const shapes *s, int program)
     bt_text_free(&line);
 }
 
-static void print(const bt_bench_options *o, bt_device *device, const shapes *s) {
+static void print_head(const bt_bench_options *o, bt_device *device, const shapes *s) {
     char text[256];
+    if (o->json) return;
     device->backend->describe(device, text, sizeof text);
-    if (!o->json) {
-        printf("%s, image %d, batch %d, %s on %s: %s\n", o->model, o->image, o->batch, o->dtype, o->device, text);
-        printf("%-15s %-4s %-11s %-38s %4s %4s %10s %10s %3s %11s\n", "operation", "", "", "m x n x k", "fwd", "step",
-               "first us", "best us", "", "GFLOP/s");
+    printf("%s, image %d, batch %d, %s on %s: %s\n", o->model, o->image, o->batch, o->dtype, o->device, text);
+    printf("bandwidth %.1f GB/s, launch %.2f us%s\n", s->bandwidth / 1e9, s->launch_seconds * 1e6,
+           device->backend->set_candidate ? "" : "; products have one candidate on this device");
+    printf("%-15s %-4s %-11s %-38s %4s %4s %10s %10s %3s %11s\n", "operation", "", "", "m x n x k", "fwd", "step",
+           "first us", "best us", "", "GFLOP/s");
+}
+
+/* ---- measuring ---- */
+
+static bt_status measure_part(bt_device *device, part *p, int iterations) {
+    p->first = p->best = NAN;
+    if (p->is_product)
+        return bt_bench_product_seconds(device, &p->product, iterations, &p->first, &p->best, &p->candidate);
+    double seconds;
+    BT_TRY(bt_bench_call_seconds(device, &(bt_bench_call){.op = p->op, .args = &p->attention}, iterations, &seconds));
+    p->first = p->best = seconds;
+    return BT_OK;
+}
+
+/** Every part, each printed when it is measured: what ends the process loses nothing. Without all of them there is no
+ * floor. */
+static bt_status measure(const bt_bench_options *o, shapes *s, bt_device *device) {
+    int failed = 0;
+    char shape[128];
+    BT_TRY(bt_bench_bandwidth(device, o->iterations, &s->bandwidth));
+    BT_TRY(bt_bench_launch_seconds(device, &s->launch_seconds));
+    print_head(o, device, s);
+    for (int i = 0; i < s->count; i++) {
+        part *p = &s->list[i];
+        bt_status status = measure_part(device, p, o->iterations);
+        if (status == BT_OK) {
+            o->json ? print_part_json(o, p) : print_part(p);
+            continue;
+        }
+        shape_text(p, shape, sizeof shape);
+        fprintf(stderr, "bittern-bench: %s %s: %s\n", bt_op_info_of(p->op)->name, shape, bt_error_message());
+        if (!bt_bench_answers(device)) return status;
+        failed++;
     }
-    for (int i = 0; i < s->count; i++) o->json ? print_part_json(o, &s->list[i]) : print_part(&s->list[i]);
-    if (!o->json)
-        printf("bandwidth %.1f GB/s, launch %.2f us%s\n", s->bandwidth / 1e9, s->launch_seconds * 1e6,
-               device->backend->set_candidate ? "" : "; products have one candidate on this device");
+    if (failed)
+        return bt_error(BT_ERR_DEVICE, "%d of %d products and attentions failed (above): there is no floor", failed,
+                        s->count);
     for (int k = 0; k < PROGRAMS; k++) print_floor(o, s, k);
+    return BT_OK;
 }
 
 bt_status bt_bench_shapes(const bt_bench_options *o) {
@@ -291,8 +327,7 @@ bt_status bt_bench_shapes(const bt_bench_options *o) {
     bt_device *device = NULL;
     bt_status status = backend->open(&(bt_device_options){.threads = o->threads}, &device);
     if (status == BT_OK) status = collect_programs(s, o, dtype);
-    if (status == BT_OK) status = measure(s, device, o->iterations);
-    if (status == BT_OK) print(o, device, s);
+    if (status == BT_OK) status = measure(o, s, device);
     if (device) backend->close(device);
     free(s);
     return status;

@@ -302,6 +302,14 @@ static void cuda_set_candidate(bt_device *base, int index) {
     bt_cuda_of(base)->candidate = index;
 }
 
+static bt_status cuda_memory_used(bt_device *device, size_t *bytes) {
+    size_t free_bytes = 0, total_bytes = 0;
+    BT_TRY(make_current(device));
+    BT_TRY(bt_cuda_check(cudaMemGetInfo(&free_bytes, &total_bytes), "memory in use"));
+    *bytes = total_bytes - free_bytes;
+    return BT_OK;
+}
+
 static const bt_kernels kernels = {
 #define BT_OP(family, name, operands, attributes, aliases, effect) &bt_cuda_##name,
 #include "tensor/ops.def"
@@ -312,4 +320,4 @@ const bt_backend bt_cuda_backend = {
     "cuda",         &kernels,        cuda_open,          cuda_close,      cuda_alloc,
     cuda_free,      cuda_upload,     cuda_download,      cuda_set_step,   cuda_synchronize,
     cuda_describe,  cuda_fast_dtype, cuda_set_candidate, cuda_alloc_host, cuda_free_host,
-    &graph_methods, cuda_fuses};
+    &graph_methods, cuda_fuses,      bt_cuda_copy,       cuda_memory_used};

@@ -61,6 +61,12 @@ static bt_status cpu_download(bt_device *device, void *host, const void *device_
     return BT_OK;
 }
 
+static bt_status cpu_copy(bt_device *device, void *to, const void *from, size_t bytes) {
+    (void)device;
+    if (bytes) memcpy(to, from, bytes);
+    return BT_OK;
+}
+
 static bt_status cpu_set_step(bt_device *device, const bt_step *step) {
     *device->step = *step;
     return BT_OK;
@@ -129,4 +135,5 @@ const bt_backend bt_cpu_backend = {.name = "cpu",
                                    .set_step = cpu_set_step,
                                    .synchronize = cpu_synchronize,
                                    .describe = cpu_describe,
-                                   .fast_dtype = cpu_fast_dtype};
+                                   .fast_dtype = cpu_fast_dtype,
+                                   .copy = cpu_copy};

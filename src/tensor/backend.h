@@ -156,6 +156,10 @@ struct bt_backend {
     /** True if planning shall make `op` of the instructions that it stands for: devices of this kind gain by it. NULL:
      * none. */
     bool (*fuses)(bt_op op, bt_dtype compute);
+    /** Copies within device memory, in the order of the kernels. NULL: no such way. */
+    bt_status (*copy)(bt_device *device, void *to, const void *from, size_t bytes);
+    /** For measuring: bytes of the device's memory in use, by every program on it. NULL: it is the process's own. */
+    bt_status (*memory_used)(bt_device *device, size_t *bytes);
 };
 
 extern const bt_backend bt_cpu_backend;

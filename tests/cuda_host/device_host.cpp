@@ -208,13 +208,19 @@ void host_set_candidate(bt_device *device, int index) {
     host_of(device)->cuda.candidate = index;
 }
 
+bt_status host_memory_used(bt_device *device, size_t *bytes) {
+    *bytes = 0;
+    for (const memory_block &block : host_of(device)->blocks) *bytes += block.bytes;
+    return BT_OK;
+}
+
 } // namespace
 
 #define BT_HOST_BACKEND                                                                                                \
     {                                                                                                                  \
         "cuda_host", &kernels, host_open, host_close, host_alloc, host_free, host_upload, host_download,               \
             host_set_step, host_synchronize, host_describe, host_fast_dtype, host_set_candidate, host_alloc_host,      \
-            host_free_host, &graph_methods, host_fuses                                                                 \
+            host_free_host, &graph_methods, host_fuses, bt_cuda_copy, host_memory_used                                 \
     }
 const bt_backend bt_cuda_host_backend = BT_HOST_BACKEND;
 /* In a build with CUDA the library's table of backends names this one. Programs of the host build have no device.cu. */

@@ -24,3 +24,12 @@ endfunction()
 
 device_test(launches)
 device_test(training HOST 6 GPU 20)
+
+# The benchmark's own path of a device: pictures that lie there, replayed runs, the profile, calls with uploads. On the kernels
+# compiled for the host, which the command knows as cuda only in a build with CUDA.
+if(TARGET bittern_cuda_host AND BITTERN_WITH_CUDA)
+  add_executable(bench_cuda_host ${bench_sources})
+  target_link_libraries(bench_cuda_host PRIVATE bittern_cuda_host bittern_objects)
+  add_test(NAME device_bench_cuda_host COMMAND bash ${device_dir}/bench.sh $<TARGET_FILE:bench_cuda_host>)
+  set_tests_properties(device_bench_cuda_host PROPERTIES LABELS cuda_host TIMEOUT 900)
+endif()

@@ -97,6 +97,9 @@ static void step_and_transfers(void **state) {
     assert_int_equal(cpu->upload(device, memory, host, sizeof host), BT_OK);
     assert_int_equal(cpu->download(device, back, memory, sizeof back), BT_OK);
     assert_memory_equal(back, host, sizeof host);
+    assert_int_equal(cpu->copy(device, memory, (const float *)memory + 1, sizeof host[0]), BT_OK);
+    assert_int_equal(cpu->download(device, back, memory, sizeof back), BT_OK);
+    assert_true(back[0] == host[1] && back[1] == host[1] && back[2] == host[2]);
     assert_int_equal(cpu->synchronize(device), BT_OK);
     cpu->free(device, memory);
     cpu->close(device);
