@@ -9,7 +9,7 @@ typedef struct bt_onnx_result {
     bt_export_result model; /**< tensors: of the graph; bytes: of all files */
     bool external;          /**< the weights are in OUT.data */
     bt_onnx_beside beside;
-    char output[4][16];     /**< names */
+    char output[4][16]; /**< names */
     int outputs;
 } bt_onnx_result;
 
