@@ -60,7 +60,12 @@ static bt_status restore(trainer *t, char *checkpoint, size_t bytes) {
     bt_text_free(&defaults);
     bt_memory_free(saved);
     BT_TRY(status);
-    return bt_run_load(run, checkpoint, false, t->setup.model.store);
+    BT_TRY(bt_run_load(run, checkpoint, false, t->setup.model.store));
+    const char *weights = t->config->model.weights;
+    if (*weights)
+        bt_log_info("resume: model.weights: %s is not %s: the run has its weights itself", weights,
+                    bt_file_exists(weights) ? "read again" : "there any more");
+    return BT_OK;
 }
 
 /** A new run: its weights, and what makes it readable without the configuration file. */
@@ -104,6 +109,7 @@ static bt_status prepare_run(trainer *t) {
     *checkpoint = 0;
     if (t->options->resume) BT_TRY(restore(t, checkpoint, sizeof checkpoint));
     if (!*checkpoint) BT_TRY(begin(t));
+    t->state.has_base = bt_base_crc(t->setup.model.store, &t->state.base_crc);
     BT_TRY(bt_params_commit(t->setup.model.store, t->setup.device));
     if (*checkpoint) BT_TRY(bt_checkpoint_load_optimizer(checkpoint, t->setup.model.store));
     bt_session_options o = bt_setup_session(t->config, true);
