@@ -33,6 +33,11 @@ char *bt_memory_copy_text(const char *text) BT_MUST_CHECK;
 
 void bt_memory_free(void *memory);
 
+/** Bytes that this process may still take: what the system has available, free swap included, and what is left to its
+ * control groups (containers, jobs of a cluster), whichever is least. UINT64_MAX where nothing says so. `root` stands
+ * before /proc and /sys: "". */
+uint64_t bt_memory_room(const char *root) BT_MUST_CHECK;
+
 /** Product of two sizes; false if it does not fit. */
 bool bt_memory_product(size_t a, size_t b, size_t *out) BT_MUST_CHECK;
 

@@ -66,7 +66,7 @@ static bt_status eval(const bt_arguments *a) {
     if (status == BT_OK) {
         config.run.dir = a->operand[0]; /* the folder may have been moved */
         config.eval.full = config.eval.full || flags->full;
-        bt_run_evaluate_options o = {flags->checkpoint, flags->untrained, flags->raw};
+        bt_run_evaluate_options o = {.checkpoint = flags->checkpoint, .untrained = flags->untrained, .raw = flags->raw};
         status = bt_run_evaluate(&config, &o, &scores);
         if (status == BT_OK) {
             status = print_scores(&scores, flags->json);

@@ -39,6 +39,7 @@ static void put_outputs(bt_json_writer *w, const bt_onnx_result *r) {
     for (int k = 0; k < r->outputs; k++) bt_json_put_string(w, r->output[k]);
     bt_json_end(w);
     bt_json_member_bool(w, "external", r->external);
+    bt_json_member_bool(w, "removed_data", r->beside == BT_ONNX_REMOVED);
 }
 
 /** `onnx`: of a graph, else NULL. */
@@ -101,6 +102,10 @@ static bt_status export_onnx(const export_flags *f, const bt_model_source *sourc
     if (r.external) printf(", the weights in %s.data", out);
     if (r.model.merged) printf(", %lld adapters merged", (long long)r.model.merged);
     printf("\n");
+    if (r.beside == BT_ONNX_REMOVED)
+        printf("%s%s, the weights of the graph that was here before, is removed\n", out, BT_ONNX_DATA_SUFFIX);
+    if (r.beside == BT_ONNX_LEFT)
+        printf("%s%s is no part of it, and stays as it was: the weights are within\n", out, BT_ONNX_DATA_SUFFIX);
     return BT_OK;
 }
 

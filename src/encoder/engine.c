@@ -2,6 +2,7 @@
 #include "encoder/engine.h"
 
 #include "base/memory.h"
+#include "encoder/engine_room.h"
 
 #include <string.h>
 
@@ -15,24 +16,16 @@ static bt_status allocate(bt_engine *e) {
 }
 
 bt_status bt_engine_open(const bt_engine_options *o, bt_engine *out) {
-    bt_engine e = {.batch = o->batch};
+    *out = (bt_engine){.batch = o->batch};
     if (o->batch < 1 || o->batch > 1 << 16)
         return bt_error(BT_ERR_USAGE, "batch is %d; allowed are 1 to 65536 images", o->batch);
     const bt_backend *backend = bt_backend_named(o->device);
     if (!backend) return BT_ERR_UNSUPPORTED;
-    bt_status status = backend->open(&(bt_device_options){.threads = o->threads}, &e.device);
-    if (status == BT_OK) status = bt_model_load(&o->source, o->dtype, e.device, &e.info, &e.model, &e.crc);
-    if (status == BT_OK) status = allocate(&e);
-    if (status == BT_OK) { /* the session keeps the model's address */
-        *out = e;
-        status = bt_session_open(&out->session, &out->model, e.device,
-                                 &(bt_session_options){.compute = o->dtype, .embed_batch = o->batch});
-        e = *out;
-    }
-    if (status != BT_OK) {
-        bt_engine_close(&e);
-        *out = (bt_engine){.batch = 0};
-    }
+    bt_status status = backend->open(&(bt_device_options){.threads = o->threads}, &out->device);
+    if (status == BT_OK) status = bt_model_load(&o->source, o->dtype, out->device, &out->info, &out->model, &out->crc);
+    if (status == BT_OK) status = bt_engine_reserve(out, o); /* the session keeps the model's address */
+    if (status == BT_OK) status = allocate(out);
+    if (status != BT_OK) bt_engine_close(out);
     return status;
 }
 

@@ -16,6 +16,7 @@ typedef struct bt_engine_options {
     bt_dtype dtype;
     int threads; /**< of the kernels; 0: all cores */
     int batch;   /**< images that run together, at least 1 */
+    bool tell;   /**< logs what it takes before it takes it */
 } bt_engine_options;
 
 typedef struct bt_engine {
@@ -30,7 +31,8 @@ typedef struct bt_engine {
     uint64_t *bits;
 } bt_engine;
 
-/** `out` owns memory on success (bt_engine_close). Errors of bt_model_open and of the device. */
+/** `out` owns memory on success (bt_engine_close). Errors of bt_model_open and of the device; BT_ERR_MEMORY, before
+ * anything of that size is taken, where the plan's block is more than there is: with the batch that fits. */
 bt_status bt_engine_open(const bt_engine_options *options, bt_engine *out) BT_MUST_CHECK;
 void bt_engine_close(bt_engine *engine);
 

@@ -67,6 +67,7 @@ static bt_status write(const bt_onnx_graph *g, bool external, const char *out, b
     r->model.tensors = (int64_t)g->count;
     r->model.bytes = written.bytes;
     r->external = written.external;
+    r->beside = written.beside;
     bt_text_free(&json);
     bt_text_free(&about);
     return status;

@@ -3,11 +3,13 @@
 #define BITTERN_ENCODER_ONNX_EXPORT_H
 
 #include "encoder/export.h"
+#include "formats/onnx.h"
 
 typedef struct bt_onnx_result {
     bt_export_result model; /**< tensors: of the graph; bytes: of all files */
     bool external;          /**< the weights are in OUT.data */
-    char output[4][16];     /**< names */
+    bt_onnx_beside beside;
+    char output[4][16]; /**< names */
     int outputs;
 } bt_onnx_result;
 

@@ -77,10 +77,11 @@ bt_status bt_array_open(const char *path, bt_npy *out) BT_MUST_CHECK;
 
 /** A file being written under a temporary name. First everything that libhdf5 writes, with room for the large data;
  * then bt_h5_seal; then the large data by bt_h5_fill. Errors are sticky: what follows one does nothing, and commit
- * reports it. */
+ * reports it. Where the disk is too small the message has the system's reason, what the file takes and what is free. */
 typedef struct bt_h5_writer {
     bt_file_writer file;
     int64_t handle; /**< libhdf5's; -1: closed */
+    int64_t bytes;  /**< of the whole file, once libhdf5 has closed it */
     bt_status status;
     char message[1024];
 } bt_h5_writer;

@@ -12,7 +12,8 @@ int64_t bt_h5_type(bt_file_dtype dtype);
 void bt_h5_quiet(void);
 
 /** Sets `status` with "PATH: WHAT: " and the innermost reason that the library gives. An errno in it makes BT_ERR_IO of
- * a system's fault. */
+ * a system's fault. To be called before any other function of the library, as each begins by forgetting the last one's
+ * reason. */
 bt_status bt_h5_fault(bt_status status, const char *path, const char *what);
 
 #endif

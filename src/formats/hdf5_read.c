@@ -39,8 +39,10 @@ bt_status bt_h5_local_open(const char *path, bt_h5_local **out) {
     H5Pset_file_locking(access, false, true); /* read-only and network file systems have no locks */
     H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
     hid_t handle = H5Fopen(path, H5F_ACC_RDONLY, access);
+    /* Before any other call: each begins by forgetting the last one's reason. */
+    bt_status status = handle < 0 ? bt_h5_fault(BT_ERR_FORMAT, path, "open it as HDF5") : BT_OK;
     H5Pclose(access);
-    if (handle < 0) return bt_h5_fault(BT_ERR_FORMAT, path, "open it as HDF5");
+    BT_TRY(status);
     bt_h5_local *file = bt_memory_zeroed(1, sizeof *file);
     if (file) {
         file->handle = handle;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define ALIGN_FROM 65536 /* data sets of this many bytes begin at a page: what is mapped is read in whole pages */
@@ -17,12 +18,31 @@
 #define TEXT_CHUNK_BYTES ((size_t)1 << 18)
 #define DEFLATE_LEVEL 4
 
+/* What the file takes, where what is left of it does not fit on the disk. */
+static void put_room(const bt_h5_writer *w, char *text, size_t bytes) {
+    struct stat info;
+    struct statvfs disk;
+    hsize_t total = (hsize_t)w->bytes;
+    bool open = w->handle >= 0;
+    text[0] = 0;
+    if (open && H5Fget_filesize((hid_t)w->handle, &total) < 0) return; /* so far: with room for what was put */
+    if (fstat(w->file.fd, &info) != 0 || fstatvfs(w->file.fd, &disk) != 0) return;
+    uint64_t there = (uint64_t)info.st_blocks * 512, room = (uint64_t)disk.f_bavail * disk.f_frsize,
+             left = total > there ? total - there : 0;
+    if (room <= left)
+        snprintf(text, bytes, "; of %s%llu bytes of the file %llu are still to be written, and there is room for %llu",
+                 open ? "at least " : "", (unsigned long long)total, (unsigned long long)left,
+                 (unsigned long long)room);
+}
+
 /* The first failure stays, with its message. */
 static bool fails(bt_h5_writer *w, bt_status status) {
+    char room[200];
     if (status == BT_OK) return false;
     if (w->status == BT_OK) {
         w->status = status;
-        snprintf(w->message, sizeof w->message, "%s", bt_error_message());
+        put_room(w, room, sizeof room);
+        snprintf(w->message, sizeof w->message, "%s%s", bt_error_message(), status == BT_ERR_IO ? room : "");
     }
     return true;
 }
@@ -40,8 +60,10 @@ static bt_status open_library(bt_h5_writer *w, bool create) {
     H5Pset_libver_bounds(access, H5F_LIBVER_EARLIEST, H5F_LIBVER_V18);
     w->handle = create ? H5Fcreate(w->file.temporary, H5F_ACC_TRUNC, H5P_DEFAULT, access)
                        : H5Fopen(w->file.temporary, H5F_ACC_RDWR, access);
+    /* Before any other call: each begins by forgetting the last one's reason. */
+    bt_status status = w->handle < 0 ? bt_h5_fault(BT_ERR_IO, w->file.path, "write") : BT_OK;
     H5Pclose(access);
-    return w->handle < 0 ? bt_h5_fault(BT_ERR_IO, w->file.path, "write") : BT_OK;
+    return status;
 }
 
 bt_status bt_h5_begin(const char *path, bt_h5_writer *out) {
@@ -180,10 +202,13 @@ void bt_h5_put_text(bt_h5_writer *w, const char *name, const char *text) {
 
 static bt_status seal(bt_h5_writer *w) {
     struct stat info;
+    hsize_t bytes;
+    if (H5Fget_filesize((hid_t)w->handle, &bytes) >= 0) w->bytes = (int64_t)bytes;
     bool closed = H5Fclose((hid_t)w->handle) >= 0;
     w->handle = -1;
     if (!closed) return bt_h5_fault(BT_ERR_IO, w->file.path, "write");
     if (fstat(w->file.fd, &info) != 0) return bt_file_error("look at", w->file.temporary, errno);
+    w->bytes = (int64_t)info.st_size;
     int error = info.st_size > 0 ? posix_fallocate(w->file.fd, 0, info.st_size) : 0;
     /* File systems that cannot reserve room say EOPNOTSUPP or EINVAL; there a full disk shows while writing. */
     if (error && error != EOPNOTSUPP && error != EINVAL) return bt_file_error("make room for", w->file.path, error);

@@ -94,16 +94,30 @@ typedef struct bt_onnx_description {
     size_t most;   /**< bytes above which they are there anyway; 0: 2^31 - 1, the most that protocol buffers allow */
 } bt_onnx_description;
 
+/** What became of a PATH.data beside a new graph that has its weights inside. */
+typedef enum bt_onnx_beside {
+    BT_ONNX_ALONE,   /**< there was none, or it is the graph's own */
+    BT_ONNX_REMOVED, /**< it held the weights of the graph that was replaced */
+    BT_ONNX_LEFT     /**< it is something else, or could not be removed (which is logged) */
+} bt_onnx_beside;
+
 typedef struct bt_onnx_written {
     double bytes;  /**< of both files */
     bool external; /**< there is a second one */
+    bt_onnx_beside beside;
 } bt_onnx_written;
 
 /** Writes PATH, and PATH.data for tensors of at least 1024 bytes where they are external (there at multiples of 4096,
  * so that readers can map them). Both appear whole or not at all, and replace what was there only when everything is on
- * the disk. BT_ERR_MEMORY, BT_ERR_IO; BT_ERR_UNSUPPORTED where the graph without weights is beyond what protocol
- * buffers allow. */
+ * the disk. A PATH.data that the new graph does not use is removed when the graph is in place, if the replaced PATH was
+ * the same producer's and named it, and it has the size that was named. BT_ERR_MEMORY, BT_ERR_IO; BT_ERR_UNSUPPORTED
+ * where the graph without weights is beyond what protocol buffers allow. */
 bt_status bt_onnx_write(const bt_onnx_graph *graph, const bt_onnx_description *description, const char *path,
                         bt_onnx_written *out) BT_MUST_CHECK;
+
+/** Whether `data_path` holds the weights of the graph at `path`, as bt_onnx_write wrote both for this producer: each of
+ * its external tensors names that file, and the file ends where the last of them does. False too where either cannot be
+ * read. */
+bool bt_onnx_is_data_of(const char *data_path, const char *path, const char *producer);
 
 #endif

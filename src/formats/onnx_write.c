@@ -3,12 +3,15 @@
 #include "formats/onnx.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "formats/protobuf.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { EXTERNAL_BYTES = 1024, PAGE = 4096, BLOCK_FLOATS = 1 << 16 };
 
@@ -224,6 +227,30 @@ static bt_status check_names(const char *path, const char *data_path, bool exter
     return folder ? bt_error(BT_ERR_IO, "cannot write %s: it is a folder", folder) : BT_OK;
 }
 
+/** Removes the weights of the graph that was replaced. The new one is whole without: a failure is a warning. */
+static bt_onnx_beside clear_beside(const char *data_path, bool stale) {
+    if (!bt_file_exists(data_path)) return BT_ONNX_ALONE;
+    if (!stale) return BT_ONNX_LEFT;
+    if (unlink(data_path) == 0) return BT_ONNX_REMOVED;
+    (void)bt_file_error("remove", data_path, errno);
+    bt_log_warn("%s", bt_error_message());
+    bt_error_clear();
+    return BT_ONNX_LEFT;
+}
+
+/** `o` measured and ready. */
+static bt_status replace(output *o, frame *f, const bt_onnx_description *d, const char *path, const char *data_path,
+                         bt_onnx_written *out) {
+    bool external = o->location != NULL;
+    BT_TRY(check_names(path, data_path, external));
+    bool stale = !external && bt_onnx_is_data_of(data_path, path, d->producer); /* before that graph is gone */
+    BT_TRY(write_files(o, f, path, data_path));
+    *out = (bt_onnx_written){.bytes = (double)(o->model_bytes + o->data_bytes),
+                             .external = external,
+                             .beside = external ? BT_ONNX_ALONE : clear_beside(data_path, stale)};
+    return BT_OK;
+}
+
 bt_status bt_onnx_write(const bt_onnx_graph *g, const bt_onnx_description *d, const char *path, bt_onnx_written *out) {
     uint64_t most = d->most ? d->most : INT32_MAX;
     frame f = {0};
@@ -242,10 +269,7 @@ bt_status bt_onnx_write(const bt_onnx_graph *g, const bt_onnx_description *d, co
                           "cannot write %s: its graph has %.0f bytes without the weights; %.0f are the most that a "
                           "protocol buffer may have",
                           path, (double)o.model_bytes, (double)most);
-    if (status == BT_OK) status = check_names(path, bt_text_get(&data_path), o.location != NULL);
-    if (status == BT_OK) status = write_files(&o, &f, path, bt_text_get(&data_path));
-    if (status == BT_OK)
-        *out = (bt_onnx_written){.bytes = (double)(o.model_bytes + o.data_bytes), .external = o.location != NULL};
+    if (status == BT_OK) status = replace(&o, &f, d, path, bt_text_get(&data_path), out);
     free_frame(&f);
     bt_text_free(&data_path);
     return status;

@@ -2,9 +2,11 @@
 #include "train/run_config.h"
 
 #include "base/file.h"
+#include "base/memory.h"
 #include "base/number.h"
 #include "data/picture_rule.h"
 #include "nn/vit_json.h"
+#include "train/checkpoint.h"
 
 #include <bittern/safetensors.h>
 
@@ -157,6 +159,54 @@ static bt_status adopt_file(const adoption *a, const bt_run_config *c, const cha
     return status;
 }
 
+/* ---- from the run itself ---- */
+
+/** Sets an option that is at its default to what a checkpoint's configuration has, where it has it. */
+static bt_status adopt_saved(const adoption *a, const bt_json_value *saved, const char *path) {
+    const bt_json_value *entry = bt_json_find(saved, path);
+    const char *value;
+    char text[256], *item[3], *rest = text;
+    int count = 0;
+    if (!entry) return BT_OK;
+    BT_TRY(bt_json_get_string(saved, path, &value));
+    if (*value != '[') return adopt(a, path, value, true);
+    snprintf(text, sizeof text, "%s", value + 1); /* three numbers: [a, b, c] */
+    text[strcspn(text, "]")] = 0;
+    while (count < 3 && (item[count] = strtok_r(NULL, ", ", &rest))) count++;
+    return count == 3 ? adopt_list(a, path, (const char *const *)item) : BT_OK;
+}
+
+/** A run goes on without the file that its tower came from: it holds the weights itself, and its newest checkpoint the
+ * configuration that was made of the file. */
+static bt_status adopt_run(bt_run_config *c, bt_options *o) {
+    static const char *const paths[] = {
+        "model.image",      "model.patch",      "model.width",      "model.depth",        "model.heads",
+        "model.mlp",        "model.registers",  "model.output",     "model.grid",         "model.activation",
+        "model.positions",  "model.resampling", "model.rope_theta", "model.layer_scale",  "model.pre_norm",
+        "model.patch_bias", "model.qkv_bias",   "model.key_bias",   "model.norm_eps",     "model.mean",
+        "model.std",        "data.resize",      "data.resize_mode", "data.interpolation", "data.center",
+        "data.fill",        "data.orientation"};
+    char checkpoint[1200];
+    bt_train_state state;
+    bt_text weights = {0};
+    bt_json *json = NULL;
+    char *saved;
+    const char *before = "";
+    if (!bt_checkpoint_newest(c->run.dir, checkpoint, sizeof checkpoint)) return BT_OK;
+    BT_TRY(bt_checkpoint_state(checkpoint, &state, &saved));
+    bt_options_write_value(o, bt_options_find(o, "model.weights"), &weights);
+    bt_status status = bt_json_parse(saved, strlen(saved), checkpoint, 0, &json);
+    const bt_json_value *root = status == BT_OK ? bt_json_root(json) : NULL;
+    if (status == BT_OK) status = bt_json_get_string(root, "model.weights", &before);
+    bool same = status == BT_OK && strcmp(before, bt_text_get(&weights)) == 0;
+    for (size_t k = 0; k < sizeof paths / sizeof paths[0] && same && status == BT_OK; k++)
+        status = adopt_saved(&(adoption){o, checkpoint}, root, paths[k]);
+    if (json) bt_json_free(json);
+    bt_text_free(&weights);
+    bt_memory_free(saved);
+    return status;
+}
+
 bt_status bt_run_config_adopt(bt_run_config *c, bt_options *o) {
     size_t length = strlen(c->model.weights);
     bt_vit_config vit = {.image = 0};
@@ -167,7 +217,7 @@ bt_status bt_run_config_adopt(bt_run_config *c, bt_options *o) {
     char file[1100];
     if (snprintf(file, sizeof file, "%s", c->model.weights) >= (int)sizeof file)
         return bt_options_error(o, "model.weights", "a path of over %zu bytes", sizeof file - 1);
-    if (!bt_file_exists(file))
-        return BT_OK; /* plans and configurations need no weights; a run says later that they are missing */
+    /* Plans and configurations need no weights; a run that does says later that they are missing. */
+    if (!bt_file_exists(file)) return adopt_run(c, o);
     return adopt_file(&(adoption){o, file}, c, file, &vit, &found);
 }

@@ -1,6 +1,7 @@
 /* Checkpoints: writing, finding, reading. */
 #include "train/checkpoint.h"
 
+#include "base/crc32c.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "formats/json.h"
@@ -97,6 +98,20 @@ bt_status bt_base_save(const char *run, bt_params *store, bool started) {
     return started ? save_host(run, "start", store, true) : BT_OK;
 }
 
+bool bt_base_crc(bt_params *store, uint32_t *out) {
+    bool found = false;
+    uint32_t crc = 0;
+    for (int i = 0; i < bt_params_count(store); i++) {
+        const bt_param_spec *spec = bt_params_spec(store, i);
+        if (is_trained(spec) || spec->kind == BT_PARAM_CONSTANT) continue;
+        crc = bt_crc32c(crc, spec->name, strlen(spec->name));
+        crc = bt_crc32c(crc, bt_params_host(store, i), (size_t)bt_shape_count(spec->shape) * sizeof(float));
+        found = true;
+    }
+    *out = crc;
+    return found;
+}
+
 /** One file: a slot of everything trained, and of buffers too if they have it; or both Adam moments. */
 static bt_status write_slot(const char *folder, const char *name, bt_params *store, bt_param_slot slot) {
     source_list l = {0};
@@ -139,6 +154,7 @@ static bt_status write_state(const char *folder, const bt_train_state *state, co
     bt_json_begin_array(&w);
     for (int g = 0; g < BT_GROUPS; g++) bt_json_put_integer(&w, state->updates[g]);
     bt_json_end(&w);
+    if (state->has_base) bt_json_member_integer(&w, "base_crc32c", state->base_crc);
     bt_json_member_string(&w, "config", config);
     bt_json_end(&w);
     bt_status status = bt_json_finish(&w);
@@ -323,6 +339,10 @@ bt_status bt_checkpoint_state(const char *checkpoint, bt_train_state *state, cha
         status = bt_json_at(updates, (size_t)g, &v);
         if (status == BT_OK) status = bt_json_as_integer(v, 0, INT64_MAX, &s.updates[g]);
     }
+    int64_t crc = 0;
+    s.has_base = status == BT_OK && bt_json_find(root, "base_crc32c");
+    if (s.has_base) status = bt_json_get_integer(root, "base_crc32c", 0, UINT32_MAX, &crc);
+    s.base_crc = (uint32_t)crc;
     char *copy = status == BT_OK ? bt_memory_copy_text(text) : NULL;
     if (status == BT_OK && !copy) status = BT_ERR_MEMORY;
     bt_json_free(json);
@@ -364,11 +384,36 @@ bt_status bt_weights_load(const char *path, bt_params *store, unsigned mask, int
     return status;
 }
 
+/** The frozen weights of a run. A model must not go on with the initial values of what it was trained on. */
+static bt_status load_base(const char *run, const char *checkpoint, bt_params *store) {
+    char file[FILE_BYTES], sum[64] = "", *config = NULL;
+    bt_train_state state = {.has_base = false};
+    uint32_t crc;
+    int count;
+    if (!bt_base_crc(store, &crc)) return BT_OK;
+    if (checkpoint) BT_TRY(bt_checkpoint_state(checkpoint, &state, &config));
+    bt_memory_free(config);
+    if (state.has_base) snprintf(sum, sizeof sum, " (CRC-32C %08x)", (unsigned)state.base_crc);
+    snprintf(file, sizeof file, "%s/base.safetensors", run);
+    if (!bt_file_exists(file))
+        return bt_error(
+            BT_ERR_IO,
+            "there is no %s: it holds the frozen weights of the run%s, which no checkpoint repeats; put the "
+            "file, or a link to another place, back there",
+            file, sum);
+    BT_TRY(bt_weights_load(file, store, 1u, &count));
+    if (!state.has_base || (bt_base_crc(store, &crc) && crc == state.base_crc)) return BT_OK;
+    return bt_error(
+        BT_ERR_FORMAT,
+        "%s: its weights (CRC-32C %08x) are not the frozen weights that %s was trained on%s; put that file, "
+        "or a link to it, back there",
+        file, (unsigned)crc, checkpoint, sum);
+}
+
 bt_status bt_run_load(const char *run, const char *checkpoint, bool averages, bt_params *store) {
     char file[FILE_BYTES];
     int count;
-    snprintf(file, sizeof file, "%s/base.safetensors", run);
-    if (bt_file_exists(file)) BT_TRY(bt_weights_load(file, store, 1u, &count));
+    BT_TRY(load_base(run, checkpoint, store));
     if (checkpoint)
         snprintf(file, sizeof file, "%s/%s.safetensors", checkpoint, averages ? "average" : "model");
     else

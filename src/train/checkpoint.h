@@ -5,9 +5,9 @@
  * another run RUN/checkpoints/step_00000120/ model.safetensors                      trained parameters and buffers, f32
  *       average.safetensors                    their moving averages (train.ema)
  *       optim.safetensors                      Adam moments: "m/<name>", "v/<name>"
- *       state.json                             format, step, epoch, batch, updates per group, the resolved
- * configuration RUN/checkpoints/last -> step_00000120      the newest RUN/checkpoints/best -> step_00000080      the
- * one with the best score (run.best); never removed
+ *       state.json                             format, step, epoch, batch, updates per group, CRC-32C of the
+ * frozen parameters, the resolved configuration RUN/checkpoints/last -> step_00000120      the newest
+ * RUN/checkpoints/best -> step_00000080      the one with the best score (run.best); never removed
  *
  * A checkpoint is written into a folder named *.partial-PID, synced and renamed when it is complete: a half-written one
  * never has a checkpoint's name. The newest complete one is what a run resumes from. Links are replaced by a rename
@@ -28,11 +28,17 @@ typedef struct bt_train_state {
     double seconds;             /**< of training so far */
     double loss_sum;            /**< of the steps since the last scores */
     int64_t loss_count;
+    bool has_base;     /**< the run has frozen weights, and base_crc is known */
+    uint32_t base_crc; /**< of them: bt_base_crc */
 } bt_train_state;
 
 /** Saves the frozen parameters as they stand in host memory, and with `started` the trained ones: before
  * bt_params_commit. */
 bt_status bt_base_save(const char *run, bt_params *store, bool started) BT_MUST_CHECK;
+
+/** CRC-32C of the names and f32 values of the frozen parameters as they stand in host memory; false if there are none.
+ */
+bool bt_base_crc(bt_params *store, uint32_t *out);
 
 /** Saves a checkpoint, makes `last` point to it, and removes the oldest ones but `keep` (0: none is removed). `config`
  * is the resolved configuration as text. A checkpoint of this step that is already there is kept as it is. */
@@ -59,7 +65,9 @@ bool bt_checkpoint_newest(const char *run, char *path, size_t path_bytes);
 bt_status bt_checkpoint_state(const char *checkpoint, bt_train_state *state, char **config) BT_MUST_CHECK;
 
 /** Before commit: fills a store that has its initial values with the weights of a run: the frozen ones, and the trained
- * ones of `checkpoint` (averages with `averages`), or, if that is NULL, those that the run started from. */
+ * ones of `checkpoint` (averages with `averages`), or, if that is NULL, those that the run started from. BT_ERR_IO
+ * where the frozen ones are needed and missing; BT_ERR_FORMAT where they are not those that `checkpoint` was made with.
+ */
 bt_status bt_run_load(const char *run, const char *checkpoint, bool averages, bt_params *store) BT_MUST_CHECK;
 
 /** Before commit: fills parameters by name from a file. Names that the file has and the store lacks are left alone; a

@@ -155,3 +155,9 @@ void bt_embedded_free(bt_embedded *e) {
     if (e->map.path) bt_npy_close(&e->map);
     *e = (bt_embedded){.count = 0};
 }
+
+void bt_embedded_split_free(bt_embedded_split *s) {
+    bt_embedded_free(&s->query);
+    bt_embedded_free(&s->database);
+    s->step = -1;
+}

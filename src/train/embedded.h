@@ -29,6 +29,12 @@ typedef struct bt_embedded {
     bt_npy map;
 } bt_embedded;
 
+/** Both sides of a split as the weights of one step embed them. */
+typedef struct bt_embedded_split {
+    int64_t step; /**< -1: nothing is there */
+    bt_embedded query, database;
+} bt_embedded_split;
+
 /** Embeds samples (count). BT_ERR_CONFIG without an inference program (eval.batch 0), errors of the loader and of
  * files. */
 bt_status bt_embedded_make(bt_session *session, const bt_embedded_options *options, const int64_t *samples,
@@ -39,5 +45,6 @@ bt_status bt_embedded_make(bt_session *session, const bt_embedded_options *optio
 double bt_embedded_accuracy(const bt_embedded *embedded, const int32_t *labels);
 
 void bt_embedded_free(bt_embedded *embedded);
+void bt_embedded_split_free(bt_embedded_split *split);
 
 #endif

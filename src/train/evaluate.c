@@ -71,12 +71,17 @@ static bt_status evaluate(bt_session *session, const bt_loader_options *loader, 
 }
 
 bt_status bt_evaluate(bt_session *session, const bt_loader_options *loader, const bt_split *split, int64_t k,
-                      bt_evaluation *out) {
+                      bt_embedded_split *keep, bt_evaluation *out) {
     double start = bt_clock_seconds();
     side query = {.labels = NULL}, database = {.labels = NULL};
     *out = (bt_evaluation){.has_codes = session->model->method->codes, .accuracy = -1};
     bt_status status = evaluate(session, loader, split, k, &query, &database, out);
     out->seconds = bt_clock_seconds() - start;
+    if (keep && status == BT_OK) {
+        keep->query = query.made;
+        keep->database = database.made;
+        query.made = database.made = (bt_embedded){.count = 0};
+    }
     free_side(&query);
     free_side(&database);
     return status;

@@ -4,6 +4,7 @@
 
 #include "data/loader.h"
 #include "retrieval/scores.h"
+#include "train/embedded.h"
 #include "train/session.h"
 
 typedef struct bt_evaluation {
@@ -15,8 +16,9 @@ typedef struct bt_evaluation {
 } bt_evaluation;
 
 /** Embeds queries and database of `split` with the session's inference program and scores them. `loader` gives size,
- * resize, threads, damaged policy; its sample list is replaced. */
+ * resize, threads, damaged policy; its sample list is replaced. `keep` (NULL: none) receives queries, with their
+ * logits, and database, with its codes (bt_embedded_split_free); its step is the caller's to set. */
 bt_status bt_evaluate(bt_session *session, const bt_loader_options *loader, const bt_split *split, int64_t k,
-                      bt_evaluation *out) BT_MUST_CHECK;
+                      bt_embedded_split *keep, bt_evaluation *out) BT_MUST_CHECK;
 
 #endif

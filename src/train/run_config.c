@@ -359,7 +359,9 @@ bt_status bt_run_config_check(const bt_run_config *c, const bt_options *o) {
                                 c->augment.blur_max);
     if (strcmp(c->model.name, "custom") == 0 && !c->model.image && !bt_run_config_stored(c)) {
         if (*c->model.weights && !bt_file_exists(c->model.weights))
-            return bt_options_error(o, "model.weights", "there is no %s", c->model.weights);
+            return bt_options_error(o, "model.weights",
+                                    "there is no %s; name the place where it is (model.weights=FILE)",
+                                    c->model.weights);
         if (*c->model.weights)
             return bt_options_error(o, "model.weights",
                                     "%s does not describe its tower. Published weights are imported first (bittern "

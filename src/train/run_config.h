@@ -108,7 +108,8 @@ bool bt_run_config_cached(const bt_run_config *config);
 
 /** Where model.weights is a file that describes its tower (bittern import, bittern export), takes from it what the
  * configuration leaves at its defaults: the tower, the pictures' preprocessing. BT_ERR_CONFIG where the two contradict
- * each other; model.image may differ. */
+ * each other; model.image may differ. Where that file is not there any more, from the newest checkpoint of run.dir, if
+ * that was made with the same model.weights. */
 bt_status bt_run_config_adopt(bt_run_config *config, bt_options *options) BT_MUST_CHECK;
 
 /** Checks that span options; messages name the option and where it was set. */

@@ -81,17 +81,43 @@ static bt_status embed_one(evaluation *e, bt_way way, const char *what, const in
     return bt_embedded_make(&e->session, &o, samples, count, out);
 }
 
+/** Embeddings that were made before, into the files that the embedding would have left. */
+static bt_status keep_made(const evaluation *e) {
+    const bt_embedded *side[] = {&e->query, &e->database};
+    static const char *const what[] = {"query", "database"};
+    char file[FILE_BYTES];
+    for (int k = 0; k < 2 && e->s.options.embeddings; k++) {
+        snprintf(file, sizeof file, "%s/%s_embeddings.npy", e->folder, what[k]);
+        BT_TRY(
+            bt_npy_write(file, BT_FILE_F32, 2, (const int64_t[]){side[k]->count, side[k]->width}, side[k]->embeddings));
+    }
+    return BT_OK;
+}
+
+static bool take_made(evaluation *e, bt_way way) {
+    bt_embedded_split *made = e->options->made;
+    if (way != BT_WAY_CONTINUOUS || !made || made->step != e->s.step || e->options->untrained) return false;
+    e->query = made->query;
+    e->database = made->database;
+    *made = (bt_embedded_split){.step = -1};
+    bt_log_info("scores: queries and database as the last step embedded them");
+    return true;
+}
+
 /** Declares, loads, embeds: queries and database, and the images to fit to where `fit`. */
 static bt_status open_model(evaluation *e, bt_way way, bool fit) {
     const bt_split *split = &e->setup.split;
     bt_session_options o = bt_setup_session(e->config, false);
+    bool made = take_made(e, way);
+    if (made) BT_TRY(keep_made(e));
+    if (made && !fit) return BT_OK;
     BT_TRY(bt_setup_model(&e->model, e->config, (int)e->setup.data.class_count, false));
     BT_TRY(load_weights(e, way));
     BT_TRY(bt_params_commit(e->model.store, e->setup.device));
     BT_TRY(bt_session_open(&e->session, &e->model, e->setup.device, &o));
     if (e->setup.stored.values) e->session.stored = &e->setup.stored;
-    BT_TRY(embed_one(e, way, "query", split->query, split->query_count, &e->query));
-    BT_TRY(embed_one(e, way, "database", split->database, split->database_count, &e->database));
+    if (!made) BT_TRY(embed_one(e, way, "query", split->query, split->query_count, &e->query));
+    if (!made) BT_TRY(embed_one(e, way, "database", split->database, split->database_count, &e->database));
     if (!fit) return BT_OK;
     return embed_one(e, way, "train", e->fit_samples, e->fit_count, &e->train);
 }

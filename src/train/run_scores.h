@@ -11,6 +11,7 @@
 #include "retrieval/bits.h"
 #include "retrieval/scores.h"
 #include "retrieval/training_free.h"
+#include "train/embedded.h"
 #include "train/run_config.h"
 #include "train/truth.h"
 
@@ -87,9 +88,11 @@ typedef struct bt_run_scores {
 } bt_run_scores;
 
 typedef struct bt_run_evaluate_options {
-    const char *checkpoint; /**< "last", "best" or a step's number */
-    bool untrained;         /**< the weights that the run began with; nothing is written to the run */
-    bool raw;               /**< the weights themselves where the run keeps moving averages (train.ema) */
+    const char *checkpoint;  /**< "last", "best" or a step's number */
+    bool untrained;          /**< the weights that the run began with; nothing is written to the run */
+    bool raw;                /**< the weights themselves where the run keeps moving averages (train.ema) */
+    bt_embedded_split *made; /**< by the same weights, which are not embedded again if this is of the checkpoint's step
+                                (its content is taken); NULL: none */
 } bt_run_evaluate_options;
 
 /** Evaluates a run by config->eval and writes its files. The run's folder is config->run.dir. BT_ERR_IO without a

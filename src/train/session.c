@@ -63,9 +63,17 @@ static bt_status plan_all(bt_session *s) {
     return plan_one(s, BT_PROGRAM_STEP, bt_step_program, o->batch, groups);
 }
 
-static bt_status bind_all(bt_session *s) {
-    for (int i = 0; i < BT_PROGRAM_COUNT; i++)
-        if (s->plan[i] && bt_plan_bytes(s->plan[i]) > s->block_bytes) s->block_bytes = bt_plan_bytes(s->plan[i]);
+bt_status bt_session_plan(bt_session *out, bt_model *model, bt_device *device, const bt_session_options *options) {
+    *out = (bt_session){.device = device, .model = model, .options = *options};
+    bt_status status = plan_all(out);
+    for (int i = 0; i < BT_PROGRAM_COUNT && status == BT_OK; i++)
+        if (out->plan[i] && bt_plan_bytes(out->plan[i]) > out->block_bytes)
+            out->block_bytes = bt_plan_bytes(out->plan[i]);
+    if (status != BT_OK) bt_session_close(out);
+    return status;
+}
+
+bt_status bt_session_bind(bt_session *s) {
     if (!s->device) return BT_OK;
     if (s->block_bytes) BT_TRY(s->device->backend->alloc(s->device, s->block_bytes, &s->block));
     for (int i = 0; i < BT_PROGRAM_COUNT; i++)
@@ -74,9 +82,8 @@ static bt_status bind_all(bt_session *s) {
 }
 
 bt_status bt_session_open(bt_session *out, bt_model *model, bt_device *device, const bt_session_options *options) {
-    *out = (bt_session){.device = device, .model = model, .options = *options};
-    bt_status status = plan_all(out);
-    if (status == BT_OK) status = bind_all(out);
+    BT_TRY(bt_session_plan(out, model, device, options));
+    bt_status status = bt_session_bind(out);
     if (status != BT_OK) bt_session_close(out);
     return status;
 }

@@ -59,6 +59,12 @@ typedef struct bt_session {
  * plans are there to look at: no kernels, no scratch, no memory. */
 bt_status bt_session_open(bt_session *out, bt_model *model, bt_device *device,
                           const bt_session_options *options) BT_MUST_CHECK;
+
+/** The two halves of it, for those who ask in between what it will take: plans and block_bytes, and then the block.
+ * After a failure of the second the plans are still there. */
+bt_status bt_session_plan(bt_session *out, bt_model *model, bt_device *device,
+                          const bt_session_options *options) BT_MUST_CHECK;
+bt_status bt_session_bind(bt_session *session) BT_MUST_CHECK;
 void bt_session_close(bt_session *session);
 
 /** One batch, view after view. */

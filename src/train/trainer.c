@@ -39,8 +39,9 @@ typedef struct trainer {
     int64_t interval_images;
     bt_history history;
     bt_progress progress;
-    bool stopped; /* early: patience is over */
-    double loss;  /* of the last step */
+    bool stopped;           /* early: patience is over */
+    double loss;            /* of the last step */
+    bt_embedded_split made; /* for the scores at the end */
 } trainer;
 
 /* ---- start ---- */
@@ -60,7 +61,12 @@ static bt_status restore(trainer *t, char *checkpoint, size_t bytes) {
     bt_text_free(&defaults);
     bt_memory_free(saved);
     BT_TRY(status);
-    return bt_run_load(run, checkpoint, false, t->setup.model.store);
+    BT_TRY(bt_run_load(run, checkpoint, false, t->setup.model.store));
+    const char *weights = t->config->model.weights;
+    if (*weights)
+        bt_log_info("resume: model.weights: %s is not %s: the run has its weights itself", weights,
+                    bt_file_exists(weights) ? "read again" : "there any more");
+    return BT_OK;
 }
 
 /** A new run: its weights, and what makes it readable without the configuration file. */
@@ -104,6 +110,7 @@ static bt_status prepare_run(trainer *t) {
     *checkpoint = 0;
     if (t->options->resume) BT_TRY(restore(t, checkpoint, sizeof checkpoint));
     if (!*checkpoint) BT_TRY(begin(t));
+    t->state.has_base = bt_base_crc(t->setup.model.store, &t->state.base_crc);
     BT_TRY(bt_params_commit(t->setup.model.store, t->setup.device));
     if (*checkpoint) BT_TRY(bt_checkpoint_load_optimizer(checkpoint, t->setup.model.store));
     bt_session_options o = bt_setup_session(t->config, true);
@@ -236,11 +243,11 @@ static bt_status check_finite(const trainer *t, const bt_step_result *r) {
 /* ---- scores ---- */
 
 /** Scores of the weights, or of their averages where there are; the weights are back afterwards, to the bit. */
-static bt_status evaluate(trainer *t, bt_evaluation *e) {
+static bt_status evaluate(trainer *t, bt_embedded_split *keep, bt_evaluation *e) {
     bool averages = t->config->train.ema > 0;
     if (averages) BT_TRY(bt_params_exchange_average(t->setup.model.store));
     bt_log_status("scores: embedding queries and database ...");
-    bt_status status = bt_evaluate(&t->session, &t->setup.loader, &t->setup.split, t->config->eval.k, e);
+    bt_status status = bt_evaluate(&t->session, &t->setup.loader, &t->setup.split, t->config->eval.k, keep, e);
     if (averages) BT_TRY(bt_params_exchange_average(t->setup.model.store));
     bt_log_status(NULL);
     if (status == BT_ERR_INTERRUPTED)
@@ -260,12 +267,16 @@ static bool due(const trainer *t) {
  * first, from where a resumed run learns which checkpoint is best. */
 static bt_status judge(trainer *t) {
     bt_evaluation e;
-    BT_TRY(evaluate(t, &e));
+    bool last = t->state.step == t->total;
+    bool may_end = last || (t->config->train.patience && t->history.since_best + 1 >= t->config->train.patience);
+    BT_TRY(evaluate(t, may_end ? &t->made : NULL, &e));
     double loss = t->state.loss_count ? t->state.loss_sum / (double)t->state.loss_count : NAN;
     double score = strcmp(t->history.key, "loss") == 0 ? loss : bt_evaluation_score(&e, t->history.key);
     bt_history_add(&t->history, t->state.step, score);
-    bool best = t->history.best_step == t->state.step, last = t->state.step == t->total;
+    bool best = t->history.best_step == t->state.step;
     t->stopped = t->config->train.patience && t->history.since_best >= t->config->train.patience;
+    t->made.step = t->state.step;
+    if (!last && !t->stopped) bt_embedded_split_free(&t->made);
     char when[48];
     snprintf(when, sizeof when, last || t->stopped ? "after training" : "after epoch %lld", (long long)t->state.epoch);
     bt_evaluation_log(&e, when);
@@ -284,7 +295,7 @@ static bt_status judge(trainer *t) {
 static bt_status scores_before(trainer *t) {
     if (!t->config->eval.batch || !t->config->eval.before || t->state.step > 0) return BT_OK;
     bt_evaluation e;
-    BT_TRY(evaluate(t, &e));
+    BT_TRY(evaluate(t, NULL, &e));
     bt_evaluation_log(&e, "before training");
     return bt_metrics_scores(&t->metrics, &t->state, &e, "before", NAN);
 }
@@ -393,12 +404,13 @@ static void summarise(const trainer *t, bt_train_summary *out) {
                               .seconds = t->state.seconds};
 }
 
-/** All scores and the report, as `bittern eval` and `bittern report` make them. */
-static bt_status finish(const bt_run_config *config, bt_train_summary *summary) {
+/** All scores and the report, as `bittern eval` and `bittern report` make them. What the last step's scores embedded
+ * need not be embedded again. */
+static bt_status finish(const bt_run_config *config, bt_embedded_split *made, bt_train_summary *summary) {
     if (!config->eval.batch) return BT_OK;
     bt_run_scores scores;
     bt_log_status("scores: codes beside their baselines ...");
-    BT_TRY(bt_run_evaluate(config, &(bt_run_evaluate_options){.checkpoint = "last"}, &scores));
+    BT_TRY(bt_run_evaluate(config, &(bt_run_evaluate_options){.checkpoint = "last", .made = made}, &scores));
     bt_text headline = {0};
     bt_run_scores_headline(&scores, &headline);
     bt_log_info("%s", bt_text_get(&headline));
@@ -415,11 +427,12 @@ static bt_status finish(const bt_run_config *config, bt_train_summary *summary) 
 }
 
 bt_status bt_train(const bt_run_config *config, const bt_train_options *options) {
-    trainer t = {.config = config, .options = options};
+    trainer t = {.config = config, .options = options, .made = {.step = -1}};
     bt_status status = run(&t);
     if (status == BT_OK && options->summary) summarise(&t, options->summary);
     release(&t); /* the evaluation opens the run anew: the training's memory is given back before */
-    if (status == BT_OK) status = finish(config, options->summary);
+    if (status == BT_OK) status = finish(config, &t.made, options->summary);
+    bt_embedded_split_free(&t.made);
     bt_log_status(NULL);
     return status;
 }

@@ -41,11 +41,11 @@ with zipfile.ZipFile(sys.argv[1], "w") as z:
     z.writestr("a/data.pkl", pickle.dumps({"model": Evil()}, 2))
     z.writestr("a/version", "3\n")
 END
-case_of "weights that run code" 5 'calls posix.system; weight files hold tensors and plain containers only' inspect "$scratch/evil.pth"
+answer "weights that run code" 5 'calls posix.system; weight files hold tensors and plain containers only' inspect "$scratch/evil.pth"
 check "nothing of it was run" "$([ ! -e "$scratch/evil.pth.ran" ]; echo $?)"
 echo '<html>404' >"$scratch/page.pth"
-case_of "a page in place of weights" 5 'a web page, perhaps the error page of a failed download' inspect "$scratch/page.pth"
-case_of "a configuration in place of weights" 5 'no weights, but text' inspect "$s"
+answer "a page in place of weights" 5 'a web page, perhaps the error page of a failed download' inspect "$scratch/page.pth"
+answer "a configuration in place of weights" 5 'no weights, but text' inspect "$s"
 
 "$bittern" train "$s" >/dev/null 2>&1
 check "the plain run works" $?

@@ -11,6 +11,8 @@ cat >tree.json <<END
               {"name": "straight", "species": [{"name": "square"}, {"name": "cross"}, {"name": "stripes"}, {"name": "triangle"}]}]}
 END
 answer "a training ends with scores and a report" 0 '' train small.yaml eval.taxonomy=tree.json
+says "scores: queries and database as the last step embedded them"
+check "they are not embedded twice" $?
 [ -f run/evaluation.json ] && [ -f run/report.html ] && [ -f run/plots/scores.svg ] && [ -z "$(find run -name '*partial*' -o -name '*.old-*')" ]
 check "scores, report and plots are there, nothing half-written" $?
 agrees scores run
@@ -30,6 +32,17 @@ check "other threads and batches, the same scores" $?
 head -n 1 table | grep -Eq '^mAP@10 continuous 0\.[0-9]{4}, binary 0\.[0-9]{4} \(symmetric Hamming 0\.[0-9]{4}\), training-free 0\.[0-9]{4}, random 0\.[0-9]{4}$' && grep -q '^training-free' table && grep -q '^family' table
 check "the table for people" $?
 
+# What the last step embedded is what the evaluation would embed: with averages, a training that ends early, bf16 too; every file, but for the time.
+for flags in "train.ema=0.9 optim.lr=0.02" "eval.every=1 train.patience=1 run.best=loss optim.lr=0" "run.dtype=bf16" "eval.baselines=false"; do
+    rm -rf reused && "$bittern" train small.yaml run.dir="$scratch/reused" eval.embeddings=true $flags 2>err && says "as the last step embedded them" &&
+        cp -r reused/evaluation kept && cp reused/evaluation.json kept.json && rm -rf reused/evaluation && "$bittern" eval reused >/dev/null 2>err && ! says "as the last step embedded them" &&
+        diff -r kept reused/evaluation >/dev/null && agrees same kept.json reused/evaluation.json
+    check "embedded once with $flags" $?
+    rm -rf kept
+done
+rm -rf reused && "$bittern" train small.yaml run.dir="$scratch/reused" run.keep=0 2>/dev/null && rm -rf reused/evaluation* reused/report.html && "$bittern" train small.yaml run.dir="$scratch/reused" run.keep=0 --resume 2>err &&
+    ! says "as the last step embedded them" && [ -f reused/evaluation.json ]
+check "a resume of what is done embeds anew" $?
 "$bittern" eval run --full eval.embeddings=true --json >full.json
 check "a full evaluation" $?
 agrees full run

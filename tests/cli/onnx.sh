@@ -18,6 +18,15 @@ answer "its outputs are a list" 0 "\"patches\"
 exports "two files" 0 ", the weights in two.onnx.data" tower.safetensors two.onnx --external
 [ "$(stat -c %s two.onnx)" -lt 20000 ] && [ "$(stat -c %s two.onnx.data)" -gt 60000 ] && [ $(($(stat -c %s tower.onnx) - $(stat -c %s two.onnx))) -gt 60000 ]
 check "the weights are in the second" $?
+exports "one file in the place of two" 0 "two.onnx.data, the weights of the graph that was here before, is removed" tower.safetensors two.onnx
+[ ! -e two.onnx.data ] && cmp -s two.onnx tower.onnx
+check "is one file" $?
+exports "two files again" 0 "" tower.safetensors two.onnx --external
+exports "one file, as JSON" 0 '"removed_data": true' tower.safetensors two.onnx --json
+echo mine >two.onnx.data
+exports "another file of that name" 0 "two.onnx.data is no part of it, and stays as it was" tower.safetensors two.onnx
+[ "$(cat two.onnx.data)" = mine ]
+check "stays" $?
 exports "another size" 0 "pixels (N, 3, 98, 98)" tower.safetensors large.onnx --image 98
 
 # Refused, and no file is made.

@@ -167,6 +167,18 @@ if small_disk 300k; then
     dd if=/dev/zero of=disk/fill bs=1k count=294 status=none
     answer "disk full, tables" 4 'No space left on device' pack table.csv disk/p.h5 --label kind --size 16
     check "no partial tables on the full disk" "$([ "$(ls disk)" = fill ]; echo $?)"
+    # Wherever it becomes full, from the first page of the file on: the reason, the file, and but for its beginning what it takes.
+    for free in 0 4 8 12 16 20 24; do
+        rm -f disk/*
+        dd if=/dev/zero of=disk/fill bs=1k count=$((300 - free)) status=none
+        answer "$free KiB left" 4 'disk/p.h5: No space left on device; the disk is full' pack table.csv disk/p.h5 --label kind --size 224
+        [ $free -eq 0 ] || { says 'bytes of the file' && says 'are still to be written, and there is room for'; }
+        check "$free KiB left: it says how much is to be written" $?
+        check "$free KiB left: no partial pack" "$([ "$(ls disk)" = fill ]; echo $?)"
+    done
+    rm -f disk/*
+    "$bittern" pack table.csv pack224.h5 --label kind --size 224 >/dev/null
+    answer "disk full, how much" 4 "; of $(stat -c %s pack224.h5) bytes of the file " pack table.csv disk/p.h5 --label kind --size 224
     close_disk
 fi
 finish

@@ -70,4 +70,48 @@ refused "a rate below the schedule's end" 3 'optim.lr_head: 1e-09 is below optim
 refused "a score that the method has not" 3 'run.best: crovca has no accuracy' run.best=accuracy
 refused "patience without scores" 3 'train.patience: 3 counts scores; set eval.every' train.patience=3
 refused "scores that are switched off" 3 'eval.every: 2 asks for scores, and eval.batch 0 switches them off' eval.every=2 eval.batch=0
+# Without the file that the tower came from: the run has the weights itself, and what the file said of them.
+"$bittern" export "$run" tower.safetensors >/dev/null && "$bittern" export "$run" other.safetensors --checkpoint 4 >/dev/null || exit 1
+"$bittern" train "$s" run.dir="$scratch/wide" model.width=48 eval.batch=0 train.epochs=1 2>/dev/null && "$bittern" export "$scratch/wide" wide.safetensors >/dev/null || exit 1
+sed "s|^model: .*|model: {weights: $scratch/given.safetensors}|" small.yaml >given.yaml
+cp tower.safetensors given.safetensors
+given() { "$bittern" train given.yaml run.dir="$scratch/$1" run.keep=0 eval.batch=0 "${@:2}" >"$scratch/out" 2>"$scratch/err"; }
+given whole
+check "a tower from a file" $?
+part() { # run: its first half, as a kill leaves it
+    rm -rf "$1" && cp -r whole "$1" && rm -rf "$1"/checkpoints/step_0000000[89] "$1"/checkpoints/step_000000[1-9]? && ln -sfn step_00000007 "$1/checkpoints/last"
+}
+part gone && rm given.safetensors
+given gone --resume && says "given.safetensors is not there any more: the run has its weights itself" && same_run whole gone
+check "a resume does not need the file" $?
+given new
+[ $? -eq 3 ] && says "model.weights: there is no $scratch/given.safetensors; name the place where it is (model.weights=FILE)"
+check "a new run does" $?
+part gone
+given gone --resume model.weights="$scratch/tower.safetensors" && says "tower.safetensors is not read again: the run has its weights itself" && same_run whole gone
+check "nor does it read one of another name" $?
+cp other.safetensors given.safetensors && ! cmp -s tower.safetensors given.safetensors
+check "a changed file of that name" $?
+part gone
+given gone --resume && same_run whole gone
+check "does not reach the run" $?
+cp wide.safetensors given.safetensors && part gone
+given gone --resume
+[ $? -eq 3 ] && says 'resume: model.width was "32"'
+check "a file with another tower is refused" $?
+rm given.safetensors
+
+# Without its own: no checkpoint repeats them.
+part gone && mv gone/base.safetensors away.safetensors
+given gone --resume
+[ $? -eq 4 ] && says "there is no $scratch/gone/base.safetensors: it holds the frozen weights of the run (CRC-32C "
+check "frozen weights that are missing" $?
+ln -s "$scratch/away.safetensors" gone/base.safetensors
+given gone --resume && same_run whole gone
+check "a link to another place" $?
+part gone && printf '\x55' | dd of=gone/base.safetensors bs=1 seek=$(($(stat -c %s gone/base.safetensors) - 3)) conv=notrunc status=none
+given gone --resume
+[ $? -eq 5 ] && says 'are not the frozen weights that' && says 'was trained on (CRC-32C '
+check "frozen weights that were changed" $?
+answer "are not scored either" 5 'are not the frozen weights that' eval gone eval.batch=12
 finish

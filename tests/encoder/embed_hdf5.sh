@@ -110,6 +110,8 @@ if small_disk 16k; then
     answer "disk full in the work" 4 "No space left on device" embed run damaged disk/d.h5 "${flags[@]}"
     mount -o remount,size=56k disk
     answer "disk full at the end" 4 "disk/d.h5: No space left on device" embed run damaged disk/d.h5 "${flags[@]}"
+    says "; of $(stat -c %s whole.h5) bytes of the file "
+    check "it says how much is to be written" $?
     check "the old file stays, nothing is half-written" "$([ "$(cat disk/d.h5)" = old ] && [ -z "$(find disk -name '*.partial-*')" ]; echo $?)"
     mount -o remount,size=1m disk
     answer "with room" 0 "94 pictures" embed run damaged disk/d.h5 "${flags[@]}" --resume

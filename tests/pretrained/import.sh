@@ -61,6 +61,18 @@ grep -qx 'method: features' out
 check "and its method" $?
 answer "features of pictures" 0 "96 pictures, width 24" embed hub.safetensors pictures hub.npy
 answer "features at another size" 0 "96 pictures, width 24" embed hub.safetensors pictures larger.npy --image 84 --threads 1
+says "embedding at 84 x 84: 37 tokens a picture, " && says "for batches of 32"
+check "it says what that takes" $?
+# More than any machine has is refused before it is taken; more than this process may have too, with the batch that fits.
+answer "more memory than there is" 6 "in batches of 65536 takes " embed hub.safetensors pictures huge.npy --image 4088 --batch 65536 --threads 1
+says "GiB of memory, more than can be had, and there are " && says "embedding at 4088 x 4088: 85265 tokens a picture, " && [ -z "$(find . -name 'huge*')" ]
+check "it says what it took and leaves nothing" $?
+if (ulimit -v 3000000 && "$bittern" doctor >/dev/null 2>&1); then # sanitizers have more than that
+    expect "a limit of the process" 6 "in batches of 128 takes " bash -c "ulimit -v 3000000; exec $bittern embed hub.safetensors pictures huge.npy --image 4088 --batch 128 --threads 1"
+    says "more than can be had" && says " fits, with "
+    check "it says which batch fits" $?
+    expect "a limit below one picture" 6 "; one picture takes " bash -c "ulimit -v 300000; exec $bittern embed hub.safetensors pictures huge.npy --image 4088 --batch 2 --threads 1"
+fi
 answer "imported for that size" 0 "image 84" import "$fixtures/hub/weights.pth" --heads 3 --image 84 --out larger.safetensors
 answer "embeds" 0 "96 pictures, width 24" embed larger.safetensors pictures as_imported.npy --threads 1
 cmp -s larger.npy as_imported.npy && ! cmp -s larger.npy hub.npy

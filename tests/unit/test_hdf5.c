@@ -273,10 +273,22 @@ static void cut(void **state) {
     check_error(bt_array_open(scratch_path("nowhere.h5"), &array), BT_ERR_IO, "No such file or directory");
 }
 
+/* The library's reason reaches the message. */
+static void reasons(void **state) {
+    (void)state;
+    bt_h5 *file;
+    static const char head[600] = "\x89HDF\r\n\x1a\n\x07";
+    const char *path = scratch_file("head.h5", head, sizeof head);
+    assert_int_equal(bt_h5_open(path, &file), BT_ERR_FORMAT);
+    assert_non_null(strstr(bt_error_message(), "head.h5: cannot open it as HDF5: "));
+    assert_null(strstr(bt_error_message(), "no reason given"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trip), cmocka_unit_test(abandoned), cmocka_unit_test(other_types),
         cmocka_unit_test(as_arrays),  cmocka_unit_test(elsewhere), cmocka_unit_test(cut),
+        cmocka_unit_test(reasons),
     };
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }

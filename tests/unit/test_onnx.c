@@ -176,6 +176,100 @@ static void second_file(void **state) {
     bt_onnx_free(&g);
 }
 
+/* ---- weights of the graph that is replaced ---- */
+
+static bt_onnx_beside beside_of(const bt_onnx_graph *g, const char *path) {
+    bt_onnx_written written;
+    check_ok(bt_onnx_write(g, &description, path, &written));
+    assert_false(written.external);
+    return written.beside;
+}
+
+static void replaced(void **state) {
+    (void)state;
+    static float values[ROWS * COLUMNS];
+    const char *path = scratch_path("replaced.onnx"), *data = scratch_path("replaced.onnx.data"),
+               *moved = scratch_path("moved.data");
+    bt_onnx_graph g = make_large(values);
+    bt_onnx_description d = description, foreign = description;
+    bt_onnx_written written;
+    d.external = foreign.external = true;
+    foreign.producer = "another";
+    assert_int_equal(beside_of(&g, path), BT_ONNX_ALONE);
+    check_ok(bt_onnx_write(&g, &d, path, &written));
+    assert_int_equal(written.beside, BT_ONNX_ALONE);
+    assert_int_equal(beside_of(&g, path), BT_ONNX_REMOVED);
+    assert_int_equal(scratch_count("replaced.onnx"), 1);
+    assert_int_equal(beside_of(&g, path), BT_ONNX_ALONE);
+    /* What stays: another producer's, one of another length, one without its graph, and a link, which was not written
+     * here. */
+    check_ok(bt_onnx_write(&g, &foreign, path, &written));
+    assert_int_equal(beside_of(&g, path), BT_ONNX_LEFT);
+    check_ok(bt_onnx_write(&g, &d, path, &written));
+    assert_int_equal(truncate(data, 4096 + (off_t)sizeof values + 1), 0);
+    assert_int_equal(beside_of(&g, path), BT_ONNX_LEFT);
+    check_ok(bt_onnx_write(&g, &d, path, &written));
+    unlink(path);
+    assert_int_equal(beside_of(&g, path), BT_ONNX_LEFT);
+    check_ok(bt_onnx_write(&g, &d, path, &written));
+    assert_int_equal(rename(data, moved), 0);
+    assert_int_equal(symlink("moved.data", data), 0);
+    assert_int_equal(beside_of(&g, path), BT_ONNX_LEFT);
+    unlink(data);
+    bt_onnx_free(&g);
+}
+
+/* A graph that is cut anywhere owns nothing, but where whole fields behind it are missing. */
+static void damaged_graph(void **state) {
+    (void)state;
+    static float values[ROWS * COLUMNS];
+    char path[256], data[256];
+    bt_onnx_graph g = make_large(values);
+    bt_onnx_description d = description;
+    bt_onnx_written written;
+    size_t bytes;
+    int whole = 0;
+    snprintf(path, sizeof path, "%s", scratch_path("damaged.onnx"));
+    snprintf(data, sizeof data, "%s", scratch_path("damaged.onnx.data"));
+    d.external = true;
+    check_ok(bt_onnx_write(&g, &d, path, &written));
+    unsigned char *graph = scratch_read(path, &bytes);
+    assert_true(bt_onnx_is_data_of(data, path, "p"));
+    assert_false(bt_onnx_is_data_of(data, path, "q") || bt_onnx_is_data_of(path, path, "p") ||
+                 bt_onnx_is_data_of(scratch_path("nothing.data"), path, "p"));
+    for (size_t cut = 0; cut < bytes; cut++) {
+        scratch_file("damaged.onnx", graph, cut);
+        whole += bt_onnx_is_data_of(data, path, "p");
+    }
+    assert_int_equal(whole, 2); /* without metadata, and without the set of operators too */
+    free(graph);
+    bt_onnx_free(&g);
+}
+
+static void fields(void **state) {
+    (void)state;
+    bt_text text = {0};
+    bt_protobuf_field f;
+    bt_protobuf_integer(&text, 16, -1);
+    bt_protobuf_float(&text, 2, 1);
+    bt_protobuf_string(&text, 3, "ab");
+    bt_protobuf_span m = {(const unsigned char *)text.bytes, text.length};
+    assert_true(bt_protobuf_next(&m, &f) && f.number == 16 && f.value == UINT64_MAX);
+    assert_true(bt_protobuf_next(&m, &f) && f.number == 2 && f.content.bytes == 4);
+    assert_true(bt_protobuf_next(&m, &f) && f.number == 3 && bt_protobuf_is(&f.content, "ab"));
+    assert_false(bt_protobuf_is(&f.content, "a") || bt_protobuf_is(&f.content, "abc"));
+    assert_false(bt_protobuf_next(&m, &f) || m.bytes);
+    bt_text_free(&text);
+    static const char *const damaged[] = {"\x08",       "\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+                                          "\x12\x03xy", "\x15\x01\x02",
+                                          "\x0b",       "\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01zz"};
+    for (size_t i = 0; i < sizeof damaged / sizeof damaged[0]; i++) {
+        m = (bt_protobuf_span){(const unsigned char *)damaged[i], strlen(damaged[i])};
+        assert_false(bt_protobuf_next(&m, &f));
+        assert_int_equal(m.bytes, strlen(damaged[i]));
+    }
+}
+
 /* ---- failures ---- */
 
 static void expect_old(const char *path) {
@@ -302,8 +396,9 @@ static void refused_operations(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(varints),     cmocka_unit_test(same_bytes),
-                                       cmocka_unit_test(second_file), cmocka_unit_test(failures),
-                                       cmocka_unit_test(no_memory),   cmocka_unit_test(refused_operations)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(varints),       cmocka_unit_test(same_bytes), cmocka_unit_test(second_file),
+        cmocka_unit_test(failures),      cmocka_unit_test(no_memory),  cmocka_unit_test(replaced),
+        cmocka_unit_test(damaged_graph), cmocka_unit_test(fields),     cmocka_unit_test(refused_operations)};
     return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
 }
