@@ -3,6 +3,7 @@
 #   $scratch                 a folder of the test's own, where it works; gone at the end
 #   pictures, small.yaml     there: six classes of 16 pictures, and a configuration that trains on them in seconds.
 #                            Without: pictures=none . "$(dirname "$0")/common.sh"
+#                            A training makes its report, which takes longer than its steps, with reports=made . "$(dirname "$0")/common.sh"
 set -u
 bittern=$(realpath "$1")
 here=$(cd "$(dirname "$0")" && pwd)
@@ -104,6 +105,6 @@ method: {name: crovca, bits: 16}
 data: {root: $scratch/pictures, train: 8, query: 2}
 train: {epochs: 4, batch: 12}
 run: {dir: $scratch/run, log_every: 1, checkpoint_every: 1, threads: 1}
-eval: {k: 10, batch: 12, before: false}
+eval: {k: 10, batch: 12, before: false, report: $([ "${reports:-}" = made ] && echo true || echo false)}
 END
 fi

@@ -28,12 +28,12 @@ method: {name: crovca, bits: 16}
 data: {root: $scratch/x.npy, label: $scratch/y.npy, train: 30, query: 5}
 train: {epochs: 8, batch: 32}
 run: {dir: $scratch/stored, log_every: 1, checkpoint_every: 1, threads: 1}
-eval: {k: 50, batch: 32}
+eval: {k: 50, batch: 32, report: false}
 END
 config=stored.yaml
 train() { "$bittern" train stored.yaml "$@" >out 2>err; }
 
-answer "a head on stored views" 0 '' train stored.yaml
+answer "a head on stored views" 0 '' train stored.yaml eval.report=true
 [ "$(basename "$(newest stored)")" = step_00000032 ] && [ ! -e stored/base.safetensors ]
 check "steps, and no tower" $?
 grep -q 'The data are embeddings: there are no pictures to show.' stored/report.html && ! grep -q 'Found best' stored/report.html
@@ -48,10 +48,11 @@ check "it learns, and the embeddings stay what they are" $?
 train run.dir=from_doubles data.root="$scratch/x8.npy" && same_run stored from_doubles
 check "64-bit floats give the same bits" $?
 # Killed at random moments until three kills fell between checkpoints and the run ended.
-undisturbed "$bittern" train stored.yaml run.dir=undisturbed
+lean=(eval.baselines=false eval.resamples=0) # most of the time is in the steps: kills fall there
+undisturbed "$bittern" train stored.yaml run.dir=undisturbed "${lean[@]}"
 RANDOM=3 kills=0
 for ((i = 0; i < 200; i++)); do
-    killed_at_random "$bittern" train stored.yaml run.dir=resumed --resume
+    killed_at_random "$bittern" train stored.yaml run.dir=resumed "${lean[@]}" --resume
     code=$?
     found=$(newest resumed)
     [ $code -eq 137 ] && [ -n "$found" ] && [ "$(basename "$found")" != step_00000032 ] && kills=$((kills + 1))

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # bittern eval and report on runs made here: every score that can be computed from the files in RUN/evaluation again, baselines, the page's
 # numbers, and what a user gets wrong.   eval.sh BITTERN
-. "$(dirname "$0")/common.sh"
+reports=made . "$(dirname "$0")/common.sh"
 command -v python3 >/dev/null || { echo "skipped: python3 is missing, which reads the files back"; exit 77; }
 reference=$here/eval_reference.py
 agrees() { python3 "$reference" "$@"; }
@@ -34,13 +34,13 @@ check "the table for people" $?
 
 # What the last step embedded is what the evaluation would embed: with averages, a training that ends early, bf16 too; every file, but for the time.
 for flags in "train.ema=0.9 optim.lr=0.02" "eval.every=1 train.patience=1 run.best=loss optim.lr=0" "run.dtype=bf16" "eval.baselines=false"; do
-    rm -rf reused && "$bittern" train small.yaml run.dir="$scratch/reused" eval.embeddings=true $flags 2>err && says "as the last step embedded them" &&
+    rm -rf reused && "$bittern" train small.yaml run.dir="$scratch/reused" eval.report=false eval.embeddings=true $flags 2>err && says "as the last step embedded them" &&
         cp -r reused/evaluation kept && cp reused/evaluation.json kept.json && rm -rf reused/evaluation && "$bittern" eval reused >/dev/null 2>err && ! says "as the last step embedded them" &&
         diff -r kept reused/evaluation >/dev/null && agrees same kept.json reused/evaluation.json
     check "embedded once with $flags" $?
     rm -rf kept
 done
-rm -rf reused && "$bittern" train small.yaml run.dir="$scratch/reused" run.keep=0 2>/dev/null && rm -rf reused/evaluation* reused/report.html && "$bittern" train small.yaml run.dir="$scratch/reused" run.keep=0 --resume 2>err &&
+rm -rf reused && "$bittern" train small.yaml run.dir="$scratch/reused" eval.report=false 2>/dev/null && rm -rf reused/evaluation* && "$bittern" train small.yaml run.dir="$scratch/reused" eval.report=false --resume 2>err &&
     ! says "as the last step embedded them" && [ -f reused/evaluation.json ]
 check "a resume of what is done embeds anew" $?
 "$bittern" eval run --full eval.embeddings=true --json >full.json

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Data sets and packs as a user has them: tables, lists, packs give the same run; what goes wrong is said; a pack that was killed, that met a
 # full disk or that was damaged leaves nothing that looks whole.   pack.sh BITTERN
-. "$(dirname "$0")/common.sh"
+reports=made . "$(dirname "$0")/common.sh"
 python_with h5py
 
 # A table of the pictures with splits: per class the first 8 train, 2 query, 6 database. And DeepHash's lists of the same.

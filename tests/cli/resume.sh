@@ -66,7 +66,7 @@ kill_and_resume() { # name of the run, a run that was not killed, steps, kills, 
     grep '"kind":"scores"' "$run/metrics.jsonl" | cmp -s - "$scratch/scores_whole"
     check "the same scores, each once ($run)" $?
 }
-kill_and_resume killed "$scratch/whole" 16 "$kills"
+kill_and_resume killed "$scratch/whole" 16 "$kills" eval.report=true
 
 # With moving averages, scores after every epoch, and few checkpoints kept: the best one stays.
 lean=(eval.report=false eval.baselines=false eval.resamples=0) # most of the time is in the steps: kills fall there

@@ -1,4 +1,8 @@
 # The command as a user has it: arguments, wrong input, the plan of a step, interruption, resume.
+if(BITTERN_SANITIZE) # they look at each piece of code once more, and make it slow: fewer repetitions of the same
+  set(less_of_resume 6)
+  set(less_of_recipes few)
+endif()
 if(BITTERN_WITH_YAML)
   foreach(subject
           bad_input
@@ -16,7 +20,7 @@ if(BITTERN_WITH_YAML)
           start
           terminal
           train)
-    add_test(NAME cli_${subject} COMMAND bash ${CMAKE_SOURCE_DIR}/tests/cli/${subject}.sh $<TARGET_FILE:bittern-cli> ${CMAKE_SOURCE_DIR})
+    add_test(NAME cli_${subject} COMMAND bash ${CMAKE_SOURCE_DIR}/tests/cli/${subject}.sh $<TARGET_FILE:bittern-cli> ${CMAKE_SOURCE_DIR} ${less_of_${subject}})
     set_tests_properties(cli_${subject} PROPERTIES LABELS cli TIMEOUT 1800 SKIP_RETURN_CODE 77)
   endforeach()
   set_tests_properties(cli_slurm PROPERTIES TIMEOUT 240)
