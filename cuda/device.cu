@@ -275,9 +275,10 @@ static void cuda_describe(bt_device *base, char *text, size_t text_bytes) {
         snprintf(text, text_bytes, "cuda:%d (does not answer)", device->index);
         return;
     }
-    snprintf(text, text_bytes, "%s, %zu GiB, compute capability %d.%d, CUDA %d.%d, cuBLASLt %zu", properties.name,
+    const char *fused = bt_fused_library_text();
+    snprintf(text, text_bytes, "%s, %zu GiB, compute capability %d.%d, CUDA %d.%d, cuBLASLt %zu%s%s", properties.name,
              properties.totalGlobalMem >> 30, properties.major, properties.minor, runtime / 1000, runtime % 1000 / 10,
-             cublasLtGetVersion());
+             cublasLtGetVersion(), *fused ? ", " : "", fused);
 }
 
 static bool cuda_fast_dtype(bt_device *, bt_dtype dtype) {

@@ -79,14 +79,13 @@ std::vector<cudnnBackendDescriptor_t> configurations(bt_dnn *dnn, cudnnBackendDe
     dnn->set_one(d, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR, graph);
     dnn->set_one(d, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, mode);
     if (described) dnn->set_one(d, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, described);
-    dnn->finish(d);
     std::vector<cudnnBackendDescriptor_t> list;
     for (int i = 0; i < MOST_ENGINES; i++) list.push_back(dnn->make(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR));
-    int64_t found = 0;
-    if (dnn->status == CUDNN_STATUS_SUCCESS)
-        dnn->status = cudnnBackendGetAttribute(d, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
-                                               MOST_ENGINES, &found, list.data());
-    list.resize(dnn->status == CUDNN_STATUS_SUCCESS ? (size_t)found : 0);
+    int64_t found = 0; /* a mode that has nothing to offer is no error: there is another one */
+    const bool answered = dnn->status == CUDNN_STATUS_SUCCESS && cudnnBackendFinalize(d) == CUDNN_STATUS_SUCCESS &&
+                          cudnnBackendGetAttribute(d, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+                                                   MOST_ENGINES, &found, list.data()) == CUDNN_STATUS_SUCCESS;
+    list.resize(answered ? (size_t)found : 0);
     return list;
 }
 

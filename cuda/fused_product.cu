@@ -6,8 +6,10 @@
 #include "fused_graph.cuh"
 #include "libraries.cuh"
 
+#include "base/log.h"
+
 #include <memory>
-#include <string.h>
+#include <stdio.h>
 
 /** One engine, or the knowledge that there is none (plan NULL). */
 struct bt_fused_plan {
@@ -50,6 +52,10 @@ bt_fused_plan *build(bt_fused_engines *engines, const bt_fused_product *product)
     const cudnnBackendDescriptor_t graph = bt_fused_graph(&made->dnn, product, engines->handle);
     if (made->dnn.status == CUDNN_STATUS_SUCCESS)
         made->plan = bt_fused_engine(&made->dnn, graph, engines->handle, NULL, &made->workspace_bytes);
+    if (!made->plan)
+        bt_log_warn("cuda: %s has no engine for the product (%lld,%lld)x(%lld,%lld) with %s; it is two launches",
+                    bt_fused_library_text(), (long long)product->m, (long long)product->k, (long long)product->k,
+                    (long long)product->n, product->quick ? "quick_gelu" : "gelu");
     engines->list.push_back(std::move(made));
     return engines->list.back().get();
 }
@@ -61,6 +67,13 @@ bool bt_fused_available() {
     return true;
 }
 
+const char *bt_fused_library_text() {
+    static char text[32];
+    const size_t version = cudnnGetVersion(); /* 91900 */
+    snprintf(text, sizeof text, "cuDNN %zu.%zu.%zu", version / 10000, version / 100 % 100, version % 100);
+    return text;
+}
+
 bt_status bt_fused_prepare(bt_device *device, const bt_fused_product *product, bt_fused_plan **plan,
                            size_t *scratch_bytes) {
     BT_TRY(open_engines(device));
@@ -70,10 +83,8 @@ bt_status bt_fused_prepare(bt_device *device, const bt_fused_product *product, b
         if (same(known->product, *product)) found = known.get();
     if (!found) found = build(engines, product);
     if (!found->plan)
-        return bt_error(BT_ERR_UNSUPPORTED,
-                        "cuda: cuDNN %zu has no engine for the product (%lld,%lld)x(%lld,%lld) with %s",
-                        cudnnGetVersion(), (long long)product->m, (long long)product->k, (long long)product->k,
-                        (long long)product->n, product->quick ? "quick_gelu" : "gelu");
+        return bt_error(BT_ERR_UNSUPPORTED, "cuda: %s has no engine for a product with its GELU",
+                        bt_fused_library_text());
     if (*scratch_bytes < (size_t)found->workspace_bytes) *scratch_bytes = (size_t)found->workspace_bytes;
     *plan = found;
     return BT_OK;

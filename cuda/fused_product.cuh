@@ -27,8 +27,11 @@ struct bt_fused_plan;
 
 /** True if this build has it at all. */
 bool bt_fused_available();
+/** "cuDNN 9.19.0", or "" in a build without. */
+const char *bt_fused_library_text();
 /** *plan is owned by the caller; equal products share one engine. *scratch_bytes is raised to what run needs.
- * BT_ERR_UNSUPPORTED where no engine can do it. Takes up to a second for the first product of a kind. */
+ * BT_ERR_UNSUPPORTED where no engine can do it; the log then says once that two launches do. Takes up to a second for
+ * the first product of a kind. */
 bt_status bt_fused_prepare(bt_device *device, const bt_fused_product *product, bt_fused_plan **plan,
                            size_t *scratch_bytes);
 /** Asynchronous, capturable. bias and h may be NULL where the product has none. */

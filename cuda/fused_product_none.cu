@@ -7,6 +7,10 @@ bool bt_fused_available() {
     return false;
 }
 
+const char *bt_fused_library_text() {
+    return "";
+}
+
 bt_status bt_fused_prepare(bt_device *, const bt_fused_product *, bt_fused_plan **, size_t *) {
     return bt_error(BT_ERR_UNSUPPORTED, "cuda: this build has no cuDNN");
 }

@@ -6,6 +6,10 @@
 
 #include <stdio.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum bt_log_level { BT_LOG_INFO, BT_LOG_WARN, BT_LOG_ERROR, BT_LOG_NONE } bt_log_level;
 
 /** Lines of at least `least` go to `stream` (NULL: stderr), which stays the caller's. At start: stderr, BT_LOG_INFO. */
@@ -31,4 +35,7 @@ void bt_log_status(const char *text);
 /** From a signal handler that ends the process: takes the line away. */
 void bt_log_status_abandon(void);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

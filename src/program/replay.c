@@ -5,6 +5,7 @@
  * keeps the reason, and goes on kernel by kernel. Operands have their addresses from bt_plan_bind on, so a graph is
  * good until the next one; what changes from step to step is in the step block, in device memory.
  */
+#include "base/log.h"
 #include "program/plan.h"
 
 #include <stdlib.h>
@@ -60,6 +61,8 @@ bt_status bt_plan_replay_run(bt_plan *plan) {
         } else {
             replay->refusal = strdup(bt_error_message());
             BT_ASSERT(replay->refusal);
+            bt_log_warn("runs are issued kernel by kernel, which is slower where kernels are short: %s",
+                        replay->refusal);
             replay->state = BT_REPLAY_NEVER;
         }
     }

@@ -45,6 +45,10 @@ bool bt_fused_available() {
     return true;
 }
 
+const char *bt_fused_library_text() {
+    return "plain loops";
+}
+
 /* As cuDNN: no engine keeps h of a product without bias. */
 bt_status bt_fused_prepare(bt_device *, const bt_fused_product *product, bt_fused_plan **plan, size_t *) {
     BT_ASSERT(((product->n | product->k | product->lda | product->ldb | product->ldd | product->ldh) & 7) == 0);

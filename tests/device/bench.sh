@@ -11,7 +11,8 @@ check() { # NAME CODE
 }
 has() { # FILE PATTERN
     grep -qE "$2" "$1"
-    check "$(basename "$1"): $2" $?
+    local code=$?
+    check "$(basename "$1"): $2" $code
 }
 
 run() { # NAME option...
