@@ -258,14 +258,17 @@ built=''
 build_all() {
     if [ -n "$built" ]; then [ "$built" = good ] && return 0 || return 1; fi
     built=bad # one failure is enough to know
-    local generator='Unix Makefiles'
-    command -v ninja >/dev/null && generator=Ninja
+    local generator='Unix Makefiles' go_on=-k
+    if command -v ninja >/dev/null; then generator=Ninja go_on=-k0; fi
     find_libraries
     # Warnings of a compiler that was never seen here are none of this run's business.
     step configure 90 build.log "${own[@]}" cmake -S "$root" -B "$build" -G "$generator" -DBITTERN_CUDA=ON \
         "-DBITTERN_CUDA_ARCHITECTURES=$(architecture)" -DBITTERN_CUDA_HOST=OFF -DBITTERN_WERROR=OFF "${libraries[@]}" || return 1
     [ $dry -eq 1 ] || say "note   $(last_output | grep -m 1 -o 'bittern: CUDNN .*' || echo 'cmake says nothing of cuDNN')"
-    step build 360 build.log "${own[@]}" cmake --build "$build" --parallel "$jobs" || return 1
+    # What does not compile must not keep the rest from being run; what an earlier call left must not pass for it.
+    [ $dry -eq 1 ] || rm -f "$build/bittern-bench" "$build/test_ops_cuda"
+    step build 360 build.log "${own[@]}" cmake --build "$build" --parallel "$jobs" -- $go_on
+    [ $dry -eq 1 ] || { [ -x "$build/bittern-bench" ] && [ -x "$build/test_ops_cuda" ]; } || return 1
     built=good
 }
 

@@ -48,6 +48,7 @@ program "$scratch/bin/cmake" <<'E'
 if [ "$1" = --build ]; then
     [ ! -e "$told/broken" ] || { printf 'first.cu(7): error: no such thing\n%s\n' "$(seq 50)" >&2; exit 1; }
     cp "$told/bittern-bench" "$told/test_ops_cuda" "$2/"
+    [ ! -e "$told/partly" ] || { echo 'FAILED: other.o'; exit 1; }
 else
     printf '%s\n' "$@" >"$told/configured"
     echo '-- bittern: CUDNN on'
@@ -157,6 +158,12 @@ says summary.txt 'line 1:first.cu\(7\): error: no such thing$'
 [ "$(grep -c '^FAILED' "$out/summary.txt")" -eq 1 ]
 check "a build that fails is tried once" $?
 untell broken
+
+tell partly yes
+run build_fails_partly 1 --part 4 --models small --batches 64
+says summary.txt '^FAILED build exit code 1'
+says summary.txt '^good   shapes of ViT small'
+untell partly
 
 tell kernel 4.4.0
 run gvisor 1 --part 2
