@@ -58,6 +58,7 @@ program "$scratch/bin/ctest" <<'E'
 case $(cat "$told/tests") in
     good) echo '1/2 Test #1: ops_cuda .........................   Passed    3.2 sec' ;;
     skipped) echo '1/2 Test #1: ops_cuda .........................***Skipped   0.1 sec' ;;
+    none) printf '%s\n' '1/2 Test #1: ops_cuda .........................***Skipped   0.1 sec' '2/2 Test #2: pretrained_cuda_f32 .....***Not Run   0.0 sec' && exit 8 ;;
     other) printf '%s\n' '1/2 Test #1: ops_cuda .........   Passed    3.2 sec' '2/2 Test #2: device_launches_cuda ...***Failed    3.2 sec' && exit 8 ;;
     *) printf '%s\n' 'FAIL cuda bf16 gelu: 7 of 9 differ' "$(seq 50)" '1/2 Test #1: ops_cuda .........................***Failed    3.2 sec' && exit 8 ;;
 esac
@@ -137,6 +138,12 @@ check "a dry run writes nothing" $?
 tell tests skipped
 run skipped 1 --part 1
 says summary.txt '^FAILED tests on the device \(skipped\) .*ops_cuda'
+
+tell tests none
+run not_run 1 --part 1
+says summary.txt '^FAILED tests on the device exit code 8'
+! grep -q 'operation by operation' "$out/summary.txt"
+check "a table that was skipped is not taken apart" $?
 
 tell tests fails
 run table_fails 1 --part 1
