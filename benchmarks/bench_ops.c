@@ -53,30 +53,47 @@ static bt_status fill_inputs(bt_plan *plan) {
     return BT_OK;
 }
 
-/** Medians over runs of each instruction, summed by operation; an operation already in the table from another program
- * is kept. */
-static bt_status measure_plan(const bt_bench_options *o, bt_plan *plan, table *all) {
-    int count = bt_plan_summarize(plan).instructions, before = all->count;
-    double *seconds = calloc((size_t)count * (size_t)o->iterations, sizeof *seconds),
+/** Seconds of each instruction: medians over runs of the plan. A device that works by itself has each instruction run
+ * many times between two waits instead, which would be all that shows of a short one. */
+static bt_status time_instructions(const bt_bench_options *o, bt_device *device, bt_plan *plan, double *seconds) {
+    int count = bt_plan_summarize(plan).instructions;
+    if (device->backend->memory_used) {
+        BT_TRY(fill_inputs(plan));
+        return bt_bench_plan_seconds(plan, seconds);
+    }
+    double *runs = calloc((size_t)count * (size_t)o->iterations, sizeof *runs),
            *one = calloc((size_t)o->iterations, sizeof *one);
-    BT_ASSERT(seconds && one);
+    BT_ASSERT(runs && one);
     bt_status status = BT_OK;
     for (int i = -1; i < o->iterations && status == BT_OK; i++) {
         status = fill_inputs(plan);
-        if (status == BT_OK) status = bt_plan_run_timed(plan, seconds + (size_t)(i < 0 ? 0 : i) * (size_t)count);
+        if (status == BT_OK) status = bt_plan_run_timed(plan, runs + (size_t)(i < 0 ? 0 : i) * (size_t)count);
     }
+    for (int i = 0; i < count; i++) {
+        for (int k = 0; k < o->iterations; k++) one[k] = runs[(size_t)k * (size_t)count + (size_t)i];
+        seconds[i] = bt_bench_median(one, o->iterations);
+    }
+    free(runs);
+    free(one);
+    return status;
+}
+
+/** Seconds of each instruction, summed by operation; an operation already in the table from another program is kept. */
+static bt_status measure_plan(const bt_bench_options *o, bt_device *device, bt_plan *plan, table *all) {
+    int before = all->count;
+    double *seconds = calloc((size_t)bt_plan_summarize(plan).instructions, sizeof *seconds);
+    BT_ASSERT(seconds);
+    bt_status status = time_instructions(o, device, plan, seconds);
     bt_instruction_cost c;
     for (int i = 0; status == BT_OK && bt_plan_instruction(plan, i, &c); i++) {
         row *r = row_of(all, c.op);
         if (r - all->list < before) continue;
-        for (int k = 0; k < o->iterations; k++) one[k] = seconds[(size_t)k * (size_t)count + (size_t)i];
-        r->seconds += bt_bench_median(one, o->iterations);
+        r->seconds += seconds[i];
         r->flops += c.flops;
         r->bytes += c.bytes;
         r->calls++;
     }
     free(seconds);
-    free(one);
     return status;
 }
 
@@ -110,8 +127,8 @@ static bt_status measure_scene(const bt_bench_options *o, bt_dtype dtype, bt_dev
     bt_status status = bt_params_commit(model.store, device);
     if (status == BT_OK) status = bt_session_open(&session, &model, device, &so);
     if (status == BT_OK) {
-        status = measure_plan(o, session.plan[BT_PROGRAM_STEP], all);
-        if (status == BT_OK) status = measure_plan(o, session.plan[BT_PROGRAM_EMBED], all);
+        status = measure_plan(o, device, session.plan[BT_PROGRAM_STEP], all);
+        if (status == BT_OK) status = measure_plan(o, device, session.plan[BT_PROGRAM_EMBED], all);
         bt_session_close(&session);
     }
     bt_model_release(&model);
@@ -172,7 +189,7 @@ static bt_status measure_program(const bt_bench_options *o, bt_program *p, const
     bt_status status = bt_plan_new(p, device, &plan);
     if (status == BT_OK) status = device->backend->alloc(device, bt_plan_bytes(plan), &block);
     if (status == BT_OK) status = bt_plan_bind(plan, block);
-    if (status == BT_OK) status = measure_plan(o, plan, all);
+    if (status == BT_OK) status = measure_plan(o, device, plan, all);
     if (block) device->backend->free(device, block);
     bt_plan_free(plan);
     bt_program_free(p);

@@ -12,7 +12,7 @@
 namespace {
 
 size_t states_bytes(int64_t batch) {
-    return ((size_t)batch * sizeof(int) + 255) / 256 * 256;
+    return bt_align256((size_t)batch * sizeof(int));
 }
 
 bt_status workspace_floats(bt_device *device, int64_t order, int *floats) {

@@ -3,9 +3,9 @@
  *   A = I + D/(N eps) X^T X = L L^T,   loss = mean over groups of -1/2 logdet A (D+N)/(D N),   1/2 logdet A = sum log
  * L_ii saved: chol (V,D,D) = L;   dx = -weight/V (D+N)/(D N) D/(N eps) X A^-1, by two triangular solves with L
  *
- * All in f32: one product for the Gram matrices of all groups, the factor and the solves through the library, nothing
+ * All in f32: one product for the Gram matrices of all groups, the factor and the solves (cholesky.cuh), nothing
  * read back to the host. A non-positive pivot is recorded in the step block; the loss is then whatever the logarithms
- * give. The library wants contiguous matrices: padded operands go through scratch.
+ * give. These want contiguous matrices: padded operands go through scratch.
  */
 #include "cholesky.cuh"
 #include "product.cuh"
@@ -15,17 +15,15 @@
 
 namespace {
 
-/** Kept from prepare to run: scratch is [matrices of `work_bytes`, if the operand is padded][what the library needs].
+/** Kept from prepare to run: scratch is [matrices of `work_bytes`, if the operand is padded][what product and factor
+ * need].
  */
 struct rate_state {
     bt_product_plan *gram;
     size_t work_bytes;
 };
 
-size_t align256(size_t bytes) {
-    return (bytes + 255) / 256 * 256;
-}
-char *library_scratch(const rate_state *state, void *scratch) {
+char *factor_scratch(const rate_state *state, void *scratch) {
     return static_cast<char *>(scratch) + state->work_bytes;
 }
 double gram_scale(int64_t rows, int64_t order, float eps) {
@@ -99,7 +97,7 @@ bt_status prepare_forward(bt_device *device, const bt_coding_rate_args *a, bt_pr
         release(state);
         return status;
     }
-    if (a->chol.ld != order) state->work_bytes = align256((size_t)(a->groups * order * order) * sizeof(float));
+    if (a->chol.ld != order) state->work_bytes = bt_align256((size_t)(a->groups * order * order) * sizeof(float));
     out->scratch_bytes = state->work_bytes + (product_bytes > cholesky_bytes ? product_bytes : cholesky_bytes);
     out->state = state;
     out->release = release;
@@ -110,7 +108,7 @@ bt_status run_forward(bt_device *device, const bt_coding_rate_args *a, const bt_
     const rate_state *state = static_cast<const rate_state *>(prepared->state);
     const int64_t order = bt_shape_cols(a->x.shape), rows = bt_shape_rows(a->x.shape) / a->groups;
     const bool padded = a->chol.ld != order;
-    void *library = library_scratch(state, scratch);
+    void *library = factor_scratch(state, scratch);
     float *factors = padded ? static_cast<float *>(scratch) : bt_data<float>(a->chol);
     BT_TRY(bt_product_run(device, state->gram, factors, a->x.data, a->x.data, NULL, NULL, library));
     BT_TRY(BT_LAUNCH((add_identity), bt_blocks(a->groups * order, 256), 256, 0, bt_cuda_stream(device), factors,
@@ -129,8 +127,8 @@ bt_status prepare_dx(bt_device *device, const bt_coding_rate_dx_args *a, bt_prep
     const int64_t order = bt_shape_cols(a->x.shape);
     size_t bytes = 0;
     BT_TRY(bt_cholesky_prepare(device, a->groups, order, &bytes));
-    if (a->chol.ld != order) bytes += align256((size_t)(a->groups * order * order) * sizeof(float));
-    if (a->dx.ld != order) bytes += align256((size_t)bt_shape_count(a->x.shape) * sizeof(float));
+    if (a->chol.ld != order) bytes += bt_align256((size_t)(a->groups * order * order) * sizeof(float));
+    if (a->dx.ld != order) bytes += bt_align256((size_t)bt_shape_count(a->x.shape) * sizeof(float));
     out->scratch_bytes = bytes;
     return BT_OK;
 }
@@ -142,13 +140,13 @@ bt_status run_dx(bt_device *device, const bt_coding_rate_dx_args *a, const bt_pr
     float *dx = bt_data<float>(a->dx);
     if (a->chol.ld != order) {
         float *copy = reinterpret_cast<float *>(free_scratch);
-        free_scratch += align256((size_t)(a->groups * order * order) * sizeof(float));
+        free_scratch += bt_align256((size_t)(a->groups * order * order) * sizeof(float));
         BT_TRY(copy_scaled(device, copy, order, factors, a->chol.ld, a->groups * order, order, 1.0f));
         factors = copy;
     }
     if (a->dx.ld != order) {
         dx = reinterpret_cast<float *>(free_scratch);
-        free_scratch += align256((size_t)bt_shape_count(a->x.shape) * sizeof(float));
+        free_scratch += bt_align256((size_t)bt_shape_count(a->x.shape) * sizeof(float));
     }
     const double scale = -(double)a->weight / a->groups * rate_scale(rows, order) * gram_scale(rows, order, a->eps);
     BT_TRY(copy_scaled(device, dx, order, bt_data<float>(a->x), a->x.ld, all_rows, order, (float)scale));

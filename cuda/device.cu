@@ -189,6 +189,7 @@ static bt_status open_libraries(bt_cuda_device *device) {
 static void cuda_close(bt_device *base) {
     if (!base) return;
     bt_cuda_device *device = bt_cuda_of(base);
+    BT_ASSERT(!device->frozen); /* plans are freed first */
     cudaFree(base->step);
     if (device->libraries) {
         bt_fused_close(device->libraries->engines);

@@ -1,5 +1,6 @@
-/* The CUDA device object as the kernel families see it, the same in the nvcc and the host build. Handles of cuBLASLt
- * and cuSOLVER are the business of device.cu, product.cu and cholesky_solver.cu (libraries.cuh).
+/* The CUDA device object as the kernel families see it, the same in the nvcc and the host build. Handles of cuBLASLt,
+ * cuSOLVER and cuDNN are the business of device.cu, product.cu, cholesky_solver.cu and fused_product.cu
+ * (libraries.cuh).
  */
 #ifndef BITTERN_CUDA_DEVICE_CUH
 #define BITTERN_CUDA_DEVICE_CUH
@@ -35,6 +36,11 @@ inline unsigned bt_blocks(int64_t count, int64_t per_block) {
     int64_t blocks = count <= 0 ? 1 : (count - 1) / per_block + 1;
     BT_ASSERT(blocks <= 0x7fffffff);
     return (unsigned)blocks;
+}
+
+/** Parts of scratch begin at multiples of 256 bytes (BT_VALUE_ALIGNMENT). */
+inline size_t bt_align256(size_t bytes) {
+    return (bytes + 255) / 256 * 256;
 }
 
 /** Device memory := 0 in stream order (a memset node when captured). */

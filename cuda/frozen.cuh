@@ -35,9 +35,9 @@ inline size_t bt_scaled_bytes(const bt_scaled_matrix &m) {
 inline bt_scaled_matrix bt_scaled_weight(const bt_tensor &w, const bt_tensor &scale) {
     return {w.data, bt_data<float>(scale), bt_shape_rows(w.shape), bt_shape_cols(w.shape), w.ld, w.dtype, w.dtype};
 }
-/** b (O) f32 times scale(O). */
-inline bt_scaled_matrix bt_scaled_bias(const bt_tensor &b, const bt_tensor &scale, bt_dtype out_dtype) {
-    return {b.data, bt_data<float>(scale), bt_shape_count(b.shape), 1, 1, BT_F32, out_dtype};
+/** b (n) f32 times scale(n), NULL: 1. */
+inline bt_scaled_matrix bt_scaled_bias(const float *b, const float *scale, int64_t n, bt_dtype out_dtype) {
+    return {b, scale, n, 1, 1, BT_F32, out_dtype};
 }
 inline bool bt_is_frozen(const bt_tensor &t) {
     return (t.flags & BT_FROZEN) != 0;

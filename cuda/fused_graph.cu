@@ -5,6 +5,7 @@ namespace {
 
 constexpr int64_t ALIGNMENT_BYTES = 16;
 constexpr int MOST_ENGINES = 32;
+constexpr int64_t FIRST_VIRTUAL = 100; /* ids of values on the way: no tensor has it */
 constexpr double QUICK_GELU = 1.702;
 
 bool is_backward(cudnnPointwiseMode_t mode) {
@@ -14,14 +15,14 @@ bool is_backward(cudnnPointwiseMode_t mode) {
 /** (1,rows,cols) with element (r,c) at r*row + c*col. id 0: a value on the way, in f32. */
 cudnnBackendDescriptor_t tensor(bt_dnn *dnn, int64_t id, cudnnDataType_t type, int64_t rows, int64_t cols, int64_t row,
                                 int64_t col) {
-    static thread_local int64_t next_virtual = 100;
     const cudnnBackendDescriptor_t d = dnn->make(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
     const int64_t dimensions[] = {1, rows, cols};
     const int64_t strides[] = {row > col ? rows * row : cols * col, row, col};
     dnn->set_one(d, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, type);
     dnn->set(d, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, 3, dimensions);
     dnn->set(d, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, 3, strides);
-    dnn->set_one(d, CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, id ? id : next_virtual++);
+    dnn->set_one(d, CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64,
+                 id ? id : FIRST_VIRTUAL + (int64_t)dnn->owned.size());
     dnn->set_one(d, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, ALIGNMENT_BYTES);
     dnn->set_one(d, CUDNN_ATTR_TENSOR_IS_VIRTUAL, CUDNN_TYPE_BOOLEAN, id == 0);
     dnn->finish(d);
@@ -85,11 +86,12 @@ std::vector<cudnnBackendDescriptor_t> configurations(bt_dnn *dnn, cudnnBackendDe
     const bool answered = dnn->status == CUDNN_STATUS_SUCCESS && cudnnBackendFinalize(d) == CUDNN_STATUS_SUCCESS &&
                           cudnnBackendGetAttribute(d, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
                                                    MOST_ENGINES, &found, list.data()) == CUDNN_STATUS_SUCCESS;
-    list.resize(answered ? (size_t)found : 0);
+    list.resize(answered ? (size_t)(found < MOST_ENGINES ? found : MOST_ENGINES) : 0);
     return list;
 }
 
-bool gives_the_same_bits(bt_dnn *dnn, cudnnBackendDescriptor_t configuration) {
+/** The same bits in every run, and sums in f32. */
+bool keeps_the_contract(bt_dnn *dnn, cudnnBackendDescriptor_t configuration) {
     const cudnnBackendDescriptor_t engine = dnn->make(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
     int64_t count = 0;
     cudnnBackendNumericalNote_t note[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
@@ -99,14 +101,17 @@ bool gives_the_same_bits(bt_dnn *dnn, cudnnBackendDescriptor_t configuration) {
         cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
                                  CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &count, note) != CUDNN_STATUS_SUCCESS)
         return false;
-    for (int64_t i = 0; i < count; i++)
-        if (note[i] == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC) return false;
+    for (int64_t i = 0; i < count && i < CUDNN_NUMERICAL_NOTE_TYPE_COUNT; i++)
+        if (note[i] == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC || note[i] == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS ||
+            note[i] == CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION)
+            return false;
     return true;
 }
 
 /** The plan of one configuration, or NULL: that is for the next one, not an error. */
 cudnnBackendDescriptor_t try_configuration(bt_dnn *dnn, cudnnBackendDescriptor_t configuration, cudnnHandle_t handle,
                                            cudnnBackendDescriptor_t described, int64_t *workspace_bytes) {
+    const cudnnStatus_t before = dnn->status;
     const cudnnBackendDescriptor_t d = dnn->make(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
     dnn->set_one(d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, CUDNN_TYPE_BACKEND_DESCRIPTOR, configuration);
     if (handle) dnn->set_one(d, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, handle);
@@ -114,15 +119,20 @@ cudnnBackendDescriptor_t try_configuration(bt_dnn *dnn, cudnnBackendDescriptor_t
     int64_t count = 0;
     if (dnn->status != CUDNN_STATUS_SUCCESS || cudnnBackendFinalize(d) != CUDNN_STATUS_SUCCESS ||
         cudnnBackendGetAttribute(d, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &count,
-                                 workspace_bytes) != CUDNN_STATUS_SUCCESS)
+                                 workspace_bytes) != CUDNN_STATUS_SUCCESS) {
+        dnn->status = before;
         return NULL;
+    }
     return d;
 }
 
 } // namespace
 
 bt_dnn::~bt_dnn() {
-    for (cudnnBackendDescriptor_t d : owned) cudnnBackendDestroyDescriptor(d);
+    while (!owned.empty()) { /* what uses another one goes before it */
+        cudnnBackendDestroyDescriptor(owned.back());
+        owned.pop_back();
+    }
 }
 
 cudnnBackendDescriptor_t bt_dnn::make(cudnnBackendDescriptorType_t type) {
@@ -177,7 +187,7 @@ cudnnBackendDescriptor_t bt_fused_engine(bt_dnn *dnn, cudnnBackendDescriptor_t g
                                          cudnnBackendDescriptor_t described, int64_t *workspace_bytes) {
     for (cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
         for (cudnnBackendDescriptor_t configuration : configurations(dnn, graph, described, mode)) {
-            if (!gives_the_same_bits(dnn, configuration)) continue;
+            if (!keeps_the_contract(dnn, configuration)) continue;
             const cudnnBackendDescriptor_t plan =
                 try_configuration(dnn, configuration, handle, described, workspace_bytes);
             if (plan) return plan;

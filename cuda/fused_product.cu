@@ -20,7 +20,7 @@ struct bt_fused_plan {
 };
 
 struct bt_fused_engines {
-    cudnnHandle_t handle;
+    cudnnHandle_t handle; /* NULL: cuDNN does not open */
     std::vector<std::unique_ptr<bt_fused_plan>> list;
 };
 
@@ -34,10 +34,18 @@ bt_status check_dnn(cudnnStatus_t code, const char *doing) {
 bt_status open_engines(bt_device *device) {
     bt_cuda_libraries *libraries = bt_cuda_of(device)->libraries;
     if (libraries->engines) return BT_OK;
-    cudnnHandle_t handle;
-    BT_TRY(check_dnn(cudnnCreate(&handle), "opening cuDNN"));
-    libraries->engines = new bt_fused_engines{handle, {}};
-    return check_dnn(cudnnSetStream(handle, bt_cuda_stream(device)), "opening cuDNN");
+    BT_TRY(bt_cuda_check(cudaSetDevice(bt_cuda_of(device)->index), "choosing the device"));
+    cudnnHandle_t handle = NULL;
+    cudnnStatus_t code = cudnnCreate(&handle);
+    if (code == CUDNN_STATUS_SUCCESS) code = cudnnSetStream(handle, bt_cuda_stream(device));
+    if (code != CUDNN_STATUS_SUCCESS) {
+        if (handle) cudnnDestroy(handle);
+        handle = NULL;
+        bt_log_warn("cuda: cuDNN does not open (%s): a product and its GELU are two launches",
+                    cudnnGetErrorString(code));
+    }
+    libraries->engines = new bt_fused_engines{handle, {}}; /* also without: it is asked once */
+    return BT_OK;
 }
 
 bool same(const bt_fused_product &a, const bt_fused_product &b) {
@@ -68,7 +76,7 @@ bool bt_fused_available() {
 }
 
 const char *bt_fused_library_text() {
-    static char text[32];
+    static thread_local char text[32];
     const size_t version = cudnnGetVersion(); /* 91900 */
     snprintf(text, sizeof text, "cuDNN %zu.%zu.%zu", version / 10000, version / 100 % 100, version % 100);
     return text;
@@ -78,6 +86,7 @@ bt_status bt_fused_prepare(bt_device *device, const bt_fused_product *product, b
                            size_t *scratch_bytes) {
     BT_TRY(open_engines(device));
     bt_fused_engines *engines = bt_cuda_of(device)->libraries->engines;
+    if (!engines->handle) return bt_error(BT_ERR_UNSUPPORTED, "cuda: cuDNN does not open");
     bt_fused_plan *found = NULL;
     for (const std::unique_ptr<bt_fused_plan> &known : engines->list)
         if (same(known->product, *product)) found = known.get();
@@ -116,6 +125,6 @@ void bt_fused_release(bt_fused_plan *) {
 void bt_fused_close(bt_fused_engines *engines) {
     if (!engines) return;
     engines->list.clear();
-    cudnnDestroy(engines->handle);
+    if (engines->handle) cudnnDestroy(engines->handle);
     delete engines;
 }

@@ -1,4 +1,5 @@
-/* The NVIDIA libraries of a device (nvcc build only): included by device.cu, product.cu and cholesky_solver.cu.
+/* The NVIDIA libraries of a device (nvcc build only): included by device.cu, product.cu, cholesky_solver.cu and
+ * fused_product*.cu.
  */
 #ifndef BITTERN_CUDA_LIBRARIES_CUH
 #define BITTERN_CUDA_LIBRARIES_CUH

@@ -45,7 +45,7 @@ bt_status bt_linear_prepare(bt_device *device, const bt_product (&products)[COUN
             return status;
         }
     }
-    plans->product_scratch_bytes = (plans->product_scratch_bytes + 255) / 256 * 256;
+    plans->product_scratch_bytes = bt_align256(plans->product_scratch_bytes);
     out->scratch_bytes = plans->product_scratch_bytes + own_scratch_bytes;
     out->state = plans;
     out->release = bt_linear_release;

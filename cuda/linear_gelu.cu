@@ -40,7 +40,7 @@ bt_status prepare_both(bt_device *device, const bt_product &product, const bt_te
         *out = {};
         return status;
     }
-    plans->product_scratch_bytes = (bytes + 255) / 256 * 256;
+    plans->product_scratch_bytes = bt_align256(bytes);
     out->scratch_bytes = plans->product_scratch_bytes + own_bytes;
     return BT_OK;
 }

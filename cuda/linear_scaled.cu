@@ -1,8 +1,8 @@
 /* A linear layer under LayerScale with its residual: y = add + scale (x w^T + b), and dx = (scale dy) w + add.
  *
  * The scale goes into the rows of w and into b, so each is one product with beta = 1. y, which is written and read
- * again by a kernel of its own otherwise, is written once. In bf16 the scaled weight is rounded; f, which is rounded
- * otherwise, is not. Nothing is rounded twice.
+ * again by a kernel of its own otherwise, is written once. In bf16 the scaled weight is rounded a second time; f, which
+ * is rounded otherwise, is not.
  *
  * Scratch behind the product's: [scaled w, unless a copy lasts][scaled b f32, likewise]. */
 #include "scaled_weight.cuh"
@@ -40,8 +40,9 @@ bt_status run_forward(bt_device *device, const bt_linear_scaled_args *a, const b
     BT_TRY(bt_scaled_weight_ready(device, a->w, a->scale, plans->weight, own, &w));
     const float *bias = bt_data<float>(a->b);
     if (bias && !scaled_bias_once(a)) {
-        const bt_scaled_matrix form = bt_scaled_bias(a->b, a->scale, BT_F32);
-        if (!plans->weight) own += (bt_scaled_bytes(bt_scaled_weight(a->w, a->scale)) + 255) / 256 * 256;
+        const bt_scaled_matrix form =
+            bt_scaled_bias(bias, bt_data<float>(a->scale), bt_shape_count(a->b.shape), BT_F32);
+        if (!plans->weight) own += bt_align256(bt_scaled_bytes(bt_scaled_weight(a->w, a->scale)));
         BT_TRY(bt_scale_matrix(device, &form, own));
         bias = reinterpret_cast<const float *>(own);
     }

@@ -10,10 +10,6 @@
 
 constexpr uintptr_t BT_BIAS_ALIGNMENT = 16;
 
-inline bt_scaled_matrix bt_bias_form(const bt_product &p, const float *bias) {
-    return {bias, p.bias_scale, p.n, 1, 1, BT_F32, p.out_dtype};
-}
-
 inline bool bt_bias_fits(const bt_product &p, const float *bias) {
     return p.out_dtype == BT_F32 && p.bias_scale == NULL && (uintptr_t)bias % BT_BIAS_ALIGNMENT == 0;
 }
@@ -23,7 +19,7 @@ inline bt_status bt_product_bias_prepare(bt_device *device, const bt_product &p,
                                          size_t *scratch_bytes) {
     *copy = NULL;
     if (!p.bias || (p.frozen_bias && bt_bias_fits(p, p.frozen_bias))) return BT_OK;
-    const bt_scaled_matrix form = bt_bias_form(p, p.frozen_bias);
+    const bt_scaled_matrix form = bt_scaled_bias(p.frozen_bias, p.bias_scale, p.n, p.out_dtype);
     if (p.frozen_bias) return bt_frozen_take(device, &form, copy);
     if (scratch_bytes && *scratch_bytes < bt_scaled_bytes(form)) *scratch_bytes = bt_scaled_bytes(form);
     return BT_OK;
@@ -34,7 +30,7 @@ inline bt_status bt_product_bias_ready(bt_device *device, const bt_product &p, c
                                        const float *bias, void *scratch, const void **ready) {
     *ready = copy ? bt_frozen_data(copy) : bias;
     if (!p.bias || copy || bt_bias_fits(p, bias)) return BT_OK;
-    const bt_scaled_matrix form = bt_bias_form(p, bias);
+    const bt_scaled_matrix form = bt_scaled_bias(bias, p.bias_scale, p.n, p.out_dtype);
     *ready = scratch;
     return bt_scale_matrix(device, &form, scratch);
 }

@@ -21,7 +21,7 @@ inline bt_status bt_scaled_weight_prepare(bt_device *device, const bt_tensor &w,
     *scaled = bt_tensor_of(NULL, w.dtype, w.shape);
     const bt_scaled_matrix form = bt_scaled_weight(w, scale);
     if (bt_scaled_once(w, scale)) return bt_frozen_take(device, &form, copy);
-    *scratch_bytes = (bt_scaled_bytes(form) + 255) / 256 * 256;
+    *scratch_bytes = bt_align256(bt_scaled_bytes(form));
     return BT_OK;
 }
 

@@ -37,6 +37,7 @@ typedef struct bt_param_spec {
 } bt_param_spec;
 
 bt_params *bt_params_new(bt_dtype compute);
+/** After the plans of its programs (bt_plan_free). */
 void bt_params_free(bt_params *store);
 
 /** Declares a parameter with all values 0 and returns its index, or -1 with a message (duplicate name, bad shape). */

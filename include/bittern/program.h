@@ -204,11 +204,6 @@ struct bt_device;
 
 /** Drops dead instructions, assigns offsets, lets the device choose kernels. */
 bt_status bt_plan_new(const bt_program *p, struct bt_device *device, bt_plan **out) BT_MUST_CHECK;
-
-/** A plan to look at: instructions, lifetimes and memory as a device of this backend has them (NULL: of none in
- * particular), without kernels and scratch. It cannot be run. */
-struct bt_backend;
-bt_status bt_plan_look(const bt_program *p, const struct bt_backend *backend, bt_plan **out) BT_MUST_CHECK;
 void bt_plan_free(bt_plan *plan);
 
 /** Bytes of the block that the plan needs; programs of one set share the largest. */

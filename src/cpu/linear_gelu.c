@@ -39,11 +39,6 @@ static bt_status run(bt_device *device, const bt_linear_gelu_args *a, const bt_p
 
 const bt_linear_gelu_kernel bt_cpu_linear_gelu = {prepare, run};
 
-static void multiply(const bt_vector *v, float *y, const float *x, const float *none, const float *scale, int64_t n) {
-    (void)none;
-    v->multiply(y, x, scale, n);
-}
-
 static void gelu_dx(const bt_vector *v, float *dx, const float *dy, const float *x, const float *none, int64_t n) {
     (void)none;
     v->gelu_dx(dx, dy, x, n);
@@ -62,15 +57,14 @@ static bt_status prepare_dx(bt_device *device, const bt_linear_gelu_dx_args *a, 
     const bt_tensor scaled = bt_tensor_of(NULL, a->dy.dtype, a->dy.shape);
     const bool has_scale = bt_present(&a->scale);
     const bt_product_spec spec = bt_product_linear_dx(has_scale ? &scaled : &a->dy, &a->w, NULL, &a->dh);
-    const size_t bytes = bt_row_bytes(scaled.dtype, bt_shape_cols(scaled.shape)) * (size_t)bt_shape_rows(scaled.shape);
-    return bt_product_set_prepare(device, &spec, 1, has_scale ? bytes : 0, out);
+    return bt_product_set_prepare(device, &spec, 1, has_scale ? bt_dense_bytes(&scaled) : 0, out);
 }
 
 static bt_status run_dx(bt_device *device, const bt_linear_gelu_dx_args *a, const bt_prepared *prepared,
                         void *scratch) {
     const bt_tensor scaled = bt_tensor_of(bt_product_set_more(prepared, scratch), a->dy.dtype, a->dy.shape);
     const bool has_scale = bt_present(&a->scale);
-    if (has_scale) bt_map(device, &scaled, multiply, &a->dy, NULL, &a->scale);
+    if (has_scale) bt_map(device, &scaled, bt_map_multiply, &a->dy, NULL, &a->scale);
     const bt_product_operands operands = {.a = has_scale ? scaled.data : a->dy.data, .b = a->w.data, .c = a->dh.data};
     BT_TRY(bt_product_run(bt_product_set_of(prepared)->product[0], &operands, scratch));
     bt_map(device, &a->dh, a->quick ? quick_gelu_dx : gelu_dx, &a->dh, &a->h, NULL);

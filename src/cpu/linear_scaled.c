@@ -6,10 +6,6 @@
 #include "cpu/product_set.h"
 #include "cpu/rows.h"
 
-static size_t bytes_of(const bt_tensor *t, bt_dtype dtype) {
-    return bt_row_bytes(dtype, bt_shape_cols(t->shape)) * (size_t)bt_shape_rows(t->shape);
-}
-
 static void add_scaled(const bt_vector *v, float *y, const float *x, const float *f, const float *scale, int64_t n) {
     v->add_scaled(y, x, f, scale, n);
 }
@@ -20,7 +16,7 @@ static bt_status prepare(bt_device *device, const bt_linear_scaled_args *a, bt_p
                              {"add", &a->add, BT_COMPUTE}, {"y", &a->y, BT_COMPUTE}));
     const bt_tensor f = bt_tensor_of(NULL, BT_F32, a->y.shape);
     const bt_product_spec spec = bt_product_linear(&a->x, &a->w, &a->b, NULL, &f);
-    return bt_product_set_prepare(device, &spec, 1, bytes_of(&f, BT_F32), out);
+    return bt_product_set_prepare(device, &spec, 1, bt_dense_bytes(&f), out);
 }
 
 static bt_status run(bt_device *device, const bt_linear_scaled_args *a, const bt_prepared *prepared, void *scratch) {
@@ -33,24 +29,19 @@ static bt_status run(bt_device *device, const bt_linear_scaled_args *a, const bt
 
 const bt_linear_scaled_kernel bt_cpu_linear_scaled = {prepare, run};
 
-static void multiply(const bt_vector *v, float *y, const float *x, const float *none, const float *scale, int64_t n) {
-    (void)none;
-    v->multiply(y, x, scale, n);
-}
-
 static bt_status prepare_dx(bt_device *device, const bt_linear_scaled_dx_args *a, bt_prepared *out) {
     BT_TRY(BT_CHECK_OPERANDS("linear_scaled_dx", {"dy", &a->dy, BT_COMPUTE}, {"w", &a->w, BT_COMPUTE},
                              {"scale", &a->scale, BT_ALLOW_F32}, {"add", &a->add, BT_COMPUTE | BT_ALLOW_NONE},
                              {"dx", &a->dx, BT_COMPUTE}));
     const bt_tensor scaled = bt_tensor_of(NULL, a->dy.dtype, a->dy.shape);
     const bt_product_spec spec = bt_product_linear_dx(&scaled, &a->w, &a->add, &a->dx);
-    return bt_product_set_prepare(device, &spec, 1, bytes_of(&scaled, scaled.dtype), out);
+    return bt_product_set_prepare(device, &spec, 1, bt_dense_bytes(&scaled), out);
 }
 
 static bt_status run_dx(bt_device *device, const bt_linear_scaled_dx_args *a, const bt_prepared *prepared,
                         void *scratch) {
     const bt_tensor scaled = bt_tensor_of(bt_product_set_more(prepared, scratch), a->dy.dtype, a->dy.shape);
-    bt_map(device, &scaled, multiply, &a->dy, NULL, &a->scale);
+    bt_map(device, &scaled, bt_map_multiply, &a->dy, NULL, &a->scale);
     const bt_product_operands operands = {.a = scaled.data, .b = a->w.data, .add = a->add.data, .c = a->dx.data};
     return bt_product_run(bt_product_set_of(prepared)->product[0], &operands, scratch);
 }

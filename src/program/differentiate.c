@@ -5,8 +5,9 @@
  * through unchanged (residual) is the same value, not a copy. Nothing is recorded for what nothing trainable needs.
  *
  * Recompute: a rule reads forward values through bt_saved. By the program's policy that may be a twin of the value,
- * made by recording its producer again, on demand, from what is kept. Side effects are not repeated; random numbers are
- * keyed by sample and element, so the twin is equal bit for bit.
+ * made by recording its producer again, on demand, from what is kept. Side effects are not repeated, and random numbers
+ * are keyed by sample and element. The twin is equal bit for bit where planning makes the same instruction of both; a
+ * product with its GELU in one (fuse.c) and a twin in two differ by a rounding.
  */
 #include "program/program.h"
 

@@ -5,6 +5,11 @@
 #include <bittern/program.h>
 
 #include "formats/json.h"
+#include "tensor/backend.h"
+
+/** A plan to look at: instructions, lifetimes and memory as a device of this backend has them (NULL: of none in
+ * particular), without kernels and scratch. It cannot be run. */
+bt_status bt_plan_look(const bt_program *p, const bt_backend *backend, bt_plan **out) BT_MUST_CHECK;
 
 /** Writes one JSON object: "summary"; "instructions" with operands, FLOPs, bytes, launches and scratch; "storages", the
  * memory map: bytes, offset, first and last instruction. */

@@ -14,15 +14,9 @@ typedef struct life {
     bool kept;      /* an output of the program */
 } life;
 
-static void *take(size_t count, size_t bytes) {
-    void *memory = calloc(count ? count : 1, bytes);
-    BT_ASSERT(memory);
-    return memory;
-}
-
 static life *find_lives(const bt_plan *plan) {
     const bt_program *p = plan->program;
-    life *lives = take((size_t)p->value_count + 1, sizeof *lives);
+    life *lives = bt_plan_take((size_t)p->value_count + 1, sizeof *lives);
     for (int v = 0; v <= p->value_count; v++) lives[v] = (life){.begin = plan->instruction_count, .end = -1};
     for (int i = 0; i < plan->instruction_count; i++) {
         const bt_instruction *in = plan->instruction[i].source;
@@ -79,9 +73,9 @@ static void give_storage(bt_plan *plan, const life *lives, bt_value v) {
 void bt_plan_lifetimes(bt_plan *plan) {
     const bt_program *p = plan->program;
     life *lives = find_lives(plan);
-    plan->storage_of = take((size_t)p->value_count + 1, sizeof *plan->storage_of);
+    plan->storage_of = bt_plan_take((size_t)p->value_count + 1, sizeof *plan->storage_of);
     for (int v = 0; v <= p->value_count; v++) plan->storage_of[v] = -1;
-    plan->storage = take((size_t)p->value_count + (size_t)plan->instruction_count + 1, sizeof *plan->storage);
+    plan->storage = bt_plan_take((size_t)p->value_count + (size_t)plan->instruction_count + 1, sizeof *plan->storage);
     for (int v = 1; v <= p->value_count; v++)
         if (p->value[v].kind == BT_VALUE_INPUT) give_storage(plan, lives, v);
     for (int i = 0; i < plan->instruction_count; i++) {

@@ -3,16 +3,10 @@
 
 #include <stdlib.h>
 
-static void *take(size_t count, size_t bytes) {
-    void *memory = calloc(count ? count : 1, bytes);
-    BT_ASSERT(memory);
-    return memory;
-}
-
 void bt_plan_keep_live(bt_plan *plan) {
     const bt_program *p = plan->program;
-    bool *needed = take((size_t)p->value_count + 1, sizeof *needed),
-         *live = take((size_t)p->instruction_count, sizeof *live);
+    bool *needed = bt_plan_take((size_t)p->value_count + 1, sizeof *needed),
+         *live = bt_plan_take((size_t)p->instruction_count, sizeof *live);
     for (int i = 0; i < p->output_count; i++) needed[bt_owner(p, p->output[i].value)] = true;
     int count = 0;
     for (int i = p->instruction_count - 1; i >= 0; i--) {
@@ -27,7 +21,7 @@ void bt_plan_keep_live(bt_plan *plan) {
         for (int k = 0; k < info->operands; k++)
             if (in->operand[k] && !bt_role_writes(info->operand[k].role)) needed[bt_owner(p, in->operand[k])] = true;
     }
-    plan->instruction = take((size_t)count, sizeof *plan->instruction);
+    plan->instruction = bt_plan_take((size_t)count, sizeof *plan->instruction);
     for (int i = 0; i < p->instruction_count; i++)
         if (live[i])
             plan->instruction[plan->instruction_count++] = (bt_planned){.source = &p->instruction[i], .scratch = -1};

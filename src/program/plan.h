@@ -15,6 +15,8 @@
 #include "program/inspect.h"
 #include "program/program.h"
 
+#include <stdlib.h>
+
 enum { BT_BLOCK_ALIGN = BT_VALUE_ALIGNMENT };
 
 /** A piece of the block: one value, or a chain of values that take over each other's memory, or one instruction's
@@ -71,10 +73,17 @@ struct bt_plan {
     bt_replay replay;
 };
 
+/** Zeroed memory; aborts when there is none (plans are small). */
+static inline void *bt_plan_take(size_t count, size_t bytes) {
+    void *memory = calloc(count ? count : 1, bytes);
+    BT_ASSERT(memory);
+    return memory;
+}
+
 /** Fills instruction[].source: what outputs and side effects need. */
 void bt_plan_keep_live(bt_plan *plan);
 
-/** Makes one instruction of several where plan->device wants it. */
+/** Makes one instruction of several where plan->backend wants it. */
 void bt_plan_fuse(bt_plan *plan);
 
 /** Fills storage_of and storage (scratch not yet). */

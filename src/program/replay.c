@@ -53,18 +53,21 @@ static bt_status record(bt_plan *plan) {
     return status;
 }
 
+/** Keeps the reason, and says it once it is clear that it is one of the recording: the same goes well without. */
+static bt_status run_refused(bt_plan *plan) {
+    plan->replay.refusal = strdup(bt_error_message());
+    BT_ASSERT(plan->replay.refusal);
+    plan->replay.state = BT_REPLAY_NEVER;
+    BT_TRY(bt_plan_run_plain(plan));
+    bt_log_warn("runs are issued kernel by kernel, which is slower where kernels are short: %s", plan->replay.refusal);
+    return BT_OK;
+}
+
 bt_status bt_plan_replay_run(bt_plan *plan) {
     bt_replay *replay = &plan->replay;
     if (replay->state == BT_REPLAY_RECORD) {
-        if (record(plan) == BT_OK) {
-            replay->state = BT_REPLAY_LAUNCH;
-        } else {
-            replay->refusal = strdup(bt_error_message());
-            BT_ASSERT(replay->refusal);
-            bt_log_warn("runs are issued kernel by kernel, which is slower where kernels are short: %s",
-                        replay->refusal);
-            replay->state = BT_REPLAY_NEVER;
-        }
+        if (record(plan) != BT_OK) return run_refused(plan);
+        replay->state = BT_REPLAY_LAUNCH;
     }
     if (replay->state == BT_REPLAY_LAUNCH) return methods_of(plan)->launch(plan->device, replay->graph);
     BT_TRY(bt_plan_run_plain(plan));

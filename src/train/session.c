@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "base/thread.h"
+#include "program/inspect.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -169,6 +169,10 @@ static void announce(trainer *t) {
     bt_log_info("memory: parameters %.1f MB, optimizer %.1f MB, activations %.1f MB",
                 (double)bt_params_bytes(t->setup.model.store) / 1e6,
                 (double)bt_params_optimizer_bytes(t->setup.model.store) / 1e6, (double)t->session.block_bytes / 1e6);
+    size_t used;
+    if (t->setup.device->backend->memory_used && t->setup.device->backend->memory_used(t->setup.device, &used) == BT_OK)
+        bt_log_info("memory of the device in use, copies of frozen weights and libraries included: %.1f MB",
+                    (double)used / 1e6);
     bt_log_info("data: %lld classes, %lld training, %lld query, %lld database images; %lld steps in %d epochs",
                 (long long)t->setup.data.class_count, (long long)t->setup.split.train_count,
                 (long long)t->setup.split.query_count, (long long)t->setup.split.database_count, (long long)t->total,

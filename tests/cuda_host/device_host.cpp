@@ -145,6 +145,7 @@ bt_status host_synchronize(bt_device *device) {
 
 void host_close(bt_device *device) {
     if (!device) return;
+    BT_ASSERT(!bt_cuda_of(device)->frozen); /* plans are freed first */
     host_free(device, device->step);
     for (const memory_block &block : host_of(device)->blocks) free(block.memory);
     delete host_of(device);

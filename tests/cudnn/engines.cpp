@@ -75,7 +75,9 @@ int main() {
     p = forward(34, 32, true); /* rows further apart than wide: tests/ops */
     p.lda = 40, p.ldb = 48, p.ldd = 136, p.ldh = 152;
     expect("rows of their own", p, true);
-    p.bias = false;
+    p.bias = p.keeps_h = false, p.ldh = 0;
+    expect("neither bias nor h", p, true);
+    p.keeps_h = true, p.ldh = 152;
     expect("h kept without a bias", p, false);
     printf("cuDNN %zu, engines for an H100: %d passed, %d failed\n", cudnnGetVersion(), passed, failed);
     return failed != 0;

@@ -16,4 +16,4 @@ target_include_directories(test_cudnn_engines PRIVATE ${CMAKE_SOURCE_DIR}/includ
 target_link_libraries(test_cudnn_engines PRIVATE bittern_cudnn CUDA::cudart)
 add_dependencies(test_cudnn_engines fake_driver)
 add_test(NAME cudnn_engines COMMAND test_cudnn_engines)
-set_tests_properties(cudnn_engines PROPERTIES LABELS cuda_host TIMEOUT 300 ENVIRONMENT LD_LIBRARY_PATH=${CMAKE_BINARY_DIR}/cudnn)
+set_tests_properties(cudnn_engines PROPERTIES LABELS cuda_host TIMEOUT 300 ENVIRONMENT_MODIFICATION "LD_LIBRARY_PATH=path_list_prepend:${CMAKE_BINARY_DIR}/cudnn")

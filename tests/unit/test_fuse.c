@@ -7,7 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { ROWS = 5, WIDTH = 6, HIDDEN = 8 };
+enum { ROWS = 5, WIDTH = 6, HIDDEN = 72 };
 
 /* What the block has that stands in the way. */
 enum {
@@ -20,7 +20,15 @@ enum {
     QUICK = 32,
     INFERENCE = 64,
     NO_SCALE = 128,
-    OTHER_SHAPE = 256
+    OTHER_SHAPE = 256,
+    BRANCH_OTHER_SHAPE = 512,
+    TRAINED_BIAS = 1024,
+    LATE_RESIDUAL = 2048,  /* made between the product and the sum */
+    PRODUCT_ADDS = 4096,   /* the second product has an addend of its own */
+    HIDDEN_ADDS = 8192,    /* the first one */
+    GRADIENT_ADDS = 16384, /* the function's output is read twice: its gradient is a sum */
+    RECOMPUTED = 32768,    /* h is made again between the two halves of its backward pair */
+    SECOND_BRANCH = 65536  /* its gradient is the addend of the scaled product's */
 };
 
 static bt_op allowed; /* BT_OP_COUNT: all */
@@ -45,24 +53,36 @@ static bt_value parameter(bt_program *p, bt_params *store, const char *name, bt_
 
 /* out = x + scale (gelu(x w1^T + b1) w2^T + b2), and the gradient of x. */
 static block record(int what) {
-    block b = {bt_params_new(BT_F32), bt_program_new(&(bt_program_options){.compute = BT_F32, .training = true})};
+    block b = {bt_params_new(BT_F32), bt_program_new(&(bt_program_options){
+                                          .compute = BT_F32,
+                                          .training = true,
+                                          .recompute = what & RECOMPUTED ? BT_RECOMPUTE_BLOCKS : BT_RECOMPUTE_NONE})};
     bt_program *p = b.p;
     bool trained = what & TRAINED_WEIGHT;
     bt_value x = bt_input_with_gradient(p, "x", BT_F32, bt_shape2(ROWS, WIDTH));
     bt_value w1 = parameter(p, b.store, "w1", bt_shape2(HIDDEN, WIDTH), false),
              b1 = parameter(p, b.store, "b1", bt_shape1(HIDDEN), false),
              w2 = parameter(p, b.store, "w2", bt_shape2(WIDTH, HIDDEN), trained),
-             b2 = parameter(p, b.store, "b2", bt_shape1(WIDTH), trained),
+             b2 = parameter(p, b.store, "b2", bt_shape1(WIDTH), what & TRAINED_BIAS),
              scale = parameter(p, b.store, "scale", bt_shape1(WIDTH), what & TRAINED_SCALE);
-    bt_value h = bt_linear(p, x, w1, b1, 0), f, out, seen = h;
+    bt_segment_begin(p);
+    bt_value more = what & HIDDEN_ADDS ? bt_linear(p, x, w1, 0, 0) : 0;
+    bt_value h = bt_linear(p, x, w1, b1, more), f, out, seen = h, residual = x;
     if (what & OTHER_SHAPE) h = bt_reshape(p, h, bt_shape3(1, ROWS, HIDDEN));
     bt_value y = what & QUICK ? bt_quick_gelu(p, h) : bt_gelu(p, h);
     if (what & OTHER_SHAPE) y = bt_reshape(p, y, bt_shape2(ROWS, HIDDEN));
-    f = bt_linear(p, y, w2, b2, 0);
-    out = bt_add(p, x, f, what & NO_SCALE ? 0 : scale);
+    f = bt_linear(p, y, w2, b2, what & PRODUCT_ADDS ? x : 0);
+    if (what & GRADIENT_ADDS) f = bt_linear(p, y, w2, b2, f);
+    if (what & LATE_RESIDUAL) residual = bt_relu(p, x);
+    if (what & BRANCH_OTHER_SHAPE)
+        f = bt_reshape(p, f, bt_shape3(1, ROWS, WIDTH)), residual = bt_reshape(p, residual, bt_shape3(1, ROWS, WIDTH));
+    out = bt_add(p, residual, f, what & NO_SCALE ? 0 : scale);
+    if (what & BRANCH_OTHER_SHAPE) out = bt_reshape(p, out, bt_shape2(ROWS, WIDTH));
+    bt_segment_end(p);
     if (what & BRANCH_IS_READ) bt_output(p, "more", bt_relu(p, f));
     if (what & BRANCH_IS_OUTPUT) bt_output(p, "more", f);
     if (what & HIDDEN_IS_READ) bt_output(p, "more", bt_relu(p, seen));
+    if (what & SECOND_BRANCH) out = bt_add(p, out, bt_linear(p, y, w2, b2, 0), 0);
     bt_output(p, "out", out);
     if (!(what & INFERENCE)) {
         bt_value gradient = bt_input(p, "gradient", BT_F32, bt_shape2(ROWS, WIDTH));
@@ -176,13 +196,43 @@ static void what_others_read_stays(void **state) {
     expect(BRANCH_IS_OUTPUT, "linear_gelu linear add linear_gelu_dx linear_dx");
     expect(HIDDEN_IS_READ, "linear_gelu linear_scaled relu linear_gelu_dx linear_dx");
     expect(HIDDEN_IS_READ | INFERENCE, "linear_gelu linear_scaled relu");
+    expect(SECOND_BRANCH, "linear_gelu linear_scaled linear add linear_dx linear_scaled_dx gelu_dx linear_dx");
     expect(OTHER_SHAPE, "linear gelu linear_scaled linear_scaled_dx gelu_dx linear_dx");
+}
+
+/* Also where no backward would read the branch. */
+static void a_trained_part_is_enough_to_stay(void **state) {
+    (void)state;
+    allowed = BT_OP_COUNT;
+    expect(TRAINED_SCALE | INFERENCE, "linear_gelu linear add");
+    expect(TRAINED_WEIGHT | INFERENCE, "linear_gelu linear add");
+    expect(TRAINED_BIAS | INFERENCE, "linear_gelu linear add");
+}
+
+/* Sums that the pair has no place for, and views. */
+static void what_does_not_fit_stays(void **state) {
+    (void)state;
+    allowed = BT_OP_COUNT;
+    expect(PRODUCT_ADDS, "linear_gelu linear add add_df add linear_gelu_dx linear_dx");
+    expect(HIDDEN_ADDS, "linear linear gelu linear_scaled linear_gelu_dx linear_dx linear_dx");
+    expect(GRADIENT_ADDS, "linear_gelu linear linear add add_df linear_dx linear_dx gelu_dx linear_dx");
+    expect(BRANCH_OTHER_SHAPE, "linear_gelu linear add add_df linear_gelu_dx linear_dx");
+}
+
+/* The made instruction stands where all that it reads is there. */
+static void what_is_made_in_between_is_waited_for(void **state) {
+    (void)state;
+    allowed = BT_OP_COUNT;
+    expect(LATE_RESIDUAL, "linear_gelu relu linear_scaled relu_dx linear_gelu_dx linear_dx");
+    expect(LATE_RESIDUAL | INFERENCE, "linear_gelu relu linear_scaled");
+    expect(RECOMPUTED, "linear_gelu linear_scaled linear linear_gelu_dx linear_dx");
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_block_is_four_instructions), cmocka_unit_test(values_on_the_way_have_no_memory),
+        cmocka_unit_test(a_block_is_four_instructions),  cmocka_unit_test(values_on_the_way_have_no_memory),
         cmocka_unit_test(only_what_the_device_asks_for), cmocka_unit_test(what_is_trained_stays),
-        cmocka_unit_test(what_others_read_stays)};
+        cmocka_unit_test(what_others_read_stays),        cmocka_unit_test(a_trained_part_is_enough_to_stay),
+        cmocka_unit_test(what_does_not_fit_stays),       cmocka_unit_test(what_is_made_in_between_is_waited_for)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
