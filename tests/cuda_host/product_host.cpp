@@ -85,6 +85,7 @@ bt_status bt_product_run(bt_device *device, const bt_product_plan *plan, void *d
     BT_ASSERT(!p.bias || bias);
     const void *ready = nullptr;
     BT_TRY(bt_product_bias_ready(device, p, plan->bias, bias, scratch, &ready));
+    BT_ASSERT(!p.bias || (uintptr_t)ready % BT_BIAS_ALIGNMENT == 0); /* else cuBLASLt's kernel faults */
     bt_cuda_launch_count++;
     return bt_host::issue([=] {
         for (int64_t matrix = 0; matrix < (p.batch ? p.batch : 1); matrix++) multiply(p, matrix, d, a, b, c, ready);
