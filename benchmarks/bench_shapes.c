@@ -46,31 +46,21 @@ typedef struct shapes {
 
 /** The role of product `index` of an instruction; false for what is left to the bytes (the Gram matrix of the loss). */
 static bool describe(bt_op op, int index, const void *args, bt_bench_product *out) {
+    const bt_tensor *operand = args; /* the second of a linear layer is its weight */
     switch (op) {
     case BT_OP_linear:
-        out->role = BT_BENCH_FORWARD;
-        out->frozen = ((const bt_linear_args *)args)->w.flags & BT_FROZEN;
-        return true;
-    case BT_OP_linear_dx:
-        out->role = BT_BENCH_DX;
-        out->frozen = ((const bt_linear_dx_args *)args)->w.flags & BT_FROZEN;
-        return true;
+    case BT_OP_linear_gelu:
     case BT_OP_linear_scaled:
         out->role = BT_BENCH_FORWARD;
-        out->add = out->frozen = true;
+        out->frozen = operand[1].flags & BT_FROZEN;
+        out->add = op == BT_OP_linear_scaled;
         return true;
+    case BT_OP_linear_dx:
+    case BT_OP_linear_gelu_dx:
     case BT_OP_linear_scaled_dx:
         out->role = BT_BENCH_DX;
-        out->add = bt_present(&((const bt_linear_scaled_dx_args *)args)->add);
-        out->frozen = true;
-        return true;
-    case BT_OP_linear_gelu:
-        out->role = BT_BENCH_FORWARD;
-        out->frozen = ((const bt_linear_gelu_args *)args)->w.flags & BT_FROZEN;
-        return true;
-    case BT_OP_linear_gelu_dx:
-        out->role = BT_BENCH_DX;
-        out->frozen = ((const bt_linear_gelu_dx_args *)args)->w.flags & BT_FROZEN;
+        out->frozen = operand[1].flags & BT_FROZEN;
+        out->add = op == BT_OP_linear_scaled_dx && bt_present(&((const bt_linear_scaled_dx_args *)args)->add);
         return true;
     case BT_OP_lora_linear: /* frozen weight, u = x a^T, y += u bb^T */
         out->role = BT_BENCH_FORWARD;

@@ -20,6 +20,11 @@ static bt_status run(bt_device *device, const bt_add_args *a, const bt_prepared 
 
 const bt_add_kernel bt_cpu_add = {prepare, run};
 
+static void backward(const bt_vector *v, float *df, const float *dy, const float *none, const float *scale, int64_t n) {
+    (void)none;
+    v->multiply(df, dy, scale, n);
+}
+
 static bt_status prepare_df(bt_device *device, const bt_add_df_args *a, bt_prepared *out) {
     (void)device, (void)out;
     return BT_CHECK_OPERANDS("add_df", {"dy", &a->dy, BT_COMPUTE}, {"scale", &a->scale, BT_ALLOW_F32},
@@ -28,7 +33,7 @@ static bt_status prepare_df(bt_device *device, const bt_add_df_args *a, bt_prepa
 
 static bt_status run_df(bt_device *device, const bt_add_df_args *a, const bt_prepared *prepared, void *scratch) {
     (void)prepared, (void)scratch;
-    bt_map(device, &a->df, bt_map_multiply, &a->dy, NULL, &a->scale);
+    bt_map(device, &a->df, backward, &a->dy, NULL, &a->scale);
     return BT_OK;
 }
 

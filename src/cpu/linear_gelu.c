@@ -6,17 +6,6 @@
 #include "cpu/product_set.h"
 #include "cpu/rows.h"
 
-static void gelu(const bt_vector *v, float *y, const float *x, const float *unused, const float *none, int64_t n) {
-    (void)unused, (void)none;
-    v->gelu(y, x, n);
-}
-
-static void quick_gelu(const bt_vector *v, float *y, const float *x, const float *unused, const float *none,
-                       int64_t n) {
-    (void)unused, (void)none;
-    v->quick_gelu(y, x, n);
-}
-
 /* The product's output: h where it is kept, else y, which the function then overwrites. */
 static const bt_tensor *inner(const bt_linear_gelu_args *a) {
     return bt_present(&a->h) ? &a->h : &a->y;
@@ -33,22 +22,12 @@ static bt_status prepare(bt_device *device, const bt_linear_gelu_args *a, bt_pre
 static bt_status run(bt_device *device, const bt_linear_gelu_args *a, const bt_prepared *prepared, void *scratch) {
     const bt_product_operands operands = {.a = a->x.data, .b = a->w.data, .bias = a->b.data, .c = inner(a)->data};
     BT_TRY(bt_product_run(bt_product_set_of(prepared)->product[0], &operands, scratch));
-    bt_map(device, &a->y, a->quick ? quick_gelu : gelu, inner(a), NULL, NULL);
-    return BT_OK;
+    const bt_kernels *kernels = device->backend->kernels;
+    return a->quick ? kernels->quick_gelu->run(device, &(bt_quick_gelu_args){.x = *inner(a), .y = a->y}, NULL, NULL)
+                    : kernels->gelu->run(device, &(bt_gelu_args){.x = *inner(a), .y = a->y}, NULL, NULL);
 }
 
 const bt_linear_gelu_kernel bt_cpu_linear_gelu = {prepare, run};
-
-static void gelu_dx(const bt_vector *v, float *dx, const float *dy, const float *x, const float *none, int64_t n) {
-    (void)none;
-    v->gelu_dx(dx, dy, x, n);
-}
-
-static void quick_gelu_dx(const bt_vector *v, float *dx, const float *dy, const float *x, const float *none,
-                          int64_t n) {
-    (void)none;
-    v->quick_gelu_dx(dx, dy, x, n);
-}
 
 static bt_status prepare_dx(bt_device *device, const bt_linear_gelu_dx_args *a, bt_prepared *out) {
     BT_TRY(BT_CHECK_OPERANDS("linear_gelu_dx", {"dy", &a->dy, BT_COMPUTE}, {"w", &a->w, BT_COMPUTE},
@@ -57,18 +36,23 @@ static bt_status prepare_dx(bt_device *device, const bt_linear_gelu_dx_args *a, 
     const bt_tensor scaled = bt_tensor_of(NULL, a->dy.dtype, a->dy.shape);
     const bool has_scale = bt_present(&a->scale);
     const bt_product_spec spec = bt_product_linear_dx(has_scale ? &scaled : &a->dy, &a->w, NULL, &a->dh);
-    return bt_product_set_prepare(device, &spec, 1, has_scale ? bt_dense_bytes(&scaled) : 0, out);
+    return bt_product_set_prepare(device, &spec, 1, has_scale ? bt_tensor_bytes(&scaled) : 0, out);
 }
 
 static bt_status run_dx(bt_device *device, const bt_linear_gelu_dx_args *a, const bt_prepared *prepared,
                         void *scratch) {
     const bt_tensor scaled = bt_tensor_of(bt_product_set_more(prepared, scratch), a->dy.dtype, a->dy.shape);
     const bool has_scale = bt_present(&a->scale);
-    if (has_scale) bt_map(device, &scaled, bt_map_multiply, &a->dy, NULL, &a->scale);
+    const bt_kernels *kernels = device->backend->kernels;
+    if (has_scale)
+        BT_TRY(
+            kernels->add_df->run(device, &(bt_add_df_args){.dy = a->dy, .scale = a->scale, .df = scaled}, NULL, NULL));
     const bt_product_operands operands = {.a = has_scale ? scaled.data : a->dy.data, .b = a->w.data, .c = a->dh.data};
     BT_TRY(bt_product_run(bt_product_set_of(prepared)->product[0], &operands, scratch));
-    bt_map(device, &a->dh, a->quick ? quick_gelu_dx : gelu_dx, &a->dh, &a->h, NULL);
-    return BT_OK;
+    const bt_gelu_dx_args exact = {.dy = a->dh, .x = a->h, .dx = a->dh};
+    const bt_quick_gelu_dx_args quick = {.dy = a->dh, .x = a->h, .dx = a->dh};
+    return a->quick ? kernels->quick_gelu_dx->run(device, &quick, NULL, NULL)
+                    : kernels->gelu_dx->run(device, &exact, NULL, NULL);
 }
 
 const bt_linear_gelu_dx_kernel bt_cpu_linear_gelu_dx = {prepare_dx, run_dx};

@@ -6,25 +6,21 @@
 #include "cpu/product_set.h"
 #include "cpu/rows.h"
 
-static void add_scaled(const bt_vector *v, float *y, const float *x, const float *f, const float *scale, int64_t n) {
-    v->add_scaled(y, x, f, scale, n);
-}
-
 static bt_status prepare(bt_device *device, const bt_linear_scaled_args *a, bt_prepared *out) {
     BT_TRY(BT_CHECK_OPERANDS("linear_scaled", {"x", &a->x, BT_COMPUTE}, {"w", &a->w, BT_COMPUTE},
                              {"b", &a->b, BT_ALLOW_F32 | BT_ALLOW_NONE}, {"scale", &a->scale, BT_ALLOW_F32},
                              {"add", &a->add, BT_COMPUTE}, {"y", &a->y, BT_COMPUTE}));
     const bt_tensor f = bt_tensor_of(NULL, BT_F32, a->y.shape);
     const bt_product_spec spec = bt_product_linear(&a->x, &a->w, &a->b, NULL, &f);
-    return bt_product_set_prepare(device, &spec, 1, bt_dense_bytes(&f), out);
+    return bt_product_set_prepare(device, &spec, 1, bt_tensor_bytes(&f), out);
 }
 
 static bt_status run(bt_device *device, const bt_linear_scaled_args *a, const bt_prepared *prepared, void *scratch) {
     const bt_tensor f = bt_tensor_of(bt_product_set_more(prepared, scratch), BT_F32, a->y.shape);
     const bt_product_operands operands = {.a = a->x.data, .b = a->w.data, .bias = a->b.data, .c = f.data};
     BT_TRY(bt_product_run(bt_product_set_of(prepared)->product[0], &operands, scratch));
-    bt_map(device, &a->y, add_scaled, &a->add, &f, &a->scale);
-    return BT_OK;
+    const bt_add_args sum = {.x = a->add, .f = f, .scale = a->scale, .y = a->y};
+    return device->backend->kernels->add->run(device, &sum, NULL, NULL);
 }
 
 const bt_linear_scaled_kernel bt_cpu_linear_scaled = {prepare, run};
@@ -35,13 +31,14 @@ static bt_status prepare_dx(bt_device *device, const bt_linear_scaled_dx_args *a
                              {"dx", &a->dx, BT_COMPUTE}));
     const bt_tensor scaled = bt_tensor_of(NULL, a->dy.dtype, a->dy.shape);
     const bt_product_spec spec = bt_product_linear_dx(&scaled, &a->w, &a->add, &a->dx);
-    return bt_product_set_prepare(device, &spec, 1, bt_dense_bytes(&scaled), out);
+    return bt_product_set_prepare(device, &spec, 1, bt_tensor_bytes(&scaled), out);
 }
 
 static bt_status run_dx(bt_device *device, const bt_linear_scaled_dx_args *a, const bt_prepared *prepared,
                         void *scratch) {
     const bt_tensor scaled = bt_tensor_of(bt_product_set_more(prepared, scratch), a->dy.dtype, a->dy.shape);
-    bt_map(device, &scaled, bt_map_multiply, &a->dy, NULL, &a->scale);
+    const bt_add_df_args scaling = {.dy = a->dy, .scale = a->scale, .df = scaled};
+    BT_TRY(device->backend->kernels->add_df->run(device, &scaling, NULL, NULL));
     const bt_product_operands operands = {.a = scaled.data, .b = a->w.data, .add = a->add.data, .c = a->dx.data};
     return bt_product_run(bt_product_set_of(prepared)->product[0], &operands, scratch);
 }

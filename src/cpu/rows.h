@@ -40,18 +40,6 @@ bt_status bt_check_operands(const char *operation, const bt_operand_rule *rules,
 
 /* ---- rows as f32 ------------------------------------------------------------------------------------------------- */
 
-/** Bytes of all rows of a tensor of this shape without padding. */
-static inline size_t bt_dense_bytes(const bt_tensor *t) {
-    return bt_row_bytes(t->dtype, bt_shape_cols(t->shape)) * (size_t)bt_shape_rows(t->shape);
-}
-
-/** y = scale x, for bt_map. */
-static inline void bt_map_multiply(const bt_vector *v, float *y, const float *x, const float *none, const float *scale,
-                                   int64_t n) {
-    (void)none;
-    v->multiply(y, x, scale, n);
-}
-
 /** Row `row` of an f32 tensor; NULL for an absent one. */
 static inline float *bt_row_f32(const bt_tensor *t, int64_t row) {
     return t->dtype == BT_NONE ? NULL : (float *)t->data + row * t->ld;

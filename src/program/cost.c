@@ -8,6 +8,12 @@ static int64_t cols(const bt_tensor *t) {
     return bt_shape_cols(t->shape);
 }
 
+/** The product that makes y (M,N) of x (M,K). */
+static int product_of(const bt_tensor *y, const bt_tensor *x, bt_product_shape *out) {
+    out[0] = (bt_product_shape){1, rows(y), cols(y), cols(x)};
+    return 1;
+}
+
 /** `count` equal products of an attention: per sample and head, Q x T scores of head size C/H. */
 static int attention_products(const bt_tensor *qkv, const bt_tensor *o, int heads, int count, bt_product_shape *out) {
     for (int i = 0; i < count; i++)
@@ -51,13 +57,11 @@ int bt_cost_products(bt_op op, const void *args, bt_product_shape out[BT_MAX_PRO
     switch (op) {
     case BT_OP_linear: {
         const bt_linear_args *a = args;
-        out[0] = (bt_product_shape){1, rows(&a->y), cols(&a->y), cols(&a->x)};
-        return 1;
+        return product_of(&a->y, &a->x, out);
     }
     case BT_OP_linear_dx: {
         const bt_linear_dx_args *a = args;
-        out[0] = (bt_product_shape){1, rows(&a->dy), cols(&a->dx), cols(&a->dy)};
-        return 1;
+        return product_of(&a->dx, &a->dy, out);
     }
     case BT_OP_linear_dw: {
         const bt_linear_dw_args *a = args;
@@ -66,23 +70,19 @@ int bt_cost_products(bt_op op, const void *args, bt_product_shape out[BT_MAX_PRO
     }
     case BT_OP_linear_scaled: {
         const bt_linear_scaled_args *a = args;
-        out[0] = (bt_product_shape){1, rows(&a->y), cols(&a->y), cols(&a->x)};
-        return 1;
+        return product_of(&a->y, &a->x, out);
     }
     case BT_OP_linear_scaled_dx: {
         const bt_linear_scaled_dx_args *a = args;
-        out[0] = (bt_product_shape){1, rows(&a->dy), cols(&a->dx), cols(&a->dy)};
-        return 1;
+        return product_of(&a->dx, &a->dy, out);
     }
     case BT_OP_linear_gelu: {
         const bt_linear_gelu_args *a = args;
-        out[0] = (bt_product_shape){1, rows(&a->y), cols(&a->y), cols(&a->x)};
-        return 1;
+        return product_of(&a->y, &a->x, out);
     }
     case BT_OP_linear_gelu_dx: {
         const bt_linear_gelu_dx_args *a = args;
-        out[0] = (bt_product_shape){1, rows(&a->dy), cols(&a->dh), cols(&a->dy)};
-        return 1;
+        return product_of(&a->dh, &a->dy, out);
     }
     case BT_OP_attention: {
         const bt_attention_args *a = args;
