@@ -98,18 +98,27 @@ bt_status bt_base_save(const char *run, bt_params *store, bool started) {
     return started ? save_host(run, "start", store, true) : BT_OK;
 }
 
+/** Frozen, and not made by the model itself: what base.safetensors holds. */
+static bool is_base(const bt_param_spec *spec) {
+    return !is_trained(spec) && spec->kind != BT_PARAM_CONSTANT;
+}
+
+static bool has_base(const bt_params *store) {
+    for (int i = 0; i < bt_params_count(store); i++)
+        if (is_base(bt_params_spec(store, i))) return true;
+    return false;
+}
+
 bool bt_base_crc(bt_params *store, uint32_t *out) {
-    bool found = false;
     uint32_t crc = 0;
     for (int i = 0; i < bt_params_count(store); i++) {
         const bt_param_spec *spec = bt_params_spec(store, i);
-        if (is_trained(spec) || spec->kind == BT_PARAM_CONSTANT) continue;
+        if (!is_base(spec)) continue;
         crc = bt_crc32c(crc, spec->name, strlen(spec->name));
         crc = bt_crc32c(crc, bt_params_host(store, i), (size_t)bt_shape_count(spec->shape) * sizeof(float));
-        found = true;
     }
     *out = crc;
-    return found;
+    return has_base(store);
 }
 
 /** One file: a slot of everything trained, and of buffers too if they have it; or both Adam moments. */
@@ -390,7 +399,7 @@ static bt_status load_base(const char *run, const char *checkpoint, bt_params *s
     bt_train_state state = {.has_base = false};
     uint32_t crc;
     int count;
-    if (!bt_base_crc(store, &crc)) return BT_OK;
+    if (!has_base(store)) return BT_OK;
     if (checkpoint) BT_TRY(bt_checkpoint_state(checkpoint, &state, &config));
     bt_memory_free(config);
     if (state.has_base) snprintf(sum, sizeof sum, " (CRC-32C %08x)", (unsigned)state.base_crc);
